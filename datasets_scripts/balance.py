@@ -1,0 +1,88 @@
+"""Balanced choice: one candidate a word, so that no simple rule prefers either side of the chosen pairs.
+
+signs of the rules for every candidate, costs -> local search from the cheapest choice -> indices of those chosen.
+"""
+
+import numpy as np
+
+# What the square of the votes too many costs, in units of the mean cost of a candidate: small enough that the first
+# corrections are made where they are cheap, large enough that the last vote is worth more than any one candidate.
+_VOTE_COST = 10.0
+_MAX_SWEEPS = 40
+
+
+def choose_balanced(
+    owners: np.ndarray,
+    signs: np.ndarray,
+    costs: np.ndarray,
+    num_chosen: int,
+    tolerance: float,
+    strict: np.ndarray | bool = True,
+) -> np.ndarray:
+    """
+    Choose candidates, at most one an owner, for which every rule is right half of the time.
+
+    Starts from the cheapest candidates. Each in turn is then exchanged for the candidate, of its own or of an unused
+    owner, that brings the votes of all rules nearest to balance at the least cost, until no exchange helps.
+
+    Args:
+        owners (`np.ndarray` of shape `(num_candidates,)`): Which word a candidate belongs to.
+        signs (`np.ndarray` of shape `(num_candidates, num_rules)`): 1 where a rule prefers the positive side, -1
+            where it prefers the negative side, 0 where it has no preference.
+        costs (`np.ndarray` of shape `(num_candidates,)`): What choosing a candidate costs; non-negative.
+        num_chosen (`int`): How many are wanted; fewer are chosen where there are fewer owners.
+        tolerance (`float`): How far a rule's accuracy may be from one half, as a fraction.
+        strict (`np.ndarray` of shape `(num_rules,)` or `bool`, *optional*, defaults to `True`): Rules that must keep
+            the tolerance, even if fewer are chosen. The others keep it where they can.
+
+    Returns:
+        `np.ndarray`: Sorted indices of the chosen candidates.
+    """
+    owners = np.unique(owners, return_inverse=True)[1]
+    signs = signs.astype(np.float64)
+    strict = np.broadcast_to(strict, signs.shape[1])
+    prices = costs / max(float(costs.mean()), 1e-9) if len(costs) else costs
+    chosen = _cheapest(owners, prices, num_chosen)
+    chosen = _exchange(chosen, owners, signs, prices, tolerance)
+    while len(chosen) and _excess(signs[chosen].sum(0), len(chosen), tolerance)[strict].any():
+        without = signs[chosen].sum(0) - signs[chosen]
+        excess = _excess(without, len(chosen) - 1, tolerance)[:, strict]
+        chosen = np.delete(chosen, np.argmin((excess**2).sum(1)))
+    return np.sort(chosen)
+
+
+def _cheapest(owners: np.ndarray, prices: np.ndarray, num_chosen: int) -> np.ndarray:
+    """The cheapest candidate of each of the `num_chosen` owners that have the cheapest ones."""
+    order = np.argsort(prices, kind="stable")
+    firsts = np.sort(np.unique(owners[order], return_index=True)[1])
+    return order[firsts[:num_chosen]]
+
+
+def _exchange(
+    chosen: np.ndarray, owners: np.ndarray, signs: np.ndarray, prices: np.ndarray, tolerance: float
+) -> np.ndarray:
+    chosen = chosen.copy()
+    free = np.ones(owners.max(initial=-1) + 1, dtype=bool)
+    free[owners[chosen]] = False
+    votes = signs[chosen].sum(0)
+    for _ in range(_MAX_SWEEPS):
+        changed = False
+        for slot, current in enumerate(chosen):
+            free[owners[current]] = True
+            rest = votes - signs[current]
+            options = np.flatnonzero(free[owners])
+            excess = _excess(rest + signs[options], len(chosen), tolerance)
+            totals = prices[options] + _VOTE_COST * (excess**2).sum(1)
+            best = options[np.argmin(totals)]
+            if best != current and totals.min() < totals[np.searchsorted(options, current)] - 1e-9:
+                chosen[slot], changed = best, True
+            votes = rest + signs[chosen[slot]]
+            free[owners[chosen[slot]]] = False
+        if not changed:
+            break
+    return chosen
+
+
+def _excess(votes: np.ndarray, count: int, tolerance: float) -> np.ndarray:
+    """By how many votes each rule is beyond the tolerance. One vote is always allowed: an odd number has no half."""
+    return np.maximum(np.abs(votes) - max(2 * tolerance * count, 1.0), 0.0)

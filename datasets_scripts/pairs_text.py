@@ -1,0 +1,32 @@
+"""Minimal pairs as text: what each task's generator yields before the pairs are pronounced and spoken.
+
+words, grammar frames or passages -> `PairText` -> `minimal_pairs.render_pairs` -> one row a pair and voice.
+"""
+
+from dataclasses import dataclass
+
+TASKS = ("swuggy", "sblimp", "topic_sc")
+
+
+@dataclass(frozen=True)
+class PairText:
+    """
+    One minimal pair, written out.
+
+    Args:
+        id (`str`): Unique over all tasks; the cluster that bootstrap intervals resample.
+        task (`str`): One of `"swuggy"`, `"sblimp"`, `"topic_sc"`.
+        group (`str`): Frequency band (sWUGGY), phenomenon (sBLIMP) or topic (Topic-SC).
+        band (`str`): Frequency band of a sWUGGY word, else the empty string.
+        context (`str`): What both sides continue; the empty string where a pair has no context.
+        positive (`str`): The side that a good language model finds likelier.
+        negative (`str`): The other side.
+    """
+
+    id: str
+    task: str
+    group: str
+    band: str
+    context: str
+    positive: str
+    negative: str

@@ -1,0 +1,369 @@
+"""Log-likelihoods of token sequences under any causal language model, many at a time.
+
+(context ids, sequence ids) -> duplicates dropped -> sequences with a common beginning grouped -> batches of equal shape
+-> forward passes -> log p of the wanted tokens -> one sum a sequence.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+# Logits held at once. Small blocks stay in a processor's cache; a GPU wants enough work for one launch.
+_LOGITS_PER_BLOCK = {"cpu": 2**20, "cuda": 2**26}
+# A common beginning is computed once only where that saves this share of the tokens: two short passes cost more than one.
+_SMALLEST_SAVING = 0.2
+_LARGEST_GROUP = 32
+
+
+def sequence_log_likelihoods(
+    model,
+    sequences: Sequence[Sequence[int]],
+    contexts: Sequence[Sequence[int]] | None = None,
+    *,
+    bos_token_id: int | None = None,
+    names: Sequence[str] | None = None,
+    batch_tokens: int = 4096,
+    share_prefixes: bool = True,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """
+    Sum of log p(sequence | BOS, context) for every sequence.
+
+    BOS and the context are conditioned on and not scored, and no end-of-sequence token is added. The model runs in
+    float32 whatever its weights are stored in, the log-probabilities of the tokens are added in float64, and the result
+    does not depend on what else is in the call beyond rounding (below 1e-5 nats a token). Sequences are padded on the
+    right: in a causal model nothing looks there, so that no mask is needed.
+
+    Args:
+        model (`PreTrainedModel`):
+            Any causal language model. It comes back in the mode and the precision in which it was given.
+        sequences (`Sequence[Sequence[int]]`):
+            Token ids to be scored, at least one each.
+        contexts (`Sequence[Sequence[int]]`, *optional*):
+            Token ids before each sequence, possibly none; as many as there are sequences.
+        bos_token_id (`int`, *optional*, defaults to `model.config.bos_token_id`):
+            What every sequence starts with.
+        names (`Sequence[str]`, *optional*):
+            What to call each sequence in an error.
+        batch_tokens (`int`, *optional*, defaults to 4096):
+            Most positions, padding included, in one forward pass; a longer sequence makes a batch of its own.
+        share_prefixes (`bool`, *optional*, defaults to `True`):
+            Whether beginnings that several sequences have in common, such as the context of a pair, are computed once.
+        device (`str` or `torch.device`, *optional*):
+            Where to move the model first; by default it stays where it is.
+        progress (`bool`, *optional*, defaults to `False`):
+            Whether to show a progress bar, in tokens.
+
+    Returns:
+        `np.ndarray`: Log-likelihoods in nats, float64, of shape `(len(sequences),)`.
+
+    Raises:
+        `ValueError`: If there is no BOS, a sequence is empty or longer than the model's window, an id is outside the
+            model's vocabulary, or a log-likelihood is not finite; the message names the sequence.
+    """
+    contexts = [()] * len(sequences) if contexts is None else contexts
+    if len(contexts) != len(sequences):
+        raise ValueError(f"There are {len(sequences)} sequences but {len(contexts)} contexts; give one for each.")
+    if batch_tokens < 1:
+        raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    bos = model.config.bos_token_id if bos_token_id is None else bos_token_id
+    if bos is None:
+        raise ValueError("The model has no beginning-of-sequence token: give bos_token_id.")
+    if not len(sequences):
+        return np.zeros(0)
+    names = names or [f"sequence {i}" for i in range(len(sequences))]
+    _check(model, sequences, contexts, bos, names)
+    if device is not None:
+        model.to(device)
+
+    tokens, owners = _unique_items(sequences, contexts, bos)
+    sums = np.zeros(len(tokens.rows))
+    with _scoring_mode(model), tqdm(total=len(tokens.flat), unit="token", disable=not progress) as bar:
+        network = _Network(model, batch_tokens)
+        if share_prefixes and network.can_share:
+            groups = _group_by_prefix(tokens)
+        else:
+            groups = [_Group((i,), len(row) - 1) for i, row in enumerate(tokens.rows)]
+        for batch in _batches(groups, tokens, network.batch_tokens):
+            members = [member for group in batch for member in group.members]
+            sums[members] = _score_batch(network, batch, tokens)
+            bad = [member for member in members if not np.isfinite(sums[member])]
+            if bad:
+                first = int(np.flatnonzero(owners == bad[0])[0])
+                raise ValueError(
+                    f"The log-likelihood of {names[first]} is {sums[bad[0]]}: the model's weights are not usable "
+                    "(did its training diverge?)."
+                )
+            bar.update(sum(len(tokens.rows[member]) for member in members))
+    return sums[owners]
+
+
+def _check(model, sequences, contexts, bos, names):
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not 0 <= bos < vocabulary:
+        raise ValueError(f"The BOS id {bos} is outside the model's vocabulary of {vocabulary}.")
+    for name, sequence, context in zip(names, sequences, contexts):
+        if not len(sequence):
+            raise ValueError(f"There is nothing to score in {name}: it has no tokens.")
+        # BOS comes in and the last token stays out: it is predicted, never read.
+        length = len(context) + len(sequence)
+        if window is not None and length > window:
+            raise ValueError(
+                f"Too long for the model's window of {window} positions: {name} with {length} tokens, context "
+                "included; drop it, or use a model with a longer window."
+            )
+        for ids in (sequence, context):
+            if len(ids) and not (0 <= min(ids) and max(ids) < vocabulary):
+                raise ValueError(
+                    f"The id {max(ids) if min(ids) >= 0 else min(ids)} in {name} is outside the model's vocabulary of "
+                    f"{vocabulary}: this is not the model's tokenizer."
+                )
+
+
+# The plan: what is computed with what.
+
+
+@dataclass
+class _Tokens:
+    """Different items, each BOS + context + sequence, end to end in one array."""
+
+    rows: list[np.ndarray]
+    starts: np.ndarray  # index of the first input whose next token is scored = length of the context
+
+    def __post_init__(self):
+        self.lengths = np.array([len(row) for row in self.rows])
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        self.flat = np.concatenate(self.rows).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Items whose first `prefix` input tokens are the same; an item alone is all prefix."""
+
+    members: tuple[int, ...]
+    prefix: int
+
+
+def _unique_items(sequences, contexts, bos) -> tuple[_Tokens, np.ndarray]:
+    """
+    Each different (context, sequence) once, and for each original which of them it is. Beside the time saved, two equal
+    sides of a pair get bitwise equal scores, and so count as a tie.
+    """
+    seen, rows, starts, owners = {}, [], [], np.zeros(len(sequences), dtype=np.int64)
+    for i, (sequence, context) in enumerate(zip(sequences, contexts)):
+        # Big-endian, so that the order of the bytes is the order of the ids.
+        row = np.concatenate([[bos], np.asarray(context, dtype=np.int64), sequence]).astype(">i4")
+        key = (len(context), row.tobytes())
+        if key not in seen:
+            seen[key] = len(rows)
+            rows.append(row)
+            starts.append(len(context))
+        owners[i] = seen[key]
+    return _Tokens(rows, np.array(starts)), owners
+
+
+def _group_by_prefix(tokens: _Tokens) -> list[_Group]:
+    """
+    The grouping that saves most: in alphabetical order, items with a common beginning are neighbours, and a group is a run
+    of neighbours, found by dynamic programming over where the last run starts.
+    """
+    rows = tokens.rows
+    order = sorted(range(len(rows)), key=lambda i: rows[i].tobytes())
+    inputs = [rows[i][:-1] for i in order]
+    common = [0] + [_common_prefix(a, b) for a, b in zip(inputs, inputs[1:])]
+    saved, run_start, run_prefix = [0], [0], [0]
+    for end in range(1, len(order) + 1):
+        best = (saved[end - 1], end - 1, len(inputs[end - 1]))
+        shared, total = len(inputs[end - 1]), len(inputs[end - 1])
+        for start in range(end - 2, max(-1, end - 1 - _LARGEST_GROUP), -1):
+            shared, total = min(shared, common[start + 1]), total + len(inputs[start])
+            if shared <= 1:  # nothing but BOS
+                break
+            prefix = _rounded(shared)
+            saving = prefix * (end - start - 1)
+            if saving >= _SMALLEST_SAVING * total and saved[start] + saving > best[0]:
+                best = (saved[start] + saving, start, prefix)
+        for values, value in zip((saved, run_start, run_prefix), best):
+            values.append(value)
+    groups, end = [], len(order)
+    while end > 0:
+        start = run_start[end]
+        groups.append(_Group(tuple(order[start:end]), run_prefix[end]))
+        end = start
+    return groups
+
+
+def _common_prefix(a: np.ndarray, b: np.ndarray) -> int:
+    length = min(len(a), len(b))
+    different = a[:length] != b[:length]
+    return int(different.argmax()) if different.any() else length
+
+
+def _rounded(length: int) -> int:
+    """
+    A length cut to its five leading bits, losing less than a sixteenth. Groups of one batch must have equally long prefixes
+    (a gap between a prefix and what follows would need masks and positions that not every model takes), and so many do.
+    """
+    shift = max(0, length.bit_length() - 5)
+    return length >> shift << shift
+
+
+def _batches(groups: list[_Group], tokens: _Tokens, batch_tokens: int) -> Iterator[list[_Group]]:
+    """Groups of like shape together, the largest first, so that what does not fit into memory fails at once."""
+
+    def shape(group):
+        longest = max(int(tokens.lengths[member]) for member in group.members) - 1
+        return len(group.members) > 1, group.prefix if len(group.members) > 1 else 0, longest
+
+    batch, rows, previous = [], 0, None
+    for group in sorted(groups, key=lambda group: (shape(group), group.members), reverse=True):
+        key = shape(group)
+        if batch and (key[:2] != previous[:2] or (rows + len(group.members)) * previous[2] > batch_tokens):
+            yield batch
+            batch, rows = [], 0
+        if not batch:
+            previous = key
+        batch.append(group)
+        rows += len(group.members)
+    if batch:
+        yield batch
+
+
+# The computation.
+
+
+@contextmanager
+def _scoring_mode(model):
+    """Evaluation mode, float32 weights, true float32 products, no autocast, no gradients; all is put back afterwards."""
+    training, precision = model.training, torch.get_float32_matmul_precision()
+    stored = [(t, t.dtype) for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+    try:
+        model.eval()
+        torch.set_float32_matmul_precision("highest")
+        for tensor, _ in stored:
+            tensor.data = tensor.data.float()
+        with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
+            yield
+    finally:
+        for tensor, dtype in stored:  # float32 holds every bfloat16 and float16 exactly, so that nothing is lost
+            tensor.data = tensor.data.to(dtype)
+        torch.set_float32_matmul_precision(precision)
+        model.train(training)
+
+
+class _Network:
+    """
+    A causal language model in two steps, features of positions and log-probabilities from features, so that the wide
+    output layer runs only on the positions that are scored, a block at a time.
+    """
+
+    def __init__(self, model, batch_tokens: int):
+        self.model, self.device = model, model.get_input_embeddings().weight.device
+        vocabulary = model.get_input_embeddings().weight.shape[0]
+        probe = {"input_ids": torch.arange(min(8, vocabulary), device=self.device)[None], "use_cache": True}
+        output = model(**probe)
+        # A key-value cache can be handed to several continuations; a recurrent state is not meant to be.
+        cache = getattr(output, "past_key_values", None)
+        self.can_share = cache is not None and all(
+            type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers
+        )
+        # Some models work on their logits after the output layer (Gemma 2 caps them, Cohere scales them).
+        self.decoder, self.head = model.get_decoder(), model.get_output_embeddings()
+        if self.head is not None:
+            features = self.decoder(**probe).last_hidden_state
+            separable = features.shape[-1] == self.head.weight.shape[-1]
+            if not (separable and torch.equal(self.head(features), output.logits)):
+                self.head = None
+        self.block = _LOGITS_PER_BLOCK.get(self.device.type, _LOGITS_PER_BLOCK["cuda"])
+        self.batch_tokens = batch_tokens
+        if self.head is None:  # all logits of a batch exist at once, so that the batch has to be smaller
+            self.batch_tokens = min(batch_tokens, max(1, 2**26 // vocabulary))
+
+    def features(self, ids: np.ndarray, past=None, use_cache: bool = False):
+        """Features (or, without a separable output layer, logits) of shape `(rows * width, size)`, and the cache."""
+        network = self.model if self.head is None else self.decoder
+        inputs = {"input_ids": torch.from_numpy(ids).to(self.device), "use_cache": use_cache}
+        if past is not None:
+            inputs["past_key_values"] = past
+        output = network(**inputs)
+        features = output.logits if self.head is None else output.last_hidden_state
+        return features.flatten(0, 1), output.past_key_values if use_cache else None
+
+    def log_probabilities(self, features: torch.Tensor, positions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """log p(target) at each position, float64."""
+        if not len(positions):
+            return np.zeros(0)
+        positions, targets = (torch.from_numpy(array).to(self.device) for array in (positions, targets))
+        vocabulary = features.shape[1] if self.head is None else self.head.weight.shape[0]
+        size, parts = max(1, self.block // vocabulary), []
+        for at, target in zip(positions.split(size), targets.split(size)):
+            logits = features[at] if self.head is None else self.head(features[at])
+            logits = logits.float()
+            parts.append(logits.gather(1, target[:, None]).squeeze(1) - logits.logsumexp(1))
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.ndarray:
+    """
+    Log-likelihoods of the members of the groups, in their order. The token at index j + 1 of an item is predicted by the
+    features of input j. Inputs below `prefix` are computed once a group, the others once a member.
+    """
+    sizes = np.array([len(group.members) for group in batch])
+    members = np.array([member for group in batch for member in group.members])
+    row = np.repeat(np.arange(len(batch)), sizes)
+    prefixes = np.array([group.prefix for group in batch])
+    prefix, start, end = prefixes[row], tokens.starts[members], tokens.lengths[members] - 1
+    first_members = members[np.cumsum(sizes) - sizes]
+
+    ids = _padded(tokens, first_members, np.zeros_like(prefixes), prefixes)
+    width, shared = ids.shape[1], sizes.max() > 1
+    features, cache = network.features(ids, use_cache=bool(shared))
+
+    # Inside the prefix every member predicts the same tokens: once a group, from the earliest scored position on.
+    group_start = np.minimum(np.minimum.reduceat(start, np.cumsum(sizes) - sizes), prefixes - 1)
+    group, column = _ragged(group_start, prefixes - 1)
+    # The last input of the prefix predicts a token of each member's own.
+    border = np.flatnonzero(start < prefix)
+    positions = np.concatenate([group * width + column, row[border] * width + prefix[border] - 1])
+    targets = np.concatenate([first_members[group], members[border]])
+    target_columns = np.concatenate([column, prefix[border] - 1]) + 1
+    values = network.log_probabilities(features, positions, tokens.flat[tokens.offsets[targets] + target_columns])
+    values, border_values = values[: len(group)], values[len(group) :]
+    sums = np.zeros(len(members))
+    sums[border] += border_values
+    group_offset = np.cumsum(prefixes - 1 - group_start) - (prefixes - 1 - group_start)
+    member, column = _ragged(np.minimum(start, prefix - 1), prefix - 1)
+    sums += np.bincount(member, values[group_offset[row[member]] + column - group_start[row[member]]], len(members))
+
+    longer = np.flatnonzero(end > prefix)
+    if shared and len(longer):
+        del features
+        cache.batch_select_indices(torch.from_numpy(row[longer]).to(network.device))
+        ids = _padded(tokens, members[longer], prefix[longer], end[longer])
+        features, _ = network.features(ids, past=cache, use_cache=True)
+        branch, column = _ragged(np.maximum(start, prefix)[longer], end[longer])
+        targets = tokens.flat[tokens.offsets[members[longer][branch]] + column + 1]
+        positions = branch * ids.shape[1] + column - prefix[longer][branch]
+        sums += np.bincount(longer[branch], network.log_probabilities(features, positions, targets), len(members))
+    return sums
+
+
+def _padded(tokens: _Tokens, items: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Tokens `start` to `end` of the items as a rectangle, `(items, width)`; the last token is repeated at the right."""
+    column = np.minimum(np.arange((end - start).max())[None, :], (end - start - 1)[:, None])
+    return tokens.flat[(tokens.offsets[items] + start)[:, None] + column]
+
+
+def _ragged(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All (row, column) with `start[row] <= column < end[row]`."""
+    lengths = np.maximum(end - start, 0)
+    row = np.repeat(np.arange(len(start)), lengths)
+    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return row, start[row] + np.arange(len(row)) - first

@@ -1,0 +1,82 @@
+"""The modalities by name: each is one alphabet for the same utterances, and one step on the way from text to speech.
+
+utterance -> content (one string a modality) -> ids. A new modality is one builder file, one tokenizer file and one
+entry here.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Modality:
+    """
+    One alphabet for utterances.
+
+    Args:
+        name (`str`): The name in commands, folders and dataset configurations.
+        label (`str`): The name in tables and figures.
+        column (`str`): Which form of a minimal pair it reads: `"text"`, `"phones"`, `"phones_stretch"`,
+            `"phones_repeat"` or `"units"`.
+        tokenizer (`str`): How content becomes ids: `"text_bpe"`, `"text_raw"`, `"phone_bpe"`, `"phone_raw"`,
+            `"units"`, `"units_bpe"`.
+        vocabulary (`str`): What its vocabulary is, in words.
+        factor (`str`): What it adds to the modality before it (2412.17048, Table 2).
+        paper (`bool`): Whether it is one of the six of the paper.
+        voices (`str`, *optional*): `"one"` where it is always read from the rendering in one voice; `None` for the
+            rendering of the run.
+        frame_rate (`float`, *optional*): Symbols per second where that is fixed.
+    """
+
+    name: str
+    label: str
+    column: str
+    tokenizer: str
+    vocabulary: str
+    factor: str
+    paper: bool = True
+    voices: str | None = None
+    frame_rate: float | None = None
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether its content is made of the units of an encoder."""
+        return self.column == "units"
+
+
+MODALITIES = {
+    modality.name: modality
+    for modality in (
+        Modality("text_bpe", "Text-BPE", "text", "text_bpe", "SentencePiece BPE", "topline"),
+        Modality("text_raw", "Text-Raw", "text", "text_raw", "characters", ""),
+        Modality("phone_bpe", "Phone-BPE", "phones", "phone_bpe", "BPE over phones", "+A"),
+        Modality("phone_raw", "Phone-Raw", "phones", "phone_raw", "phones", "+A"),
+        Modality("phone_stretch", "Phone-Stretch", "phones_stretch", "phone_raw", "phones", "+B, length", paper=False),
+        Modality("phone_repeat", "Phone-Repeat", "phones_repeat", "phone_raw", "phones", "+B", frame_rate=50.0),
+        Modality(
+            "speech_units_one_voice",
+            "Speech-{encoder}, one voice",
+            "units",
+            "units",
+            "units",
+            "+C, acoustic variability",
+            paper=False,
+            voices="one",
+            frame_rate=50.0,
+        ),
+        Modality("speech_units", "Speech-{encoder}", "units", "units", "units", "+C", frame_rate=50.0),
+        Modality("speech_dedup", "Speech-Dedup", "units", "units", "units", "answer to B", paper=False),
+        Modality("speech_bpe", "Speech-BPE", "units", "units_bpe", "BPE over units", "answer to B", paper=False),
+    )
+}
+
+
+def get_modality(name: str) -> Modality:
+    """
+    Look a modality up by its name.
+
+    Raises:
+        `ValueError`: If there is none of that name.
+    """
+    if name not in MODALITIES:
+        raise ValueError(f"Unknown modality {name!r}; choose from {', '.join(MODALITIES)}.")
+    return MODALITIES[name]

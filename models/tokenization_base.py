@@ -1,0 +1,147 @@
+"""What all tokenizers share: the special tokens, SentencePiece training and the form in which they are published.
+
+contents -> SentencePiece pieces -> merges -> a `tokenizers.Tokenizer` -> [`finish_tokenizer`] -> a fast tokenizer that
+saves as a plain `tokenizer.json`. The kinds themselves are in `tokenization_text`, `tokenization_phone` and
+`tokenization_units`.
+"""
+
+import io
+import re
+from collections.abc import Iterable
+
+from tokenizers import Tokenizer, processors
+from transformers import PreTrainedTokenizerFast
+
+PAD_TOKEN, BOS_TOKEN, EOS_TOKEN, UNK_TOKEN = SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>")
+
+# What normalizers put in the place of a symbol outside the alphabet. It is in no vocabulary (SentencePiece cannot even
+# hold it), so that whatever is unknown becomes `<unk>`, and nothing vanishes.
+UNKNOWN_CHARACTER = "\0"
+
+
+def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
+    """
+    Give a tokenizer its special tokens and everything that `AutoTokenizer` has to find in its folder.
+
+    `tokenizer(content)` puts `<s>` in front and nothing behind: that is how a prompt starts, and how a sequence is
+    scored. The end of an utterance is a matter of training, which adds `</s>` by itself. `tokenizer(context,
+    continuation)` tokenises the two separately and gives one sequence, as they are scored.
+
+    Special tokens written out in a content are content: `"<s>"` in a text is three characters, not the start of a
+    sequence.
+
+    Args:
+        backend (`tokenizers.Tokenizer`): A tokenizer whose vocabulary holds the four special tokens.
+
+    Returns:
+        `PreTrainedTokenizerFast`: The tokenizer, to be saved with `save_pretrained`.
+    """
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{BOS_TOKEN} $A",
+        pair=f"{BOS_TOKEN} $A $B",
+        special_tokens=[(BOS_TOKEN, backend.token_to_id(BOS_TOKEN))],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=PAD_TOKEN,
+        bos_token=BOS_TOKEN,
+        eos_token=EOS_TOKEN,
+        unk_token=UNK_TOKEN,
+        # Llama takes no token types, and prompts of a batch have to end, not start, together.
+        model_input_names=["input_ids", "attention_mask"],
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+        split_special_tokens=True,
+    )
+
+
+def train_pieces(
+    sentences: Iterable[str], vocab_size: int, alphabet: Iterable[str], name: str, is_text: bool, reserved: int = 0
+) -> list[str]:
+    """
+    Train a SentencePiece BPE model and return its pieces.
+
+    Nothing is normalised, no sentence is dropped for its length and every character of the alphabet gets a piece,
+    seen or not. The result depends on the sentences alone, and not on their order.
+
+    Args:
+        sentences (`Iterable[str]`): What to train on; empty ones are left out.
+        vocab_size (`int`): How many pieces, special tokens included.
+        alphabet (`Iterable[str]`): Characters that get a piece in any case.
+        name (`str`): What errors call the tokenizer.
+        is_text (`bool`): Whether this is text: then a sentence starts a word, and pieces keep within words.
+        reserved (`int`, *optional*, defaults to 0): How many entries the caller adds. They count in errors.
+
+    Returns:
+        `list[str]`: The pieces by id: the special tokens, then merged pieces by rank, then the characters of the
+        sentences, then those that only the alphabet has.
+
+    Raises:
+        `ValueError`: If there is nothing to train on, or the vocabulary is too large or too small for it.
+    """
+    # Imported here: a tokenizer that only encodes does not need it.
+    from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+
+    sentences = [sentence for sentence in sentences if sentence]
+    if not sentences:
+        raise ValueError(f"{name}: there is nothing to train a tokenizer on; the corpus is empty.")
+    # SentencePiece gives no piece to a character that it has not seen, asked for or not.
+    unseen = sorted(set(alphabet).difference(*sentences))
+    smallest = len(SPECIAL_TOKENS) + len(set(alphabet).union(*sentences, " " if is_text else ""))
+    if vocab_size < smallest:
+        raise ValueError(
+            f"{name}: a vocabulary of {vocab_size + reserved} is too small, single symbols alone take "
+            f"{smallest + reserved}; raise vocab_size."
+        )
+    model = io.BytesIO()
+    try:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=vocab_size - len(unseen),
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=is_text,
+            split_by_unicode_script=is_text,
+            split_by_number=is_text,
+            # It drops longer lines: 4,192 bytes unless told otherwise, and an utterance in units is longer than that.
+            max_sentence_length=1 << 30,
+            num_threads=1,
+            pad_id=0,
+            bos_id=1,
+            eos_id=2,
+            unk_id=3,
+            pad_piece=PAD_TOKEN,
+            bos_piece=BOS_TOKEN,
+            eos_piece=EOS_TOKEN,
+            unk_piece=UNK_TOKEN,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        largest = re.search(r"Vocabulary size too high .*<= (\d+)", str(error))
+        if not largest:
+            raise
+        raise ValueError(
+            f"{name}: a vocabulary of {vocab_size + reserved} is too large for this corpus, which yields "
+            f"{int(largest[1]) + len(unseen) + reserved} at most; lower vocab_size or take a larger corpus."
+        ) from error
+    processor = SentencePieceProcessor(model_proto=model.getvalue())
+    return [*(processor.id_to_piece(index) for index in range(processor.get_piece_size())), *unseen]
+
+
+def derive_merges(pieces: Iterable[str]) -> list[tuple[str, str]]:
+    """
+    Write SentencePiece pieces as the merges that build them, the best first.
+
+    SentencePiece joins the pair whose result has the lowest rank, whichever pair that is, so every way to cut a piece
+    in two is a merge of that rank.
+
+    Args:
+        pieces (`Iterable[str]`): Pieces by rank, without the special tokens.
+    """
+    pieces = list(pieces)
+    known = set(pieces)
+    cuts = ((piece[:cut], piece[cut:]) for piece in pieces for cut in range(1, len(piece)))
+    return [(left, right) for left, right in cuts if left in known and right in known]

@@ -1,0 +1,346 @@
+"""Arguments of every command: dataclasses read by `HfArgumentParser`, a YAML preset underneath, flags on top.
+
+`parse_arguments(argv)` -> `Arguments` (one group a dataclass) -> the stages, each of which fingerprints the groups
+that make its result and no others.
+"""
+
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..models.modalities import MODALITIES, get_modality
+
+PRESET_FOLDER = Path(__file__).parent / "presets"
+
+
+@dataclass
+class RunArguments:
+    """
+    Where a run lies and how it is executed. None of these changes a result, so none is part of a fingerprint.
+
+    Args:
+        preset (`str`, *optional*, defaults to `"laptop"`): Name of a YAML file in `training/presets`, or a path.
+        output_dir (`str`, *optional*): The run's folder; `runs/<preset>` when not given.
+        modalities (`list[str]`, *optional*): Names of modalities, `paper` for the paper's six, or `all`.
+        seeds (`list[int]`, *optional*, defaults to `[0]`): Training seeds; one model for each.
+        num_proc (`int`, *optional*): Worker processes; the number of cores when not given.
+        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        overwrite (`bool`, *optional*, defaults to `False`): Redo finished stages whose configuration differs.
+    """
+
+    preset: str = field(default="laptop", metadata={"help": "Preset underneath the flags: a name or a YAML file."})
+    output_dir: str | None = field(default=None, metadata={"help": "Folder of the run; runs/<preset> by default."})
+    modalities: list[str] = field(
+        default_factory=lambda: ["paper"], metadata={"help": "Modalities by name, or 'paper', or 'all'."}
+    )
+    seeds: list[int] = field(default_factory=lambda: [0], metadata={"help": "Training seeds, one model for each."})
+    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
+    overwrite: bool = field(default=False, metadata={"help": "Redo finished stages whose configuration differs."})
+
+
+@dataclass
+class CorpusArguments:
+    """
+    What is said and how it is spoken.
+
+    Args:
+        corpus (`str`, *optional*, defaults to `"stories"`): `stories` (generated), `text` (a folder of .txt files) or
+            `hub` (a column of a Hugging Face dataset).
+        text_dir (`str`, *optional*): Folder of .txt files for `--corpus text`.
+        dataset (`str`, *optional*): Dataset id or folder for `--corpus hub`.
+        dataset_config (`str`, *optional*): Its configuration.
+        dataset_column (`str`, *optional*, defaults to `"text"`): Its column of text.
+        max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
+        voices (`str`, *optional*, defaults to `"many"`): `one` or `many`; timbre and pitch only (factor C).
+        rate (`str`, *optional*, defaults to `"fixed"`): `fixed` or `random` speaking rate (part of factor B).
+        max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad inputs above which a stage stops.
+        seed (`int`, *optional*, defaults to 0): Seed of the corpus, its voices, the items and the quantizer.
+    """
+
+    corpus: str = field(default="stories", metadata={"help": "stories, text or hub."})
+    text_dir: str | None = field(default=None, metadata={"help": "Folder of .txt files, for --corpus text."})
+    dataset: str | None = field(default=None, metadata={"help": "Hub dataset id or folder, for --corpus hub."})
+    dataset_config: str | None = field(default=None, metadata={"help": "Configuration of --dataset."})
+    dataset_column: str = field(default="text", metadata={"help": "Column of --dataset that holds the text."})
+    max_words: int = field(default=60_000, metadata={"help": "Words of all splits together."})
+    voices: str = field(default="many", metadata={"help": "one or many: timbre and pitch only (factor C)."})
+    rate: str = field(default="fixed", metadata={"help": "fixed or random speaking rate (part of factor B)."})
+    max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad inputs that stops a stage."})
+    seed: int = field(default=0, metadata={"help": "Seed of corpus, voices, items and quantizer."})
+
+
+@dataclass
+class PairArguments:
+    """
+    The minimal pairs that every model is asked about.
+
+    Args:
+        pairs_per_task (`int`, *optional*, defaults to 480): Pairs of sBLIMP and of Topic-SC; sWUGGY has as many in
+            each of its two headline bands together, and up to as many again in the higher bands.
+        voices_per_pair (`int`, *optional*, defaults to 1): Renderings of a pair, each by another voice.
+        blimp (`str`, *optional*): Folder of BLiMP's jsonl files, or a Hub id; needed for text corpora.
+        blimp_min_count (`int`, *optional*, defaults to 1): How often every word of a BLiMP pair must occur in the
+            training split.
+    """
+
+    pairs_per_task: int = field(default=480, metadata={"help": "Minimal pairs a task."})
+    voices_per_pair: int = field(default=1, metadata={"help": "Renderings of a pair, each by another voice."})
+    blimp: str | None = field(default=None, metadata={"help": "Folder of BLiMP's jsonl files or Hub id (real text)."})
+    blimp_min_count: int = field(default=1, metadata={"help": "Occurrences that a BLiMP word needs in training."})
+
+
+@dataclass
+class UnitArguments:
+    """
+    How speech becomes units.
+
+    Args:
+        encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features.
+        num_units (`int`, *optional*, defaults to 500): Clusters (K).
+        unit_normalization (`str`, *optional*, defaults to `"none"`): `none`, `utterance` or `speaker`.
+        fit_frames (`int`, *optional*, defaults to 200000): Frames that k-means sees.
+    """
+
+    encoder: str = field(default="mfcc", metadata={"help": "Frame features: mfcc."})
+    num_units: int = field(default=500, metadata={"help": "Clusters of the quantizer (K)."})
+    unit_normalization: str = field(default="none", metadata={"help": "none, utterance or speaker."})
+    fit_frames: int = field(default=200_000, metadata={"help": "Frames that k-means sees."})
+
+
+@dataclass
+class ModelArguments:
+    """
+    The language model's shape and the vocabularies (`LlamaConfig`'s names).
+
+    Args:
+        bpe_vocab_size (`int`, *optional*, defaults to 2048): Pieces of Text-BPE and Phone-BPE.
+        unit_bpe_vocab_size (`int`, *optional*, defaults to 4096): Pieces of Speech-BPE; more than `num_units`.
+        hidden_size (`int`, *optional*, defaults to 128): Width.
+        intermediate_size (`int`, *optional*, defaults to 352): Width of the feed-forward layers.
+        num_hidden_layers (`int`, *optional*, defaults to 3): Layers.
+        num_attention_heads (`int`, *optional*, defaults to 4): Heads.
+        num_key_value_heads (`int`, *optional*, defaults to 4): Key and value heads.
+        max_position_embeddings (`int`, *optional*, defaults to 2048): Longest sequence, in tokens.
+        tie_word_embeddings (`bool`, *optional*, defaults to `True`): Whether input and output embeddings are one.
+    """
+
+    bpe_vocab_size: int = field(default=2048, metadata={"help": "Pieces of Text-BPE and Phone-BPE."})
+    unit_bpe_vocab_size: int = field(default=4096, metadata={"help": "Pieces of Speech-BPE; more than num_units."})
+    hidden_size: int = field(default=128, metadata={"help": "Width of the model."})
+    intermediate_size: int = field(default=352, metadata={"help": "Width of its feed-forward layers."})
+    num_hidden_layers: int = field(default=3, metadata={"help": "Layers."})
+    num_attention_heads: int = field(default=4, metadata={"help": "Attention heads."})
+    num_key_value_heads: int = field(default=4, metadata={"help": "Key and value heads."})
+    max_position_embeddings: int = field(default=2048, metadata={"help": "Longest sequence, in tokens."})
+    tie_word_embeddings: bool = field(default=True, metadata={"help": "Input and output embeddings are one."})
+
+
+@dataclass
+class PretrainArguments:
+    """
+    The training protocol, the same for every modality.
+
+    Args:
+        epochs (`float`, *optional*, defaults to 4): Passes over the training split (at most, with
+            `train_until="converged"`).
+        train_until (`str`, *optional*, defaults to `"epochs"`): `epochs`, or `converged`: until the validation loss
+            has not improved for `patience` evaluations (the paper's protocol).
+        patience (`int`, *optional*, defaults to 3): Evaluations without improvement before `converged` stops.
+        utterances_per_batch (`int`, *optional*, defaults to 4): Utterances an update: the global batch.
+        learning_rate (`float`, *optional*, defaults to 2e-3): Peak learning rate.
+        lr_scheduler (`str`, *optional*, defaults to `"wsd"`): `wsd` (warm-up, stable, decay) or `cosine`.
+        warmup_fraction (`float`, *optional*, defaults to 0.05): Share of the updates that warm up.
+        decay_fraction (`float`, *optional*, defaults to 0.2): Share of the updates that decay (`wsd`).
+        weight_decay (`float`, *optional*, defaults to 0.1): AdamW's.
+        adam_beta2 (`float`, *optional*, defaults to 0.95): AdamW's.
+        max_grad_norm (`float`, *optional*, defaults to 1.0): Gradient clipping.
+        points (`list[float]`, *optional*): Epochs after which a point of the scaling figure is kept; those past the
+            stable phase are left out.
+        point_pairs (`int`, *optional*, defaults to 160): Pairs a task that a point is scored on.
+    """
+
+    epochs: float = field(default=4.0, metadata={"help": "Passes over the training split."})
+    train_until: str = field(default="epochs", metadata={"help": "epochs or converged."})
+    patience: int = field(default=3, metadata={"help": "Evaluations without improvement before stopping."})
+    utterances_per_batch: int = field(default=4, metadata={"help": "Utterances an update."})
+    learning_rate: float = field(default=2e-3, metadata={"help": "Peak learning rate."})
+    lr_scheduler: str = field(default="wsd", metadata={"help": "wsd or cosine."})
+    warmup_fraction: float = field(default=0.05, metadata={"help": "Share of the updates that warm up."})
+    decay_fraction: float = field(default=0.2, metadata={"help": "Share of the updates that decay (wsd)."})
+    weight_decay: float = field(default=0.1, metadata={"help": "Weight decay of AdamW."})
+    adam_beta2: float = field(default=0.95, metadata={"help": "Second beta of AdamW."})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradient clipping."})
+    points: list[float] = field(
+        default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 3.0], metadata={"help": "Epochs of the scaling figure's points."}
+    )
+    point_pairs: int = field(default=160, metadata={"help": "Pairs a task that a point is scored on."})
+
+
+GROUPS = {
+    "run": RunArguments,
+    "corpus": CorpusArguments,
+    "pairs": PairArguments,
+    "units": UnitArguments,
+    "model": ModelArguments,
+    "pretrain": PretrainArguments,
+}
+
+CHOICES = {
+    "corpus": ("stories", "text", "hub"),
+    "voices": ("one", "many"),
+    "rate": ("fixed", "random"),
+    "device": ("auto", "cpu", "cuda"),
+    "encoder": ("mfcc",),
+    "unit_normalization": ("none", "utterance", "speaker"),
+    "train_until": ("epochs", "converged"),
+    "lr_scheduler": ("wsd", "cosine"),
+}
+
+
+@dataclass
+class Arguments:
+    """All groups of arguments of a command; each is described in its own class."""
+
+    run: RunArguments
+    corpus: CorpusArguments
+    pairs: PairArguments
+    units: UnitArguments
+    model: ModelArguments
+    pretrain: PretrainArguments
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the run's modalities in the order of the table of modalities."""
+        asked = set()
+        for name in self.run.modalities:
+            if name == "paper":
+                asked.update(modality.name for modality in MODALITIES.values() if modality.paper)
+            elif name == "all":
+                asked.update(MODALITIES)
+            else:
+                asked.add(get_modality(name).name)
+        if self.corpus.voices == "one":  # the run's own rendering is in one voice already
+            if "speech_units_one_voice" in asked:
+                asked.add("speech_units")
+            asked.discard("speech_units_one_voice")
+        return [name for name in MODALITIES if name in asked]
+
+    @property
+    def output_dir(self) -> Path:
+        """The run's folder."""
+        return Path(self.run.output_dir or Path("runs") / Path(self.run.preset).stem)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Every argument by group, as saved with a run."""
+        return {name: asdict(getattr(self, name)) for name in GROUPS}
+
+
+def list_presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+
+
+def read_preset(preset: str) -> dict[str, Any]:
+    """
+    Read a preset as a flat dict of argument values.
+
+    Raises:
+        `ValueError`: If there is no such preset or it sets something that is no argument.
+    """
+    path = Path(preset) if preset.endswith((".yaml", ".yml")) else PRESET_FOLDER / f"{preset}.yaml"
+    if not path.is_file():
+        raise ValueError(f"Unknown preset {preset!r}; choose from {', '.join(list_presets())}, or give a YAML file.")
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    known = {item.name for group in GROUPS.values() for item in fields(group)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"Preset {preset!r} sets {', '.join(unknown)}, which is no argument of a study.")
+    return values
+
+
+def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
+    """
+    Read a command's arguments: defaults, then the preset, then the flags.
+
+    Args:
+        argv (`list[str]`): Flags, without the command's name.
+        command (`str`, *optional*, defaults to `"study"`): The command's name, for the usage line.
+
+    Returns:
+        [`Arguments`]: One dataclass a group.
+
+    Raises:
+        `ValueError`: If a preset, flag, value or combination is unknown or cannot work.
+    """
+    from transformers import HfArgumentParser
+
+    parser = HfArgumentParser(list(GROUPS.values()), prog=f"evoslm {command}", allow_abbrev=False)
+    parser.error = _raise_value_error
+    preset = read_preset(_find_flag(argv, "preset") or RunArguments.preset)
+    parser.set_defaults(**preset)
+    *groups, unknown = parser.parse_args_into_dataclasses(
+        args=argv, return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        flags = [word for word in unknown if word.startswith("-")] or unknown
+        raise ValueError(f"Unknown flag {flags[0]!r}; `evoslm {command} --help` lists all of them.")
+    arguments = Arguments(*groups)
+    check_arguments(arguments)
+    return arguments
+
+
+def check_arguments(arguments: Arguments) -> None:
+    """Raise a `ValueError` for values that cannot work together, before any work is done."""
+    for group in GROUPS:
+        for name, value in asdict(getattr(arguments, group)).items():
+            if name in CHOICES and value not in CHOICES[name]:
+                raise ValueError(f"--{name} is {value!r}; choose from {', '.join(CHOICES[name])}.")
+    if not arguments.modalities:
+        raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
+    corpus, model, train = arguments.corpus, arguments.model, arguments.pretrain
+    if corpus.corpus == "text" and not corpus.text_dir:
+        raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
+    if corpus.corpus == "hub" and not corpus.dataset:
+        raise ValueError("--corpus hub needs --dataset, a dataset's id or folder.")
+    if corpus.corpus != "stories" and corpus.text_dir and not Path(corpus.text_dir).is_dir():
+        raise FileNotFoundError(f"There is no folder {corpus.text_dir}; --text_dir names a folder of .txt files.")
+    for name, value, least in (
+        ("max_words", corpus.max_words, 1),
+        ("num_units", arguments.units.num_units, 2),
+        ("pairs_per_task", arguments.pairs.pairs_per_task, 1),
+        ("utterances_per_batch", train.utterances_per_batch, 1),
+        ("num_proc", arguments.run.num_proc or 1, 1),
+    ):
+        if value < least:
+            raise ValueError(f"--{name} is {value}; it must be at least {least}.")
+    if train.epochs <= 0:
+        raise ValueError(f"--epochs is {train.epochs}; it must be above 0.")
+    if model.hidden_size % model.num_attention_heads or model.num_attention_heads % model.num_key_value_heads:
+        raise ValueError(
+            f"--hidden_size {model.hidden_size} must be a multiple of --num_attention_heads "
+            f"{model.num_attention_heads}, and that of --num_key_value_heads {model.num_key_value_heads}."
+        )
+    if "speech_bpe" in arguments.modalities and model.unit_bpe_vocab_size <= arguments.units.num_units:
+        raise ValueError(
+            f"--unit_bpe_vocab_size is {model.unit_bpe_vocab_size}; it must be above --num_units "
+            f"{arguments.units.num_units}, since every unit is a piece of its own."
+        )
+
+
+def _find_flag(argv: list[str], name: str) -> str | None:
+    """The value of `--name value` or `--name=value`, if given."""
+    for index, word in enumerate(argv):
+        if word == f"--{name}" and index + 1 < len(argv):
+            return argv[index + 1]
+        if word.startswith(f"--{name}="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def _raise_value_error(message: str) -> None:
+    """What argparse calls instead of printing its usage: the same one-sentence errors as everywhere."""
+    raise ValueError(f"{message[0].upper()}{message[1:]}; see `{Path(sys.argv[0]).name} --help`.")

@@ -1,0 +1,86 @@
+"""`evoslm COMMAND [--preset NAME] [flags]`: the one door to everything that runs.
+
+command -> arguments (preset underneath, flags on top) -> stages of a run, each finished or not done at all. A user's
+mistake ends in one sentence and exit status 2.
+"""
+
+import errno
+import sys
+from collections.abc import Callable
+
+from .arguments import Arguments, list_presets, parse_arguments
+
+USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
+
+commands, each of which first does what it needs of those above it:
+  build-dataset    text, utterances and minimal pairs
+  fit-units        the quantizer, and the units of utterances and pairs
+  train-tokenizer  a tokenizer for each modality, and the ids of its utterances
+  pretrain         a language model for each modality and seed
+  evaluate         log-likelihoods of the minimal pairs, and the n-gram baselines
+  study            all of these, and the report
+
+presets: {presets}
+`evoslm COMMAND --help` lists a command's flags.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Args:
+        argv (`list[str]`, *optional*): Command and flags; the process's own when not given.
+
+    Returns:
+        `int`: The exit status: 0, or 2 for a user's mistake, which is printed in one sentence.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE.format(presets=", ".join(list_presets())), end="")
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from .. import __version__
+
+        print(__version__)
+        return 0
+    try:
+        run_command = _find_command(argv[0])
+        run_command(parse_arguments(argv[1:], argv[0]))
+    except (ValueError, FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _fail(f"The disk is full ({error.filename or error}); free some space and run the command again.")
+        if error.errno == errno.EROFS:
+            return _fail(f"{error.filename or 'The output folder'} cannot be written to; choose another --output_dir.")
+        raise
+    except KeyboardInterrupt:
+        print("evoslm: stopped; run the same command to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _find_command(name: str) -> Callable[[Arguments], None]:
+    from . import study
+
+    commands = {
+        "build-dataset": study.build_dataset,
+        "fit-units": study.fit_units,
+        "train-tokenizer": study.train_tokenizers,
+        "pretrain": study.pretrain_models,
+        "evaluate": study.evaluate_models,
+        "study": study.run_study,
+    }
+    if name not in commands:
+        raise ValueError(f"Unknown command {name!r}; choose from {', '.join(commands)}.")
+    return commands[name]
+
+
+def _fail(message: str) -> int:
+    print(f"evoslm: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

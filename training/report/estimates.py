@@ -1,0 +1,143 @@
+"""From scored items to accuracies, differences and slopes with their intervals.
+
+items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
+Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+RESAMPLES = 2000
+BOOTSTRAP_SEED = 0
+RULES = ("sum", "mean", "pmi")
+SIDES = ("positive", "negative")
+
+
+def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.DataFrame:
+    """
+    Which pairs a model gets right, by each rule.
+
+    Args:
+        items (`pandas.DataFrame`): Scored items, one row a pair and voice: `task, pair_id, group, band`,
+            `{prefix}positive` and `{prefix}negative` (nats), `positive_tokens` and `negative_tokens`, and for PMI
+            `positive_unconditional` and `negative_unconditional`.
+        prefixes (`Sequence[str]`, *optional*, defaults to `("",)`): Whose columns to read, such as `"ngram3_"`.
+
+    Returns:
+        `pandas.DataFrame`: By pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for a
+        tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token, their gain from
+        the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by sum.
+    """
+    tokens = [items[f"{side}_tokens"].to_numpy(float) for side in SIDES]
+    outcomes = {"fewer_tokens": _wins(-tokens[0], -tokens[1])}
+    for prefix in prefixes:
+        scores = [items[f"{prefix}{side}"].to_numpy(float) for side in SIDES]
+        outcomes[f"{prefix}sum"] = _wins(*scores)
+        outcomes[f"{prefix}mean"] = _wins(scores[0] / tokens[0], scores[1] / tokens[1])
+        if not prefix:
+            outcomes["ties"] = np.asarray(scores[0] == scores[1], float)
+            if "positive_unconditional" in items:
+                outcomes["pmi"] = _wins(
+                    *(score - items[f"{side}_unconditional"].to_numpy(float) for score, side in zip(scores, SIDES))
+                )
+    by_pair = pd.DataFrame(outcomes).groupby(items["pair_id"].to_numpy()).mean()
+    return items.groupby("pair_id")[["task", "group", "band"]].first().join(by_pair)
+
+
+def _wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    wins = (positive > negative) + 0.5 * (positive == negative)
+    return np.where(np.isnan(positive) | np.isnan(negative), np.nan, wins)
+
+
+def estimate(by_seed: dict[int, pd.Series]) -> dict | None:
+    """
+    An accuracy with its interval.
+
+    Args:
+        by_seed (`dict[int, pandas.Series]`): Outcomes of the pairs, of each training seed.
+
+    Returns:
+        `dict` or `None`: `value, low, high` (fractions), `n` pairs, and `seeds, seed_sd` where there are several
+        training seeds: the value is then their mean. `None` without a pair.
+    """
+    table = pd.DataFrame(by_seed).dropna()
+    if table.empty:
+        return None
+    resampled = _resampled_means(table.mean(axis=1).to_numpy()[:, None])[:, 0]
+    return _with_interval(float(table.to_numpy().mean()), resampled) | {"n": len(table)} | _spread(table.mean())
+
+
+def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series]) -> dict | None:
+    """
+    What changes from one model to another, on the pairs that both were asked and the training seeds that both have.
+
+    Args:
+        by_seed_a (`dict[int, pandas.Series]`): Outcomes of the pairs, of the baseline, by training seed.
+        by_seed_b (`dict[int, pandas.Series]`): Outcomes of the pairs, of what it is compared with.
+
+    Returns:
+        `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
+        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `None` without
+        a common seed or pair.
+    """
+    seeds = sorted(set(by_seed_a) & set(by_seed_b))
+    a, b = (pd.DataFrame({seed: side[seed] for seed in seeds}).dropna() for side in (by_seed_a, by_seed_b))
+    common = a.index.intersection(b.index)
+    if not len(common) or not seeds:
+        return None
+    a, b = a.loc[common], b.loc[common]
+    resampled = _resampled_means(np.stack([a.mean(axis=1), b.mean(axis=1)], axis=1))
+    change, baseline = float(b.to_numpy().mean() - a.to_numpy().mean()), float(a.to_numpy().mean())
+    points = _with_interval(change, resampled[:, 1] - resampled[:, 0])
+    relative = None
+    if baseline > 0 and (resampled[:, 0] > 0).all():
+        relative = _with_interval(change / baseline, resampled[:, 1] / resampled[:, 0] - 1)
+    return {"points": points, "relative": relative, "n": len(common)} | _spread((b - a).mean())
+
+
+def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
+    """
+    The straight line through a modality's accuracies over the logarithm of the tokens it has seen.
+
+    Args:
+        tokens (`list[float]`): Tokens seen at each point.
+        by_point (`list[pandas.Series]`): Outcomes of the pairs at each point.
+
+    Returns:
+        `dict` or `None`: `value, low, high` (accuracy, as a fraction, for ten times the tokens), `intercept` (at one
+        token), `points` and `n` pairs that all points share. `None` with fewer than three points.
+    """
+    table = pd.concat(by_point, axis=1, join="inner") if len(by_point) >= 3 else pd.DataFrame()
+    if table.empty or len(set(tokens)) < 3:
+        return None
+    x = np.log10(np.asarray(tokens, dtype=float))
+    centred = (x - x.mean()) / np.square(x - x.mean()).sum()  # least squares: slope = centred . accuracies
+    means = table.mean().to_numpy()
+    value = float(means @ centred)
+    line = _with_interval(value, _resampled_means(table.to_numpy()) @ centred)
+    return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens), "n": len(table)}
+
+
+def _with_interval(value: float, resampled: np.ndarray) -> dict:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
+def _spread(by_seed: pd.Series) -> dict:
+    if len(by_seed) < 2:
+        return {}
+    return {"seeds": [float(value) for value in by_seed], "seed_sd": float(by_seed.std(ddof=1))}
+
+
+def _resampled_means(values: np.ndarray) -> np.ndarray:
+    """
+    Means over resampled pairs: `(pairs, columns)` -> `(RESAMPLES, columns)`; the columns share the resampled pairs.
+
+    Outcomes take few values, and pairs of equal outcomes are interchangeable, so that drawing how often each distinct
+    row occurs is the same as drawing pairs, and is fast for any number of pairs.
+    """
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return rng.multinomial(len(values), counts / len(values), size=RESAMPLES) @ rows / len(values)

@@ -1,0 +1,88 @@
+"""A run's folder: where each stage of a study lies.
+
+Nothing here reads or writes; the names are the agreement between the commands, the report and the reader.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..models.modalities import get_modality
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    Paths of one run.
+
+    Args:
+        folder (`Path`): The run's folder.
+        voices (`str`): The voices of the run's own rendering, `"one"` or `"many"`.
+    """
+
+    folder: Path
+    voices: str = "many"
+
+    @property
+    def study_file(self) -> Path:
+        """Configuration, versions, seeds and timings."""
+        return self.folder / "study.json"
+
+    @property
+    def passages(self) -> Path:
+        """The text, as `passages.parquet` (the corpus) and `held_out.parquet` (for Topic-SC)."""
+        return self.folder / "corpus" / "passages"
+
+    @property
+    def corpus_summary(self) -> Path:
+        """Words, utterances and seconds of the corpus."""
+        return self.folder / "corpus" / "summary.json"
+
+    @property
+    def pairs_text(self) -> Path:
+        """The minimal pairs as text, one parquet file a task."""
+        return self.folder / "pairs" / "text"
+
+    @property
+    def pairs_summary(self) -> Path:
+        """Numbers of pairs, groups and what was dropped, by task."""
+        return self.folder / "pairs" / "summary.json"
+
+    def voices_of(self, modality: str) -> str:
+        """The voices that a modality is read from."""
+        return get_modality(modality).voices or self.voices
+
+    def utterances(self, voices: str | None = None) -> Path:
+        """Utterances, spoken in the run's voices or in others."""
+        return self.folder / "corpus" / self._rendering("utterances", voices)
+
+    def pairs(self, voices: str | None = None) -> Path:
+        """The minimal pairs in every form, spoken in the run's voices or in others."""
+        return self.folder / "pairs" / self._rendering("rendered", voices)
+
+    def units(self, voices: str | None = None) -> Path:
+        """A quantizer, the units of utterances and of pairs, and their quality."""
+        return self.folder / "units" / self._rendering("speech_units", voices)
+
+    def tokenizer(self, modality: str) -> Path:
+        """A modality's tokenizer and the ids of its utterances."""
+        return self.folder / "tokenizers" / modality
+
+    def model(self, modality: str, seed: int) -> Path:
+        """A modality's language model."""
+        return self.folder / "models" / modality / f"seed-{seed}"
+
+    def scores(self, modality: str, seed: int) -> Path:
+        """Log-likelihoods of the pairs by a model: `<point>/items.parquet`."""
+        return self.folder / "scores" / modality / f"seed-{seed}"
+
+    def baselines(self, modality: str) -> Path:
+        """Log-likelihoods of the pairs by n-gram models over the modality's ids."""
+        return self.folder / "scores" / modality / "baselines"
+
+    @property
+    def report(self) -> Path:
+        """`report.md`, `report.html` and the figures."""
+        return self.folder / "report"
+
+    def _rendering(self, name: str, voices: str | None) -> str:
+        return name if voices in (None, self.voices) else f"{name}_{voices}_voice{'s' if voices == 'many' else ''}"

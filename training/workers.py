@@ -1,0 +1,154 @@
+"""Worker processes for trainings and scorings: one thread each, longest job first, gone when their parent is gone.
+
+On a CPU, two one-thread trainings side by side are worth more than one of two threads, because small matrices leave a
+second thread waiting. On a GPU the jobs run one after the other in this process.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm.auto import tqdm
+
+_progress = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One piece of work.
+
+    Args:
+        function (`Callable`): A function of a module, called with `report_progress` and the arguments.
+        arguments (`dict[str, Any]`): Its keyword arguments.
+        cost (`float`): How long it takes, in any unit; costlier jobs start first.
+    """
+
+    function: Callable
+    arguments: dict[str, Any] = field(default_factory=dict)
+    cost: float = 1.0
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve_device(device: str) -> str:
+    """
+    `"cpu"` or `"cuda"` for an argument that may be `"auto"`.
+
+    Raises:
+        `ValueError`: If CUDA is asked for and there is none.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda was asked for, but torch finds no CUDA device; use --device cpu.")
+    return device
+
+
+def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
+    """
+    Run jobs, over several processes if there are several workers, with one progress bar for all.
+
+    Args:
+        jobs (`Sequence[Job]`): The jobs; the first error of one ends the rest.
+        num_workers (`int`): Processes; with 1, everything runs in this one.
+        description (`str`): What the progress bar says.
+    """
+    if not jobs:
+        return
+    order = sorted(jobs, key=lambda job: -job.cost)
+    with tqdm(total=100.0, desc=description, unit="%", bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
+        if num_workers == 1 or len(jobs) == 1:
+            shares = [0.0] * len(order)
+            for index, job in enumerate(order):
+                job.function(report_progress=_Reporter(bar, order, shares, index), **job.arguments)
+                _Reporter(bar, order, shares, index)(1.0)
+            return
+        _run_in_processes(order, min(num_workers, len(order)), bar)
+
+
+class _Reporter:
+    """Sets a job's share in this process and moves the bar."""
+
+    def __init__(self, bar: tqdm, jobs: list[Job], shares: list[float], index: int):
+        self.bar, self.jobs, self.shares, self.index = bar, jobs, shares, index
+
+    def __call__(self, share: float) -> None:
+        self.shares[self.index] = share
+        _move(self.bar, self.jobs, self.shares)
+
+
+def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
+    context = multiprocessing.get_context("spawn")
+    shares = context.Array("d", len(jobs), lock=False)
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker imports torch
+    pool = ProcessPoolExecutor(num_workers, context, _start_worker, (os.getpid(), shares))
+    try:
+        waiting = {pool.submit(_run_job, job.function, index, job.arguments) for index, job in enumerate(jobs)}
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            _move(bar, jobs, shares)
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads
+
+
+def _start_worker(parent: int, shares) -> None:
+    global _progress
+    _progress = shares
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+
+
+def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+    def report_progress(share: float) -> None:
+        _progress[index] = share
+
+    function(report_progress=report_progress, **arguments)
+    _progress[index] = 1.0
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process when its parent is killed, so that no orphan writes into a run that was started again."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _move(bar: tqdm, jobs: Sequence[Job], shares: Sequence[float]) -> None:
+    total = sum(job.cost for job in jobs)
+    bar.n = 100.0 * sum(share * job.cost for share, job in zip(shares, jobs)) / total
+    bar.refresh()
