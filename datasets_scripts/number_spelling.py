@@ -1,7 +1,8 @@
 """Numbers as they are read aloud: text with digits -> text without.
 
-Dates, times, sums of money, years, ordinals, fractions and Roman numerals each have their own pattern, tried from the most to
-the least specific; `text_normalization` calls [`spell_numbers`] once abbreviations (No., Sept., p.m.) are out of the way.
+Dates, times, sums of money, years, ordinals, fractions and Roman numerals each have their own pattern, tried from
+the most to the least specific; `text_normalization` calls [`spell_numbers`] once abbreviations (No., Sept., p.m.)
+are written out.
 """
 
 import re
@@ -48,10 +49,8 @@ _LONGEST_CARDINAL = 12
 
 _MONTH = "(?P<month>" + "|".join(MONTHS) + ")"
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
-_ROMAN = r"(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
-_NUMBERED = (
-    r"(?P<noun>(?i:chapters?|books?|volumes?|parts?|acts?|scenes?|cantos?|sections?|psalms?|numbers?|letters?|tables?|figures?))"
-)
+_ROMAN = r"(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
+_NUMBERED = r"(?P<noun>(?i:(?:chapter|book|volume|part|act|scene|canto|section|psalm|number|letter|table|figure)s?))"
 
 
 def spell_numbers(text: str) -> str:
@@ -139,7 +138,8 @@ def _fraction(match: re.Match) -> str:
         return f"{_cardinal(upper)} over {_cardinal(lower)}"
     one, many = _DENOMINATORS.get(lower) or (_ordinal(lower), _ordinal(lower) + "s")
     if match["whole"]:
-        return f"{_cardinal(match['whole'])} and {'a' if upper == 1 else _cardinal(upper)} {one if upper == 1 else many}"
+        part = f"a {one}" if upper == 1 else f"{_cardinal(upper)} {many}"
+        return f"{_cardinal(match['whole'])} and {part}"
     return f"{_cardinal(upper)} {one if upper == 1 else many}"
 
 
@@ -153,6 +153,11 @@ def _money(match: re.Match) -> str:
     if hundredths and int(hundredths):
         spoken += f" and {_cardinal(int(hundredths))} {one_hundredth if int(hundredths) == 1 else many_hundredths}"
     return spoken
+
+
+def _shillings(match: re.Match) -> str:
+    spoken = f"{_cardinal(match['shillings'])} {'shilling' if match['shillings'] == '1' else 'shillings'}"
+    return f"{spoken} and {_cardinal(match['pence'])} pence" if match["pence"] else spoken
 
 
 def _measure(match: re.Match) -> str:
@@ -186,7 +191,7 @@ _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     ),
     (re.compile(r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)\b(?!:)(?:\s+o'clock)?"), _time),
     (re.compile(r"\b(?:(?P<whole>\d+)\s+)?(?P<upper>\d{1,3})/(?P<lower>\d{1,3})\b(?!/)"), _fraction),
-    (re.compile(rf"\b(?P<number>{_NUMBER})(?:st|nd|rd|th|d)\b"), lambda m: _ordinal(m["number"])),
+    (re.compile(rf"\b(?P<number>{_NUMBER})(?:st|nd|rd|th|d|ST|ND|RD|TH)\b"), lambda m: _ordinal(m["number"])),
     (re.compile(r"\b(?P<decade>(?:1[1-9]|20)\d0)'?s\b"), lambda m: _plural(_words(int(m["decade"]), "year"))),
     (re.compile(rf"\b(?P<amount>{_NUMBER})\s?(?P<unit>{'|'.join(_UNITS)})s?\b"), _measure),
     (re.compile(r"(?<!\d)(?P<whole>\d+)\.(?P<decimals>\d+)(?![\d.])"), _decimal),

@@ -1,35 +1,38 @@
 """Consecutive sentences -> passages short enough to be spoken within a limit.
 
-[`estimate_seconds`] says how long a synthesizer needs for a text without asking one; [`split_long_sentence`] cuts a sentence at
-its clauses where it has to; [`cut_passages`] chooses the passages of a run of sentences so that they are alike in length.
+[`estimate_seconds`] says how long a synthesizer needs for a text without asking one; [`split_long_sentence`] cuts a
+sentence at its clauses where it has to; [`cut_passages`] makes passages of like length of a run of sentences.
 """
 
 import re
 from collections.abc import Sequence
 
-# Fitted to espeak-ng's own durations at 140 words per minute on 500 passages of 16 novels (standard deviation 0.56 s) and raised
-# by 9 per cent, so that only one passage in a thousand lasts longer than estimated.
+# Fitted to espeak-ng's own durations at 140 words per minute on 500 passages of 16 novels (standard deviation 0.56 s)
+# and raised by 9 per cent, so that about one passage in a thousand lasts longer than estimated.
 _REFERENCE_RATE = 140
 _SECONDS_PER_LETTER = 0.067
 _SECONDS_PER_WORD = 0.05
 _SECONDS_PER_SENTENCE = 0.50
+_SECONDS_PER_SPELLED_LETTER = 0.25
 _SECONDS_PER_COMMA = 0.42
 _SECONDS_PER_DASH = 0.24
 
 TARGET_WORDS = 50
 MIN_SENTENCES = 4
 MAX_SENTENCES = 8
-# A sentence that takes this share of a passage is cut at its semicolons and colons, so that several sentences fit.
-_LONG_SHARE = 0.4
 _MIN_CLAUSE_WORDS = 5
 
 _WORD = re.compile(r"[A-Za-z]+")
-# From the strongest boundary of clauses to the weakest. The last two are taken only where a sentence would fit nowhere.
+_SPELLED_LETTER = re.compile(r"[B-HJ-Z](?![a-z'])")
+# Where to cut a sentence that takes more than this share of a passage, from the strongest boundary to the weakest:
+# semicolons; main clauses with a subject of their own; and, where the sentence would fit nowhere, dashes, other
+# clauses, any comma.
 _CLAUSE_BOUNDARIES = (
-    re.compile(r"(?P<end>[;:]) "),
-    re.compile(r"(?P<end> -) "),
-    re.compile(r"(?P<end>,) (?=(?:and|but|or|for|nor|yet|so|while|when|where|who|which|that|as|if|because|though|till)\b)"),
-    re.compile(r"(?P<end>,) "),
+    (0.35, re.compile(r"[;:] ")),
+    (0.5, re.compile(r", (?=(?:and|but|for|so|yet|nor) (?:I|he|she|it|we|they|you|there|this|these|those)\b)")),
+    (1.0, re.compile(r" - ")),
+    (1.0, re.compile(r", (?=(?:and|but|or|for|nor|so|yet|while|when|where|who|which|as|if|because|though|till)\b)")),
+    (1.0, re.compile(r", ")),
 )
 
 
@@ -37,8 +40,9 @@ def estimate_seconds(text: str, words_per_minute: int = _REFERENCE_RATE) -> floa
     """
     Estimate how long a normalised text takes to speak, on the long side.
 
-    At 140 words per minute, the slowest rate that utterances are spoken at, it is 0.067 s a letter, 0.05 s a word, 0.50 s a sentence, 0.42 s a
-    comma, semicolon or colon and 0.24 s a dash, pauses and the silence at both edges included; at other rates in proportion.
+    At 140 words per minute, the slowest rate that utterances are spoken at, it is 0.067 s a letter, 0.25 s
+    more for a letter that is read by its name, 0.05 s a word, 0.50 s a sentence, 0.42 s a comma, semicolon or colon and
+    0.24 s a dash, with all pauses and the silence at both edges; at other rates in proportion.
 
     Args:
         text (`str`): Text as [`~text_normalization.normalize_text`] returns it.
@@ -51,6 +55,7 @@ def estimate_seconds(text: str, words_per_minute: int = _REFERENCE_RATE) -> floa
     seconds = (
         sum(map(len, words)) * _SECONDS_PER_LETTER
         + len(words) * _SECONDS_PER_WORD
+        + len(_SPELLED_LETTER.findall(text)) * _SECONDS_PER_SPELLED_LETTER
         + (text.count(".") + text.count("!") + text.count("?")) * _SECONDS_PER_SENTENCE
         + (text.count(",") + text.count(";") + text.count(":")) * _SECONDS_PER_COMMA
         + text.count(" - ") * _SECONDS_PER_DASH
@@ -62,9 +67,10 @@ def split_long_sentence(sentence: str, max_seconds: float = 30.0) -> list[str]:
     """
     Cut a sentence that is long for a passage into sentences at the boundaries of its clauses.
 
-    One that takes more than two fifths of `max_seconds` is cut at a semicolon or colon if it has one, and one that takes
-    more than all of it also at a dash or comma; the boundary nearest to the middle first. Every piece has five words or
-    more, begins with a capital letter and ends in a full stop, the last one as the sentence ended.
+    One that takes more than 0.35 of `max_seconds` is cut at a semicolon or colon if it has one; one that takes more
+    than half of it also before a main clause with a subject of its own (", and she ..."); one that takes more than
+    all of it also at a dash or another comma. The boundary nearest to the middle comes first. Every piece has five
+    words or more, begins with a capital letter and ends in a full stop, the last one as the sentence ended.
 
     Args:
         sentence (`str`): A normalised sentence.
@@ -74,21 +80,13 @@ def split_long_sentence(sentence: str, max_seconds: float = 30.0) -> list[str]:
         `list[str]`: The pieces; the sentence alone if it need not be cut; nothing if it is too long and cannot be cut.
     """
     seconds = estimate_seconds(sentence)
-    if seconds <= max_seconds * _LONG_SHARE:
-        return [sentence]
-    boundaries = _CLAUSE_BOUNDARIES if seconds > max_seconds else _CLAUSE_BOUNDARIES[:1]
-    for boundary in boundaries:
-        places = [
-            match
-            for match in boundary.finditer(sentence)
-            if min(_num_words(sentence[: match.start()]), _num_words(sentence[match.end() :])) >= _MIN_CLAUSE_WORDS
-        ]
-        if places:
-            middle = min(places, key=lambda match: abs(match.start() - len(sentence) / 2))
-            head, tail = sentence[: middle.start()], sentence[middle.end() :]
-            pieces = [
-                split_long_sentence(part, max_seconds) for part in (head + ".", tail[0].upper() + tail[1:])
-            ]
+    for share, boundary in _CLAUSE_BOUNDARIES:
+        if seconds <= share * max_seconds:
+            return [sentence]
+        middle = _middle_boundary(sentence, boundary)
+        if middle:
+            head, tail = sentence[: middle.start()] + ".", sentence[middle.end() :]
+            pieces = [split_long_sentence(piece, max_seconds) for piece in (head, tail[0].upper() + tail[1:])]
             return pieces[0] + pieces[1] if all(pieces) else []
     return [sentence] if seconds <= max_seconds else []
 
@@ -97,8 +95,8 @@ def cut_passages(sentences: Sequence[str], max_seconds: float = 30.0) -> list[tu
     """
     Cut a run of consecutive sentences into passages.
 
-    Of all ways to cut, it takes the one with the smallest sum over passages of ((words - 50) / 50)^2, plus 0.15 for each
-    sentence that a passage has less than four, plus 1 for a passage of one sentence.
+    Of all ways to cut, it takes the one with the smallest sum over passages of ((words - 50) / 50)^2, plus 0.3 for
+    each sentence that a passage has less than four, plus 1 for a passage of one sentence.
 
     Args:
         sentences (`Sequence[str]`): Consecutive sentences, each short enough by itself.
@@ -128,9 +126,19 @@ def cut_passages(sentences: Sequence[str], max_seconds: float = 30.0) -> list[tu
     return passages[::-1]
 
 
+def _middle_boundary(sentence: str, boundary: re.Pattern) -> re.Match | None:
+    """The boundary nearest to the middle of a sentence that leaves enough words on both sides."""
+    places = [
+        place
+        for place in boundary.finditer(sentence)
+        if min(_num_words(sentence[: place.start()]), _num_words(sentence[place.end() :])) >= _MIN_CLAUSE_WORDS
+    ]
+    return min(places, key=lambda place: abs(place.start() - len(sentence) / 2), default=None)
+
+
 def _passage_cost(num_words: int, num_sentences: int) -> float:
     missing = max(0, MIN_SENTENCES - num_sentences)
-    return (num_words / TARGET_WORDS - 1) ** 2 + 0.15 * missing + (num_sentences == 1)
+    return (num_words / TARGET_WORDS - 1) ** 2 + 0.3 * missing + (num_sentences == 1)
 
 
 def _num_words(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Shards on disk: parquet files named `{split}-{number}-of-{count}.parquet`, whole sets of which builders read.
+"""Shards as builders find them: whole sets of files named `{split}-{number}-of-{count}.parquet` (`shards.py` makes them).
 
 folder -> [`find_shards`] -> files by split, checked -> a builder. [`fingerprint_shards`] tells whether a folder is
 still what it was when it was last read.
@@ -31,7 +31,8 @@ def find_shards(folder: str | Path, columns: Sequence[str] = ()) -> dict[str, li
 
     Raises:
         `FileNotFoundError`: If there is no such folder, or no shard in it, or a set of shards has a gap.
-        `ValueError`: If a file is not a whole parquet file, lacks a column or belongs to another set.
+        `ValueError`: If a file is not a whole parquet file, lacks a column or belongs to another set, or a split has no
+            rows.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -40,10 +41,10 @@ def find_shards(folder: str | Path, columns: Sequence[str] = ()) -> dict[str, li
     shards = {split: files for split, files in shards.items() if files}
     if not shards:
         raise FileNotFoundError(f"There are no shards (train-*.parquet, ...) in {folder}; make them first.")
-    for files in shards.values():
+    for split, files in shards.items():
         _check_set(files)
-        for file in files:
-            _check_columns(file, columns)
+        if not sum(_check_file(file, columns) for file in files):
+            raise ValueError(f"The shards {split}-*.parquet in {folder} have no rows; make them again or delete them.")
     return {split: [str(file) for file in files] for split, files in shards.items()}
 
 
@@ -75,11 +76,14 @@ def _check_set(files: list[Path]) -> None:
         )
 
 
-def _check_columns(file: Path, columns: Sequence[str]) -> None:
+def _check_file(file: Path, columns: Sequence[str]) -> int:
+    """Count the rows of a shard that is whole and has all columns."""
     try:
-        present = pq.read_schema(file).names
+        metadata = pq.read_metadata(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{file} is not a whole parquet file; delete it and make it again.") from error
+    present = metadata.schema.to_arrow_schema().names
     for column in columns:
         if column not in present:
             raise ValueError(f"{file} has no column {column!r}, only {', '.join(present)}; give another data_dir.")
+    return metadata.num_rows

@@ -33,6 +33,7 @@ ADJECTIVES = {
     "folk": ("person_adjectives",),
     "judge": ("person_adjectives",),
     "animals": ("animal_adjectives",),
+    "pets": ("animal_adjectives",),
     "tools": ("tool_adjectives", "object_adjectives"),
     "goods": ("goods_adjectives",),
     "fixtures": ("fixture_adjectives", "place_adjectives"),
@@ -41,10 +42,11 @@ ADJECTIVES = {
 """Which lists the adjectives for the items of a list come from; the first is drawn from most."""
 
 FIRST_ADJECTIVES = 0.65
-PLURAL = {"thing": 0.3, "tool": 0.25}
+NEAR = 0.85
+PLURAL = {"thing": 0.35, "tool": 0.4}
 PLURAL_ELSEWHERE = 0.5
-QUANTIFIERS = WordList(("two", "some", "three", "several", "a few", "four", "many", "five", "six"))
-NONFINITE = ("bare", "ing", "pp")
+QUANTIFIERS = WordList(("two", "some", "three", "several", "four", "many", "a few", "five", "six"), "topic words")
+NONFINITE = ("bare", "ing", "pp", "past")
 
 _PRONOUNS = {
     "they": ("they", "them", "their", "themselves"),
@@ -52,10 +54,10 @@ _PRONOUNS = {
     "he": ("he", "him", "his", "himself"),
     "it": ("it", "it", "its", "itself"),
 }
-_ROLE = re.compile(r"(?P<role>\w+)(?:\.(?P<form>obj|pro|the|poss|self|new|indef))?")
+_ROLE = re.compile(r"(?P<role>\w+)(?:\.(?P<form>obj|pro|the|this|poss|self|noun|new|indef))?")
 _AGREE = re.compile(r"(?P<role>\w+):(?:<(?P<list>\w+)>(?:#(?P<keep>\w+))?|(?P<verb>\w+))")
 _DECLARE = re.compile(
-    r"(?:(?P<det>a|the|this|\w+\.poss) )?(?:(?P<adj>adj\??) )?(?P<role>\w+)=(?P<list>\w+)(?:\.(?P<number>sg|pl))?"
+    r"(?:(?P<det>a|the|this|\w+\.poss) )?(?:(?P<adj>\w+\??) )?(?P<role>\w+)=(?P<list>\w+)(?:\.(?P<number>sg|pl))?"
 )
 
 
@@ -70,6 +72,7 @@ class Referent:
         gender (`str`): Pronoun of one of them: `"she"`, `"he"`, `"it"`, or `""` where the story never says.
         adjective (`str`): The adjective that it is brought in with, if any.
         names (`tuple[str, ...]`): Proper names, if any.
+        quantity (`str`): How many there are, in a word, if there are several.
         owner (`str`): The role whose sister, neighbor, ... this is, if any.
         introduced (`bool`): Whether it has been mentioned.
         last_sentence (`int`): Number of the sentence that mentioned it last.
@@ -81,6 +84,7 @@ class Referent:
     adjective: str = ""
     names: tuple[str, ...] = ()
     owner: str = ""
+    quantity: str = ""
     introduced: bool = False
     last_sentence: int = -9
 
@@ -124,7 +128,8 @@ class Story:
     def draw(self, name: str) -> str:
         """An item of a list; one that the story has had is avoided."""
         item = self.lexicon.words(self.topic, name).draw(self.rng, self.used)
-        self.used.add(item)
+        if not item.startswith("<"):
+            self.used.add(item)
         return item
 
     def rule(self, name: str) -> str:
@@ -142,10 +147,10 @@ class Story:
         names = ADJECTIVES.get(list_name, ("object_adjectives",))
         return self.draw(names[0] if len(names) == 1 or self.rng.random() < FIRST_ADJECTIVES else names[1])
 
-    def misread(self, role: str) -> bool:
-        """Whether a pronoun for the role could be taken for another one mentioned in this sentence or the last."""
+    def misread(self, role: str, back: int = 1) -> bool:
+        """Whether a pronoun for the role would reach further back than that, or could be taken for another one."""
         me = self.roles[role]
-        if not me.introduced or not me.pronoun or me.last_sentence < self.number - 1:
+        if not me.introduced or not me.pronoun or me.last_sentence < self.number - back:
             return True
         return any(
             other.pronoun == me.pronoun and other.last_sentence >= self.number - 1
@@ -159,12 +164,17 @@ class Story:
         subject, objective, possessive, reflexive = _PRONOUNS.get(me.pronoun, _PRONOUNS["it"])
         if form == "self":
             return reflexive
+        if form == "noun":
+            return self.lexicon.plural(me.noun) if me.plural else me.noun
         in_sentence = me.last_sentence == self.number
         misread = self.misread(role)
         if form == "poss":
-            return possessive if self.subject == role and in_sentence or not misread else "the"
+            return possessive if self.subject == role and in_sentence or not self.misread(role, back=3) else "the"
         if form in ("new", "indef") or not me.introduced:
             phrase = self._introduce(me, form)
+        elif form == "this":
+            noun = self.lexicon.plural(me.noun) if me.plural else me.noun
+            phrase = f"{self.demonstrative(me.plural)} {noun}"
         elif form != "the" and not misread and self._prefers_pronoun(role, form, in_sentence):
             phrase = objective if form == "obj" else subject
         else:
@@ -186,7 +196,7 @@ class Story:
         if me.owner:
             phrase = f"{self.refer(me.owner, 'poss')} {described} {name}"
             return phrase.strip()
-        phrase = f"{QUANTIFIERS[0]} {described}" if me.plural else f"a {described}"
+        phrase = f"{me.quantity if me.plural else 'a'} {described}"
         if not name:
             return phrase
         if form == "indef" or self.rng.random() < 0.5:
@@ -199,23 +209,24 @@ class Story:
         noun = self.lexicon.plural(me.noun) if me.plural else me.noun
         if me.owner:
             return f"{self.refer(me.owner, 'poss')} {noun}"
-        adjective = me.adjective if me.adjective and self.rng.random() < 0.3 else ""
+        adjective = me.adjective if me.adjective and self.rng.random() < 0.15 else ""
         return f"the {adjective} {noun}"
 
     def declare(self, role: str, list_name: str, number: str, determiner: str, adjective: str) -> str:
         """Bring in an item of a list under a role, with a determiner that agrees."""
         noun = self.draw(list_name)
         plural = number == "pl" if number else self.rng.random() < PLURAL.get(role, PLURAL_ELSEWHERE)
-        described = adjective == "adj" or adjective == "adj?" and self.rng.random() < 0.4
-        me = Referent(noun, plural, adjective=self.adjective(list_name) if described else "")
+        me = Referent(noun, plural)
+        if adjective and (not adjective.endswith("?") or self.rng.random() < 0.4):
+            own = adjective.rstrip("?") == "adj"
+            me.adjective = self.adjective(list_name) if own else self.draw(adjective.rstrip("?"))
         if list_name in ("people", "folk", "relations", "judge"):
             me.gender = ""
         phrase = f"{me.adjective} {self.lexicon.plural(noun) if plural else noun}"
         if determiner == "a":
             phrase = f"{QUANTIFIERS.draw(self.rng) if plural else 'a'} {phrase}"
         elif determiner == "this":
-            near = self.rng.random() < 0.7
-            phrase = f"{('these' if near else 'those') if plural else ('this' if near else 'that')} {phrase}"
+            phrase = f"{self.demonstrative(plural)} {phrase}"
         elif determiner.endswith(".poss"):
             phrase = f"{self.refer(determiner.removesuffix('.poss'), 'poss')} {phrase}"
         elif determiner:
@@ -224,10 +235,16 @@ class Story:
         me.introduced, me.last_sentence = True, self.number
         return phrase
 
+    def demonstrative(self, plural: bool) -> str:
+        """This or that, these or those."""
+        near = self.rng.random() < NEAR
+        return ("these" if near else "those") if plural else ("this" if near else "that")
+
     def inflect(self, subject: str, lemma: str) -> str:
         """The verb's form for a role, for `sg` or `pl`, or the non-finite form `bare`, `ing` or `pp`."""
         if subject in NONFINITE:
-            return {"bare": str, "ing": self.lexicon.gerund, "pp": self.lexicon.participle}[subject](lemma)
+            forms = self.lexicon
+            return {"bare": str, "ing": forms.gerund, "pp": forms.participle, "past": forms.past}[subject](lemma)
         plural = subject == "pl" if subject in ("sg", "pl") else self.roles[subject].plural
         return self.lexicon.verb(lemma, self.tense, plural)
 

@@ -17,8 +17,16 @@ import yaml
 SHARED_FILES = ("stories_lexicon.yaml", "stories_grammar.yaml")
 TOPIC_FILES = tuple(f"stories_lexicon_{part}.yaml" for part in ("country", "town", "stage", "travel"))
 
-RANK_OFFSET = 1.5
-"""An item of rank r (from 0) is drawn in proportion to 1 / (r + RANK_OFFSET): Zipf's law with its head bent."""
+RANK_LAWS = {
+    "names": (10, 1.5),
+    "shared words": (5, 2.2),
+    "topic words": (2, 1.4),
+    "shared templates": (4, 2.2),
+    "topic templates": (6, 1.3),
+}
+"""For each kind of list (plateau, exponent): the item of rank r (from 0) is drawn in proportion to
+1 / (1 + (r / plateau) ** exponent), so that the first few are about equally common and the rest fall off as in Zipf's law.
+"""
 
 _AVOID_TRIES = 8
 _VOWEL_LETTER_CONSONANT_SOUND = re.compile(r"(one$|one-|once|uni|use|usual|eu|ukulele)")
@@ -31,10 +39,11 @@ _CONSONANT_Y_END = re.compile(r"[^aeiou]y$")
 class WordList(tuple):
     """Items (words or templates) from the commonest to the rarest."""
 
-    def __new__(cls, items):
+    def __new__(cls, items, law: str):
         """Keep the items and the cumulative weights of their ranks."""
         self = super().__new__(cls, items)
-        self.weights = tuple(accumulate(1 / (rank + RANK_OFFSET) for rank in range(len(self))))
+        plateau, exponent = RANK_LAWS[law]
+        self.weights = tuple(accumulate(1 / (1 + (rank / plateau) ** exponent) for rank in range(len(self))))
         return self
 
     def draw(self, rng: Random, avoid: frozenset[str] | set[str] = frozenset()) -> str:
@@ -129,12 +138,13 @@ def indefinite_article(next_word: str) -> str:
     return "an" if vowel or _SILENT_H.match(word) else "a"
 
 
-def _parse_list(text: str) -> WordList:
+def _parse_list(name: str, text: str, owner: str) -> WordList:
     """Several lines are one template each; a single (folded) line is words, with `_` for the space in a compound."""
     lines = text.strip().split("\n")
     if len(lines) > 1:
-        return WordList(line.strip() for line in lines)
-    return WordList(word.replace("_", " ") for word in lines[0].split())
+        return WordList((line.strip() for line in lines), f"{owner} templates")
+    words = (word.replace("_", " ") for word in lines[0].split())
+    return WordList(words, "names" if name.endswith("_names") else f"{owner} words")
 
 
 def _read_yaml(name: str) -> dict:
@@ -151,9 +161,9 @@ def load_lexicon() -> Lexicon:
     irregular_nouns = {noun: noun if plural == "=" else plural for noun, plural in nouns}
     irregular_verbs = {lemma: (past, participle) for lemma, past, participle in verbs}
     doubling_verbs = frozenset(shared.pop("doubling_verbs").split())
-    shared = {key: _parse_list(value) for key, value in shared.items()}
+    shared = {key: _parse_list(key, value, "shared") for key, value in shared.items()}
     topics = {}
     for name in TOPIC_FILES:
         for topic, lists in _read_yaml(name).items():
-            topics[topic] = {key: _parse_list(value) for key, value in lists.items()}
+            topics[topic] = {key: _parse_list(key, value, "topic") for key, value in lists.items()}
     return Lexicon(shared, topics, irregular_nouns, irregular_verbs, doubling_verbs)

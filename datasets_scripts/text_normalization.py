@@ -1,8 +1,8 @@
 """Written English -> the words a reader says, in letters and . , ! ? ' ; : - alone.
 
 paragraph -> plain characters -> abbreviations, numbers, capitals -> quotation marks, dashes, punctuation -> sentences.
-What comes out means the same to a text model and to a speech synthesizer: every . ! or ? ends a sentence, and the next one
-begins with a capital letter, which is where espeak-ng ends its sentences too.
+What comes out means the same to a text model and to a speech synthesizer: every . ! or ? ends a sentence, and the next
+one begins with a capital letter, which is where espeak-ng ends its sentences too.
 """
 
 import re
@@ -36,12 +36,13 @@ _TITLES = {
     "Supt": "Superintendent",
     "Mme": "Madame",
     "Mlle": "Mademoiselle",
+    "Mdlle": "Mademoiselle",
     "Mt": "Mount",
 }
 # Before a number; "No." by itself is a sentence.
 _BEFORE_NUMBERS = {
-    "No": "number",
-    "Nos": "numbers",
+    "no": "number",
+    "nos": "numbers",
     "p": "page",
     "pp": "pages",
     "vol": "volume",
@@ -97,12 +98,14 @@ _STARTERS = (
     "|Which|While|Who|Why|Will|With|Would|Yes|Yet|You|Your|Mister|Missus|Miss"
 )
 _SPEECH_VERBS = (
-    "said|says|say|asked|ask|asks|cried|cry|cries|exclaimed|replied|answered|returned|repeated|inquired|enquired|demanded"
-    "|shouted|whispered|murmured|muttered|began|continued|added|observed|remarked|called|ejaculated|screamed|thought"
-    "|interrupted|gasped|roared|sighed|sobbed|faltered|echoed|growled|laughed|went on|broke in|burst out|put in|responded"
-    "|retorted|suggested|urged|protested|pleaded|wailed|moaned|groaned|snapped|yelled|announced|declared|persisted"
+    "said|says|say|asked|ask|asks|cried|cry|cries|exclaimed|replied|answered|returned|repeated|inquired|enquired"
+    "|demanded|shouted|whispered|murmured|muttered|began|continued|added|observed|remarked|called|ejaculated|screamed"
+    "|thought|interrupted|gasped|roared|sighed|sobbed|faltered|echoed|growled|laughed|went on|broke in|burst out"
+    "|put in|retorted|suggested|urged|protested|pleaded|wailed|moaned|groaned|snapped|yelled|announced|declared"
+    "|persisted|responded"
 )
-_NAME = r"(?:(?:Mister|Missus|Miss|Miz|Doctor|Sir|Lady|Lord|Captain|Aunt|Uncle|Old|Young|The)\s+)?[A-Z][A-Za-z'-]*(?:\s+[A-Z][a-z]+)?"
+_FORMS_OF_ADDRESS = "Mister|Missus|Miss|Miz|Doctor|Sir|Lady|Lord|Captain|Aunt|Uncle|Old|Young|The"
+_NAME = rf"(?:(?:{_FORMS_OF_ADDRESS})\s+)?[A-Z][A-Za-z'-]*(?:\s+[A-Z][a-z]+)?"
 
 _MAX_PASSES = 8
 
@@ -111,18 +114,19 @@ def normalize_text(text: str, word_case: Mapping[str, str] | None = None) -> str
     """
     Rewrite a paragraph as it is read aloud.
 
-    Abbreviations, numbers, dates, times and sums of money are written in words. Quotation marks and underscores go, brackets
-    become commas, double hyphens a dash with spaces; accents are taken off. A . ! or ? stays only where a sentence ends:
-    "Oh! cried she" becomes "Oh, cried she". Normalising twice is the same as normalising once.
+    Abbreviations, numbers, dates, times and sums of money are written in words. Quotation marks and underscores go,
+    brackets become commas, double hyphens a dash with spaces; accents are taken off. A . ! or ? stays only where a
+    sentence ends: "Oh! cried she" becomes "Oh, cried she". Normalising twice is the same as normalising once.
 
     Args:
         text (`str`): One paragraph. Line breaks in it count as spaces.
         word_case (`Mapping[str, str]`, *optional*):
-            How words in capitals are to be written, for instance `{"VERY": "very"}`; see [`find_word_case`]. Others stay.
+            How words in capitals are to be written, for instance `{"VERY": "very"}`; see [`find_word_case`]. Others
+            stay as they are.
 
     Returns:
-        `str`: Text of the letters a-z and A-Z, single spaces and `. , ! ? ' ; : -`. A hyphen stands inside a word or, between
-        spaces, for a dash. Characters without a reading (other scripts, signs) are left out.
+        `str`: Text of the letters a-z and A-Z, single spaces and `. , ! ? ' ; : -`. A hyphen stands inside a word or,
+        between spaces, for a dash. Characters without a reading (other scripts, signs) are left out.
     """
     for _ in range(_MAX_PASSES):
         spoken = _normalize_once(text, word_case)
@@ -140,9 +144,9 @@ def split_sentences(text: str) -> tuple[list[str], str]:
         text (`str`): What [`normalize_text`] returned.
 
     Returns:
-        `tuple[list[str], str]`: The sentences, each beginning with a capital letter and ending in `.`, `!` or `?`, and what
-        comes after the last of them (`""` where nothing does). A remainder that breaks off in a comma, colon, semicolon or
-        dash ("He said:") is closed with a full stop and counted among the sentences.
+        `tuple[list[str], str]`: The sentences, each beginning with a capital letter and ending in `.`, `!` or `?`, and
+        what comes after the last of them (`""` where nothing does). A remainder that breaks off in a comma, colon,
+        semicolon or dash ("He said:") is closed with a full stop and counted among the sentences.
     """
     pieces = _BETWEEN_SENTENCES.split(text)
     remainder = "" if text[-1:] in ".!?" else pieces.pop()
@@ -157,8 +161,9 @@ def find_word_case(text: str) -> dict[str, str]:
     """
     Decide from a document how its words in capitals ("She was VERY tired", "NANTUCKET") are to be written.
 
-    A word is written as the document writes it elsewhere, in small letters or with a capital, whichever is more frequent. One
-    that never stands elsewhere gets a capital if it has four letters or more, else it stays: it may be spelled out (USA).
+    A word is written as the document writes it elsewhere, in small letters or with a capital, whichever is more
+    frequent. One that never stands elsewhere gets a capital if it has four letters or more, else it stays: it may
+    be spelled out (USA).
 
     Args:
         text (`str`): The whole document, not normalised.
@@ -189,6 +194,7 @@ def _normalize_once(text: str, word_case: Mapping[str, str] | None) -> str:
     text = spell_numbers(text)
     text = _SIGNS.sub(lambda m: _SIGN_WORDS[m[0]], text)
     text = _remove_quotation_marks(text)
+    text = _BROKEN_COMPOUND.sub("-", text)
     text = _DASH.sub(" \N{EN DASH} ", text)
     text = _PUNCTUATION.sub(_settle_punctuation, text)
     return " ".join(text.split())
@@ -214,7 +220,7 @@ def _expand_abbreviations(text: str) -> str:
         return text
     text = _STREET.sub("Street", text)
     text = _SAINT.sub("Saint", text)
-    text = _BEFORE_NUMBER.sub(lambda m: _like(m[1], _BEFORE_NUMBERS.get(m[1]) or _BEFORE_NUMBERS[m[1].lower()]) + " ", text)
+    text = _BEFORE_NUMBER.sub(lambda m: _like(m[1], _BEFORE_NUMBERS[m[1].lower()]) + " ", text)
     text = _ABBREVIATION.sub(_expand_abbreviation, text)
     text = _INITIALISM.sub(lambda m: " ".join(_LETTER.findall(m[0])).upper() + _stop_if_end(m), text)
     return _INITIAL.sub(lambda m: m[1] + _stop_if_end(m), text)
@@ -227,7 +233,7 @@ def _expand_abbreviation(match: re.Match) -> str:
 
 
 def _like(short: str, words: str) -> str:
-    return words[0].upper() + words[1:] if short[0].isupper() and short != "No" else words
+    return words[0].upper() + words[1:] if short[0].isupper() and short not in ("No", "Nos") else words
 
 
 def _stop_if_end(match: re.Match) -> str:
@@ -242,6 +248,7 @@ def _remove_quotation_marks(text: str) -> str:
         text = _SPEECH_TAG.sub(", ", text)
         text = text.replace('"', " ") if _SPACED_QUOTE.search(text) else text.replace('"', "")
         if "'" in text:
+            text = text.replace("o' clock", "o'clock")
             text = _APOSTROPHE.sub(_keep_apostrophe, text)
     return text
 
@@ -254,7 +261,8 @@ def _keep_apostrophe(match: re.Match) -> str:
     if elision:
         return _like(match[0], elision)
     # "the dogs' house" keeps its apostrophe; after any other letter it is a quotation mark or a clipping (goin').
-    return match[0] if word[-1] == "s" and after[:1] == " " and after[1:].islower() else word
+    quoted = match.start() and match.string[match.start() - 1] == "'"
+    return match[0] if word[-1] == "s" and not quoted and after[:1] == " " and after[1:].islower() else word
 
 
 def _settle_punctuation(match: re.Match) -> str:
@@ -279,8 +287,9 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("‐‑−", "-")
     | dict.fromkeys("—―⸺⸻", "--")
     | dict.fromkeys("¹²³⁰⁴⁵⁶⁷⁸⁹®©™ªº\u00ad\u200b\u200c\u200d\u2060\ufeff", "")
-    | {"–": "-", "⁄": "/", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ß": "ss", "ø": "o", "Ø": "O", "ð": "d", "þ": "th"}
-    | {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "°": " degrees ", "§": " section ", "×": " times "}
+    | {"–": "-", "⁄": "/", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ß": "ss", "ø": "o", "Ø": "O", "ð": "d"}
+    | {"þ": "th", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i"}
+    | {"°": " degrees ", "§": " section ", "×": " times "}
 )
 _ASCII_CHARACTERS = str.maketrans({"_": "", "`": "'", "[": "(", "]": ")", "{": "(", "}": ")", "|": " ", "*": " "})
 _SIGN_WORDS = {
@@ -303,18 +312,18 @@ _REDACTED = re.compile(r"(?:(?<=\s)-{3,}(?=[\s.,;:!?']|shire|th\b)|(?<=\d)-{2,}(
 _WORD = re.compile(r"[A-Za-z']+")
 _LETTER = re.compile(r"[A-Za-z]")
 _ROMAN_LETTERS = re.compile(r"[IVXL]+")
-_CAPITALS = re.compile(r"\b[A-Z](?:[A-Z]|'(?=[A-Z]))+\b")
+_CAPITALS = re.compile(r"\b[A-Z][A-Z']*[A-Z]\b")
 _ENDS_SENTENCE = re.compile(rf"[\"')]*(?:\s*$|\s+[\"'(]*(?:{_STARTERS})\b)")
 _TITLE_WORD = re.compile(r"\b(?:[A-Z][a-z]{1,5}\.|M[rR][sS]?\b|D[rR]\b)")
 _TITLE = re.compile(
     rf"\b((?i:{'|'.join(sorted(_TITLES, key=len, reverse=True))}))\.(?=\s*(?:[A-Z(\"'-]|\d)|[,']|\s+[a-z])"
     r"|\b(M[rR][sS]?|D[rR])\b(?=\s+[A-Z])"
 )
-_STREET = re.compile(rf"(?<=[a-z]\s)St\.(?=\s+[a-z]|[,;:!?])|(?<=[A-Z][a-z][a-z]\s)St(?=\.\s*(?:$|\s(?:{_STARTERS})\b))")
+_STREET = re.compile(rf"(?<=[a-z]\s)St(?:\.(?=\s+[a-z]|[,;:!?])|(?=\.\s*(?:$|\s(?:{_STARTERS})\b)))")
 _SAINT = re.compile(r"\bSt\.?(?=[\s-]+[A-Z])")
 _BEFORE_NUMBER = re.compile(r"\b(Nos?|[Pp]p?|[Vv]ols?|[Cc]h(?:ap)?|[Ff]ig|[Ss]ec)\.\s*(?=\d|[IVXL]+\b)")
 _ABBREVIATION = re.compile(
-    r"(?<![A-Za-z.'])("
+    r"(?<![A-Za-z0-9.'])("
     + "|".join(re.escape(short) for short in sorted(_ABBREVIATIONS, key=len, reverse=True))
     + r")\.",
     re.IGNORECASE,
@@ -326,6 +335,8 @@ _SPEECH_BROKEN_OFF = re.compile(r"-{2,}[\"']+\s+(?=[\"']*[A-Z])")
 _SPEECH_TAG = re.compile(rf"(?:[!?]+[\"']+\s+(?={_NAME}\s+(?:{_SPEECH_VERBS})\b)|\.[\"']+\s+(?=[a-z]))")
 _SPACED_QUOTE = re.compile(r"\S\"\S")
 _APOSTROPHE = re.compile(r"(?P<word>\b[A-Za-z]+)?'(?![A-Za-z])|(?<![A-Za-z])'")
+# "high- backed" was broken at the end of a line, "two- and three-legged" was not.
+_BROKEN_COMPOUND = re.compile(r"(?<=[a-z])-\s+(?=(?!and\b|or\b|to\b)[a-z])")
 _DASH = re.compile(r"-{2,}|(?<![A-Za-z])-|-(?![A-Za-z])")
 _PUNCTUATION = re.compile(r"\s*[.,!?;:()\N{EN DASH}][\s.,!?;:()\N{EN DASH}]*")
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) ")

@@ -1,6 +1,6 @@
 """The speakers of the synthesizer, and who speaks which utterance how.
 
-utterance id -> [`speaker_settings`] -> voice, pitch and rate; a [`Voice`] -> `definition`, a variant file of espeak-ng.
+utterance id -> [`speaker_settings`] -> voice, pitch and rate; [`Voice`] -> `definition`, a variant file for espeak-ng.
 All voices use one Klatt synthesizer, in which timbre and pitch leave every duration as it is: at the same rate a text
 has the same phone times in every voice, to the sample.
 """

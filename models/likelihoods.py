@@ -15,8 +15,9 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 # Logits held at once. Small blocks stay in a processor's cache; a GPU wants enough work for one launch.
 _LOGITS_PER_BLOCK = {"cpu": 2**20, "cuda": 2**26}
-# A common beginning is computed once only where that saves this share of the tokens: two short passes cost more than one.
-_SMALLEST_SAVING = 0.2
+_BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
+# Two short passes cost more than one: a common beginning is computed once only where that saves this share of the tokens.
+_SMALLEST_SAVING = 0.35
 _LARGEST_GROUP = 32
 
 
@@ -27,7 +28,7 @@ def sequence_log_likelihoods(
     *,
     bos_token_id: int | None = None,
     names: Sequence[str] | None = None,
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     share_prefixes: bool = True,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -51,7 +52,7 @@ def sequence_log_likelihoods(
             What every sequence starts with.
         names (`Sequence[str]`, *optional*):
             What to call each sequence in an error.
-        batch_tokens (`int`, *optional*, defaults to 4096):
+        batch_tokens (`int`, *optional*, defaults to 2048 on a processor and 65,536 on a GPU):
             Most positions, padding included, in one forward pass; a longer sequence makes a batch of its own.
         share_prefixes (`bool`, *optional*, defaults to `True`):
             Whether beginnings that several sequences have in common, such as the context of a pair, are computed once.
@@ -70,7 +71,7 @@ def sequence_log_likelihoods(
     contexts = [()] * len(sequences) if contexts is None else contexts
     if len(contexts) != len(sequences):
         raise ValueError(f"There are {len(sequences)} sequences but {len(contexts)} contexts; give one for each.")
-    if batch_tokens < 1:
+    if batch_tokens is not None and batch_tokens < 1:
         raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
     bos = model.config.bos_token_id if bos_token_id is None else bos_token_id
     if bos is None:
@@ -184,7 +185,7 @@ def _group_by_prefix(tokens: _Tokens) -> list[_Group]:
         shared, total = len(inputs[end - 1]), len(inputs[end - 1])
         for start in range(end - 2, max(-1, end - 1 - _LARGEST_GROUP), -1):
             shared, total = min(shared, common[start + 1]), total + len(inputs[start])
-            if shared <= 1:  # nothing but BOS
+            if shared < _SMALLEST_SAVING * len(inputs[end - 1]):  # it only gets shorter
                 break
             prefix = _rounded(shared)
             saving = prefix * (end - start - 1)
@@ -264,7 +265,7 @@ class _Network:
     output layer runs only on the positions that are scored, a block at a time.
     """
 
-    def __init__(self, model, batch_tokens: int):
+    def __init__(self, model, batch_tokens: int | None):
         self.model, self.device = model, model.get_input_embeddings().weight.device
         vocabulary = model.get_input_embeddings().weight.shape[0]
         probe = {"input_ids": torch.arange(min(8, vocabulary), device=self.device)[None], "use_cache": True}
@@ -281,10 +282,11 @@ class _Network:
             separable = features.shape[-1] == self.head.weight.shape[-1]
             if not (separable and torch.equal(self.head(features), output.logits)):
                 self.head = None
-        self.block = _LOGITS_PER_BLOCK.get(self.device.type, _LOGITS_PER_BLOCK["cuda"])
-        self.batch_tokens = batch_tokens
+        kind = "cpu" if self.device.type == "cpu" else "cuda"
+        self.block = _LOGITS_PER_BLOCK[kind]
+        self.batch_tokens = batch_tokens or _BATCH_TOKENS[kind]
         if self.head is None:  # all logits of a batch exist at once, so that the batch has to be smaller
-            self.batch_tokens = min(batch_tokens, max(1, 2**26 // vocabulary))
+            self.batch_tokens = min(self.batch_tokens, max(1, 2**26 // vocabulary))
 
     def features(self, ids: np.ndarray, past=None, use_cache: bool = False):
         """Features (or, without a separable output layer, logits) of shape `(rows * width, size)`, and the cache."""

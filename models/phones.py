@@ -1,10 +1,12 @@
 """Phones: ARPAbet with stress, and the one table that maps espeak's English symbols onto it.
 
-espeak symbol (`"'oU"`, `"@L"`, `"_:"`) -> [`espeak_to_arpabet`] -> zero, one or two phones (`OW1`, `AH0 L`, `SIL`).
-Every phone modality, every minimal pair and every measure of unit quality reads the same 71 symbols.
+espeak symbol (`"'oU"`, `"@L"`, `"_:"`) -> [`espeak_to_arpabet`] -> zero, one or two phones (`OW1`, `AH0 L`, `SIL`);
+the symbols of a word -> [`espeak_word_to_arpabet`] -> its pronunciation. All phone modalities, minimal pairs and
+measures of unit quality share the 71 symbols of [`ARPABET`].
 """
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache
 
 SIL = "SIL"
 SPN = "SPN"
@@ -25,9 +27,9 @@ _TABLE = {
     "": "", ":": "", ";": "", "-": "", "||": "", "|": "", "_X1": "", "#X1": "",
     # Full vowels.
     "a": "AE", "aa": "AE", "a2": "AE", "a/": "AE",
-    "A": "AA", "A:": "AA", "A#": "AA", "0": "AA", "0#": "AA", "a:": "AA",
+    "A": "AA", "A:": "AA", "A#": "AA", "0": "AA", "0#": "AA",
     "O": "AO", "O:": "AO", "02": "AO", "O2": "AO",
-    "V": "AH", "E": "EH", "E2": "EH", "E#": "EH", "e": "EH", "E:": "EH", "I": "IH", "U": "UH",
+    "V": "AH", "E": "EH", "E2": "EH", "E#": "EH", "e": "EH", "I": "IH", "U": "UH",
     "i:": "IY", "i": "IY", "u:": "UW", "u": "UW", "3:": "ER", "IR": "ER", "VR": "ER",
     "aI": "AY", "aU": "AW", "eI": "EY", "e:": "EY", "OI": "OY", "oU": "OW", "oU#": "OW", "o": "OW", "o:": "OW",
     # Reduced vowels.
@@ -47,10 +49,9 @@ _TABLE = {
     # Sounds of loan words that English speakers replace.
     "x": "K", "X": "K", "C": "K", "q": "K", "c": "K", "Q": "G", "B": "B", "H": "HH", "y": "UW", "Y": "ER",
 }  # fmt: skip
-_STRESS = {"'": 1, ",": 2}
 
 
-@lru_cache(maxsize=None)
+@cache
 def espeak_to_arpabet(symbol: str) -> tuple[str, ...]:
     """
     Map one phoneme of espeak-ng's voice `en-us`, with its stress marks, onto ARPAbet.
@@ -66,17 +67,44 @@ def espeak_to_arpabet(symbol: str) -> tuple[str, ...]:
         `ValueError`: If the symbol has no entry in the table.
     """
     name = symbol.lstrip("',%=")
+    marks = symbol[: len(symbol) - len(name)]
+    if name not in _TABLE:
+        name = name.rstrip(":")  # a lengthened sound, as in "waaay"
     if name not in _TABLE:
         raise ValueError(
-            f"espeak symbol {symbol!r} has no ARPAbet phone; spell the text with English letters, or add the symbol to "
+            f"espeak symbol {symbol!r} has no ARPAbet phone; spell the text in English letters, or add the symbol to "
             "the table in models/phones.py."
         )
-    stress = max((_STRESS.get(mark, 0) for mark in symbol[: len(symbol) - len(name)]), default=0)
-    if "'" in symbol[: len(symbol) - len(name)]:
-        stress = 1
+    stress = 1 if "'" in marks else 2 if "," in marks else 0
     phones = []
     for phone in _TABLE[name].split():
         if phone in _VOWEL_SET:
             phone, stress = f"{phone}{stress}", 0
         phones.append(phone)
     return tuple(phones)
+
+
+def espeak_word_to_arpabet(symbols: Sequence[str]) -> list[tuple[str, ...]]:
+    """
+    Map the phonemes of one word.
+
+    espeak writes the r between an r-coloured vowel and another vowel ("story", `"'o@" "r"`) a second time; ARPAbet
+    does not (S T AO1 R IY0), so this `r` gets no phone of its own.
+
+    Args:
+        symbols (`Sequence[str]`): espeak's mnemonics in order.
+
+    Returns:
+        `list[tuple[str, ...]]`: Phones of each symbol.
+
+    Raises:
+        `ValueError`: If a symbol has no entry in the table.
+    """
+    mapped, last = [], ""
+    for symbol in symbols:
+        phones = espeak_to_arpabet(symbol)
+        if phones == ("R",) and (last == "R" or last.startswith("ER")):
+            phones = ()
+        mapped.append(phones)
+        last = phones[-1] if phones else last
+    return mapped

@@ -1,0 +1,1 @@
+"""What runs: the commands, pre-training, the study and its report."""

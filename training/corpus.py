@@ -5,7 +5,7 @@ word and phone times in fixed-size shards.
 """
 
 import hashlib
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,6 +21,9 @@ HELD_OUT_FILE = "held_out.parquet"
 SUMMARY_FILE = "summary.json"
 # Stories that no split holds come from another seed, far from any that a person would ask for.
 _HELD_OUT_SEED = 1_000_003
+# Two passages of about 55 words a pair, so that endings can be matched in form and length.
+_HELD_OUT_WORDS_PER_PAIR = 110
+_SPLIT_SHARE = 0.05
 
 
 def build_passages(arguments: Arguments, run: Run) -> Path:
@@ -129,24 +132,65 @@ def summarize_corpus(run: Run, arguments: Arguments) -> dict:
     return summary
 
 
-def _read_passages(corpus: CorpusArguments, held_out_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
+def _read_passages(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
+    """Passages of the corpus, passages that no split of it holds, and what was dropped on the way."""
+    if corpus.corpus == "stories":
+        return _read_stories(corpus, num_pairs)
+    return _read_text(corpus, num_pairs)
+
+
+def _read_stories(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
     from ..datasets_scripts.stories import generate_stories
 
-    if corpus.corpus == "stories":
-        passages = list(generate_stories(corpus.max_words, corpus.seed))
-        # About 50 words a story; twice as many as pairs, so that endings can be matched in form and length.
-        held_out = list(generate_stories(100 * held_out_pairs, corpus.seed + _HELD_OUT_SEED))
-        known = {passage.text for passage in passages}
-        held_out = [passage for passage in held_out if passage.text not in known]
-        return passages, held_out, {"dropped": {}}
-    raise AssertionError(corpus.corpus)
+    passages = list(generate_stories(corpus.max_words, corpus.seed))
+    known = {passage.text for passage in passages}
+    spare = generate_stories(num_pairs * _HELD_OUT_WORDS_PER_PAIR, corpus.seed + _HELD_OUT_SEED)
+    held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
+    return passages, held_out, {"dropped": {}}
+
+
+def _read_text(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
+    """
+    Real text, with a test split that is larger than 5 % by what Topic-SC needs; the sections of it that are over are
+    held out, so that they are of the same books as the corpus but in none of its splits.
+    """
+    from ..datasets_scripts.text_sources import passages_from_documents, read_hub_text, read_text_folder
+
+    skipped: list[dict] = []
+    if corpus.corpus == "text":
+        documents = read_text_folder(corpus.text_dir, corpus.max_skipped_fraction, skipped)
+    else:
+        documents = read_hub_text(corpus.dataset, corpus.dataset_column, corpus.dataset_config)
+    share = _SPLIT_SHARE * corpus.max_words
+    spare = num_pairs * _HELD_OUT_WORDS_PER_PAIR
+    total = corpus.max_words + spare
+    passages, summary = passages_from_documents(
+        documents,
+        max_words=total,
+        seed=corpus.seed,
+        validation_fraction=share / total,
+        test_fraction=(share + spare) / total,
+        progress=True,
+    )
+    wanted = _SPLIT_SHARE * summary.words * corpus.max_words / total
+    kept, held_out, words = [], [], 0
+    test_documents = set()
+    for passage in passages:
+        if passage.split == "test" and passage.document not in test_documents and words >= wanted:
+            held_out.append(passage)
+            continue
+        if passage.split == "test":
+            test_documents.add(passage.document)
+            words += len(passage.text.split())
+        kept.append(passage)
+    return kept, held_out, {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
 
 
 def _describe_source(corpus: CorpusArguments) -> dict | None:
     """What the text is, whatever the path that it lies at."""
     if corpus.corpus == "text":
         digest = hashlib.sha256()
-        for path in sorted(Path(corpus.text_dir).glob("**/*.txt")):
+        for path in sorted(path for path in Path(corpus.text_dir).rglob("*.txt") if path.is_file()):
             digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
         return {"text": digest.hexdigest()[:16]}
     if corpus.corpus == "hub":

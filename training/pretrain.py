@@ -18,10 +18,12 @@ from transformers import (
     EarlyStoppingCallback,
     LlamaConfig,
     LlamaForCausalLM,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.utils import logging as transformers_logging
 
 from ..models.language_model import make_language_model, make_language_model_config, training_flops
 from ..models.modalities import get_modality
@@ -153,8 +155,10 @@ def pretrain(
         eval_dataset=validation,
         callbacks=[_Schedule(plan, output_dir / POINTS_FOLDER, report_progress)],
     )
+    trainer.remove_callback(PrinterCallback)  # the log is kept in a file; the progress bar is the command's
     if arguments.train_until == "converged":
         trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=arguments.patience))
+    transformers_logging.disable_progress_bar()
     result = trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
     save_model(trainer.model, output_dir)
     tokenizer.save_pretrained(output_dir)

@@ -132,6 +132,11 @@ def read_stage(folder: Path) -> dict[str, Any] | None:
     return _read_json(folder / STAGE_FILE)
 
 
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file that [`write_json`] wrote."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write a JSON file so that a kill leaves the old file or the new one, never half of one."""
     path = Path(path)

@@ -4,19 +4,16 @@ On a CPU, two one-thread trainings side by side are worth more than one of two t
 second thread waiting. On a GPU the jobs run one after the other in this process.
 """
 
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm.auto import tqdm
+
+from ..datasets_scripts.worker_pool import start_worker
 
 _progress = None
 
@@ -119,8 +116,7 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
 def _start_worker(parent: int, shares) -> None:
     global _progress
     _progress = shares
-    die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    start_worker(parent)
 
 
 def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
@@ -133,19 +129,6 @@ def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
 
     function(report_progress=report_progress, **arguments)
     _progress[index] = 1.0
-
-
-def die_with_parent(parent: int) -> None:
-    """End this process when its parent is killed, so that no orphan writes into a run that was started again."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _move(bar: tqdm, jobs: Sequence[Job], shares: Sequence[float]) -> None:

@@ -124,7 +124,8 @@ def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.r
         margin = max(0, order - 3) * 0.5 + rng.logistic(size=len(items))
         frame[f"ngram{order}_positive"] = -30 + margin / 2
         frame[f"ngram{order}_negative"] = -30 - margin / 2
-    frame.to_parquet(folder / "baselines.parquet")
+    (folder / "baselines").mkdir()
+    frame.to_parquet(folder / "baselines" / "baselines.parquet")
 
 
 def _write_tokenizer(folder: Path, modality: str) -> None:
@@ -149,7 +150,7 @@ def _write_training(folder: Path, modality: str, seed: int) -> dict:
             "epochs": updates / 100,
             "tokens": round(rate * SECONDS["train"] * updates / 100),
             "flops": 1e9 * updates,
-            "validation_loss": (bits_per_second + 60 / updates**0.5 + seed) * np.log(2) / rate,
+            "validation_loss": float((bits_per_second + 60 / updates**0.5 + seed) * np.log(2) / rate),
         }
         for updates in UPDATES
     ]
@@ -159,10 +160,11 @@ def _write_training(folder: Path, modality: str, seed: int) -> dict:
         "epochs": 4.0,
         "tokens_seen": points[-1]["tokens"],
         "flops": points[-1]["flops"],
-        "seconds": 60.0 + rate,
+        "train_seconds": 60.0 + rate,
         "best_validation_loss": points[-1]["validation_loss"],
         "best_update": UPDATES[-1],
-        "points": points,
+        "points": points[:-1],
+        "evaluations": points[2:],
     }
     _write_json(folder / "models" / modality / f"seed-{seed}" / "training.json", training)
     return training
@@ -170,7 +172,10 @@ def _write_training(folder: Path, modality: str, seed: int) -> dict:
 
 def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int], items: pd.DataFrame) -> None:
     study = {
-        "configuration": {"preset": "laptop", "corpus": "stories", "max_words": 60_000, "voices": "many", "seed": 0},
+        "configuration": {
+            "run": {"preset": "laptop", "seeds": list(seeds)},
+            "corpus": {"corpus": "stories", "max_words": 60_000, "voices": "many", "seed": 0},
+        },
         "versions": {"evoslm": "0.1.0", "torch": "2.11.0", "transformers": "5.23.0"},
         "commit": "0123456789abcdef0123456789abcdef01234567",
         "device": "cpu (2 cores)",
@@ -178,8 +183,9 @@ def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int
         "modalities": list(modalities),
         "seeds": list(seeds),
         "stages": [
-            {"name": "corpus", "seconds": 61.2, "peak_memory_mb": 812.0},
-            {"name": "models", "seconds": 702.5},
+            {"name": "corpus/passages", "seconds": 1.2, "peak_memory_mb": 212.0},
+            {"name": "corpus/utterances", "seconds": 60.0, "peak_memory_mb": 812.0},
+            {"name": "models/text_bpe/seed-0", "seconds": 702.5},
         ],
         "encoder_label": "MFCC",
     }
@@ -202,7 +208,7 @@ def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int
         pairs[task] = {"n": len(rows), "groups": groups, "dropped": {"sound alike": 4, "length": 2}}
     pairs["sblimp"]["kept_share"] = 0.91
     _write_json(folder / "pairs" / "summary.json", pairs)
-    for name, pnmi in {"mfcc-many": 0.58, "mfcc-one": 0.74}.items():
+    for name, pnmi in {"speech_units": 0.58, "speech_units_one_voice": 0.74}.items():
         quality = {
             "pnmi": pnmi,
             "phone_purity": pnmi + 0.02,

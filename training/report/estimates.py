@@ -26,8 +26,8 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
         prefixes (`Sequence[str]`, *optional*, defaults to `("",)`): Whose columns to read, such as `"ngram3_"`.
 
     Returns:
-        `pandas.DataFrame`: By pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for a
-        tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token, their gain from
+        `pandas.DataFrame`: By pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for
+        a tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token, their gain from
         the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by sum.
     """
     tokens = [items[f"{side}_tokens"].to_numpy(float) for side in SIDES]
@@ -79,8 +79,8 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
 
     Returns:
         `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
-        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `None` without
-        a common seed or pair.
+        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `None`
+        without a common seed or pair.
     """
     seeds = sorted(set(by_seed_a) & set(by_seed_b))
     a, b = (pd.DataFrame({seed: side[seed] for seed in seeds}).dropna() for side in (by_seed_a, by_seed_b))

@@ -1,6 +1,7 @@
 """Everything that the report says in numbers, computed once.
 
-`Run` -> `compute_results` -> one dictionary, written as it is to `results.json` and read by tables, figures and prose.
+`FinishedRun` -> `compute_results` -> one dictionary, which is written to `results.json` and which tables, figures and
+prose read.
 Accuracies and differences are fractions; the paper's own figures stand under `paper`, in the paper's units.
 """
 
@@ -15,7 +16,7 @@ import yaml
 from ...datasets_scripts.pairs_text import TASKS
 from . import estimates
 from .estimates import RULES, difference, estimate, pair_outcomes, slope
-from .run_folder import ModalityRun, Run
+from .run_folder import FinishedRun, ModalityRun
 
 HEADLINE_RULES = {"swuggy": "sum", "sblimp": "sum", "topic_sc": "mean"}
 HEADLINE_BANDS = ("1-5", "6-20")
@@ -34,6 +35,8 @@ FINER_CONTRASTS = (
     ("speech_units", "speech_dedup", "answer to B"),
     ("speech_units", "speech_bpe", "answer to B"),
 )
+# The rungs whose ordering the summary states; the BPE modality stands in where the raw one was not run.
+RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",), ("speech_units",))
 Outcomes = dict[int, pd.DataFrame]  # `pair_outcomes` by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
 ITEM_CHECK_TOLERANCE = 0.05
@@ -45,16 +48,16 @@ def load_paper_figures() -> dict:
     return yaml.safe_load((Path(__file__).parent / "paper_figures.yaml").read_text(encoding="utf-8"))
 
 
-def compute_results(run: Run) -> dict:
+def compute_results(run: FinishedRun) -> dict:
     """
     Compute all numbers of the report.
 
     Args:
-        run (`Run`): A run folder as `read_run` gives it.
+        run (`FinishedRun`): A run folder as `read_run` gives it.
 
     Returns:
-        `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects,
-        item_checks, scaling, losses`, what the run says of itself (`units, corpus, pairs, study, missing`), and `paper`.
+        `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
+        item_checks, scaling, losses`, what the run says of itself (`units, corpus, pairs, study, missing`), `paper`.
     """
     outcomes = {
         name: {seed: pair_outcomes(items) for seed, items in part.items.items()}
@@ -77,6 +80,7 @@ def compute_results(run: Run) -> dict:
         "modalities": {name: _modality(part) for name, part in run.modalities.items()},
         "accuracies": accuracies,
         "effects": _effects(outcomes, accuracies),
+        "ordering": {task: _ordering(outcomes, accuracies, task) for task in tasks},
         "item_checks": _item_checks(accuracies),
         "scaling": {name: _scaling(part) for name, part in run.modalities.items()},
         "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
@@ -90,7 +94,7 @@ def compute_results(run: Run) -> dict:
 
 
 def _modality(part: ModalityRun) -> dict:
-    first = part.trainings[min(part.trainings)] if part.trainings else {}
+    first = next(iter(part.trainings.values()), {})
     return {
         "label": part.label,
         "factor": part.modality.factor,
@@ -105,7 +109,7 @@ def _modality(part: ModalityRun) -> dict:
         "tokens_seen": first.get("tokens_seen"),
         "flops": first.get("flops"),
         "best_update": {seed: training.get("best_update") for seed, training in part.trainings.items()},
-        "seconds": {seed: training.get("seconds") for seed, training in part.trainings.items()},
+        "train_seconds": {seed: training.get("train_seconds") for seed, training in part.trainings.items()},
     }
 
 
@@ -180,7 +184,7 @@ def _baselines(by_seed: Outcomes, baselines: pd.DataFrame | None, task: str) -> 
         return {}
     best = max(found, key=lambda name: found[name]["value"])
     model = _headlines(by_seed, task)
-    above = difference({seed: correct[best] for seed in model}, model)
+    above = difference(dict.fromkeys(model, correct[best]), model)
     return {"baselines": found, "best_baseline": best, "above_best_baseline": above and above["points"]}
 
 
@@ -195,6 +199,20 @@ def _effects(outcomes: dict[str, Outcomes], accuracies: dict) -> list[dict]:
                 names = {"baseline": baseline, "result": result, "factor": factor}
                 effects.append(names | {"finer": finer, "tasks": by_task})
     return effects
+
+
+def _ordering(outcomes: dict[str, Outcomes], accuracies: dict, task: str) -> dict:
+    """One task along text, phones, Phone-Repeat and units: the rungs that were run, and the step up to each."""
+    rungs = [next((name for name in rung if task in accuracies.get(name, {})), None) for rung in RUNGS]
+    rungs = [name for name in rungs if name]
+    factors = {(baseline, result): factor for baseline, result, factor in CONTRASTS}
+    steps = []
+    for baseline, result in zip(rungs, rungs[1:]):
+        effect = _effect(baseline, result, task, outcomes, accuracies)
+        if effect:
+            names = {"baseline": baseline, "result": result, "factor": factors.get((baseline, result))}
+            steps.append(names | effect)
+    return {"rungs": rungs, "steps": steps}
 
 
 def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes], accuracies: dict) -> dict | None:
@@ -273,24 +291,23 @@ def _losses(part: ModalityRun, corpus: dict) -> dict:
     """Validation losses, also in bits per second of speech, which compares over vocabularies; means over seeds."""
     seconds = corpus.get("seconds", {}).get("validation")
     tokens = part.tokenizer.get("validation_tokens")
-    rate = tokens / seconds if tokens and seconds else part.tokenizer.get("tokens_per_second")
     trainings = [training for training in part.trainings.values() if training.get("best_validation_loss") is not None]
-    if not trainings or not rate:
+    if not (seconds and tokens and trainings):
         return {}
+    # The loss counts the end of each utterance as one more token.
+    per_second = (tokens + corpus.get("utterances", {}).get("validation", 0)) / seconds / math.log(2)
 
-    def losses(values: list[float]) -> dict:
-        nats = fmean(values)
-        return {"nats_per_token": nats, "bits_per_second": nats * rate / math.log(2)}
+    def describe(losses: list[float]) -> dict:
+        return {"nats_per_token": fmean(losses), "bits_per_second": fmean(losses) * per_second}
 
     by_update: dict[int, list[dict]] = {}
     for training in trainings:
-        for point in training.get("points", ()):
-            if point.get("validation_loss") is not None:
-                by_update.setdefault(point["updates"], []).append(point)
+        for evaluation in training.get("evaluations", ()):
+            by_update.setdefault(evaluation["updates"], []).append(evaluation)
     return {
-        "best": losses([training["best_validation_loss"] for training in trainings]),
-        "points": [
-            {"updates": updates, "epochs": points[0]["epochs"], **losses([p["validation_loss"] for p in points])}
-            for updates, points in sorted(by_update.items())
+        "best": describe([training["best_validation_loss"] for training in trainings]),
+        "evaluations": [
+            {"updates": updates, "epochs": same[0]["epochs"], **describe([each["validation_loss"] for each in same])}
+            for updates, same in sorted(by_update.items())
         ],
     }

@@ -1,16 +1,17 @@
 """Reads a finished run: the few files of each stage that the report speaks of, and nothing else.
 
-run folder -> `read_run` -> `Run` (plain dictionaries and data frames, one `ModalityRun` a modality) -> `results.py`.
+run folder -> `read_run` -> `FinishedRun` (dictionaries and data frames, one `ModalityRun` a modality) -> `results.py`.
 A part that the run does not have is empty here; only a folder that is no run at all is an error.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from ...models.modalities import MODALITIES, Modality, get_modality
+from ..run import Run
+from ..stages import read_json
 
 
 @dataclass
@@ -38,7 +39,7 @@ class ModalityRun:
 
 
 @dataclass
-class Run:
+class FinishedRun:
     """
     A run as the report reads it.
 
@@ -61,7 +62,7 @@ class Run:
     missing: list[str]
 
 
-def read_run(run_dir: str | Path) -> Run:
+def read_run(run_dir: str | Path) -> FinishedRun:
     """
     Read what the report needs from a run folder.
 
@@ -69,53 +70,55 @@ def read_run(run_dir: str | Path) -> Run:
         run_dir (`str` or `Path`): The folder that `evoslm study` wrote.
 
     Returns:
-        `Run`: Its parts; those that are missing are empty.
+        `FinishedRun`: Its parts; those that are missing are empty.
 
     Raises:
         `FileNotFoundError`: If the folder is no run, or a run in which nothing was scored yet.
         `ValueError`: If `study.json` names a modality that does not exist, or one of the files is not readable.
     """
-    folder = Path(run_dir)
-    if not (folder / "study.json").is_file():
+    run = Run(Path(run_dir))
+    if not run.study_file.is_file():
         raise FileNotFoundError(
-            f"{folder} is not the folder of a run (it holds no study.json); make one with `evoslm study --output_dir`."
+            f"{run.folder} is not the folder of a run (it holds no study.json); make one with `evoslm study`."
         )
-    study = _read_json(folder / "study.json")
+    study = _read_json(run.study_file)
     encoder = study.get("encoder_label") or "units"
     chain = list(MODALITIES)
     names = sorted(study.get("modalities", chain), key=lambda name: chain.index(get_modality(name).name))
-    runs = {name: _read_modality(folder, get_modality(name), encoder) for name in names}
-    scored = {name: run for name, run in runs.items() if run.items}
+    parts = {name: _read_modality(run, get_modality(name), encoder) for name in names}
+    scored = {name: part for name, part in parts.items() if part.items}
     if not scored:
         raise FileNotFoundError(
-            f"{folder} has no scores yet (scores/<modality>/seed-<n>/best/items.parquet); let `evoslm study` finish."
+            f"{run.folder} has no scores yet (scores/<modality>/seed-<n>/best); let `evoslm study` finish."
         )
-    return Run(
-        folder=folder,
+    return FinishedRun(
+        folder=run.folder,
         study=study,
-        corpus=_read_json(folder / "corpus" / "summary.json", optional=True),
-        pairs=_read_json(folder / "pairs" / "summary.json", optional=True),
-        units={path.parent.name: _read_json(path) for path in sorted(folder.glob("units/*/quality.json"))},
+        corpus=_read_json(run.corpus_summary, optional=True),
+        pairs=_read_json(run.pairs_summary, optional=True),
+        units={path.parent.name: _read_json(path) for path in sorted(run.folder.glob("units/*/quality.json"))},
         modalities=scored,
-        missing=[run.label for name, run in runs.items() if name not in scored],
+        missing=[part.label for name, part in parts.items() if name not in scored],
     )
 
 
-def _read_modality(folder: Path, modality: Modality, encoder: str) -> ModalityRun:
-    run = ModalityRun(modality, modality.label.format(encoder=encoder))
-    run.tokenizer = _read_json(folder / "tokenizers" / modality.name / "summary.json", optional=True)
-    for path in sorted((folder / "models" / modality.name).glob("seed-*/training.json"), key=_seed_of):
-        run.trainings[_seed_of(path)] = _read_json(path)
-    scores = folder / "scores" / modality.name
-    for path in sorted(scores.glob("seed-*/*/items.parquet"), key=lambda path: (_seed_of(path.parent), str(path))):
+def _read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
+    part = ModalityRun(modality, modality.label.format(encoder=encoder))
+    part.tokenizer = _read_json(run.tokenizer(modality.name) / "summary.json", optional=True)
+    for path in run.model(modality.name, 0).parent.glob("seed-*/training.json"):
+        part.trainings[_seed_of(path)] = _read_json(path)
+    scores = run.scores(modality.name, 0).parent
+    for path in scores.glob("seed-*/*/items.parquet"):
         seed, point = _seed_of(path.parent), path.parent.name
         if point == "best":
-            run.items[seed] = _read_parquet(path)
+            part.items[seed] = _read_parquet(path)
         else:
-            run.points.setdefault(seed, {})[point] = _read_parquet(path)
-    if (scores / "baselines.parquet").is_file():
-        run.baselines = _read_parquet(scores / "baselines.parquet")
-    return run
+            part.points.setdefault(seed, {})[point] = _read_parquet(path)
+    for path in (scores / "baselines.parquet", run.baselines(modality.name) / "baselines.parquet"):
+        if path.is_file():
+            part.baselines = _read_parquet(path)
+    part.trainings, part.items = dict(sorted(part.trainings.items())), dict(sorted(part.items.items()))
+    return part
 
 
 def _seed_of(path: Path) -> int:
@@ -127,9 +130,11 @@ def _read_json(path: Path, optional: bool = False) -> dict:
     if optional and not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not readable as JSON ({error}); remove its stage folder and run again.") from None
+        return read_json(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not readable as JSON ({error}); remove its stage's folder and run again."
+        ) from None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -1,0 +1,141 @@
+"""Configuration of a speech-unit quantizer: which frames it reads, what it does to them, and how it was made.
+
+`SpeechUnitConfig` -> [`SpeechUnitModel`], and back through `config.json`. Everything that can change a unit is here or in
+the weights, so that the two together are the quantizer's fingerprint.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PretrainedConfig
+
+ENCODER_NAMES = ("mfcc",)
+NORMALIZATIONS = ("none", "utterance", "speaker")
+MAX_UNITS = 2**16
+
+
+class SpeechUnitConfig(PretrainedConfig):
+    """
+    Configuration of a [`SpeechUnitModel`].
+
+    Args:
+        encoder (`str`, *optional*, defaults to `"mfcc"`):
+            What turns audio into frames. `"mfcc"`: cepstra with deltas and delta-deltas.
+        num_units (`int`, *optional*, defaults to 500):
+            Number of clusters K; at most 65,536, so that a unit fits in two bytes.
+        sampling_rate (`int`, *optional*, defaults to 16000):
+            Samples per second of the audio that it reads.
+        frame_rate (`float`, *optional*, defaults to 50.0):
+            Frames, and so units, per second. Must divide `sampling_rate`.
+        normalization (`str`, *optional*, defaults to `"none"`):
+            Whose mean and standard deviation each dimension is normalised by: of the whole corpus (`"none"`), of the
+            `"utterance"` or of the `"speaker"`. Utterance statistics are meaningless for isolated words; speaker
+            statistics are those of all of a speaker's speech in the corpus that the quantizer was fitted on, and an
+            isolated word of that speaker gets the same ones.
+        num_mel_bins (`int`, *optional*, defaults to 40):
+            Number of mel filters from 20 Hz to half the sampling rate.
+        num_cepstra (`int`, *optional*, defaults to 13):
+            Number of cepstra, the zeroth included; with deltas and delta-deltas a frame has three times as many
+            dimensions.
+        window_ms (`float`, *optional*, defaults to 25.0):
+            Length of the Hann window in milliseconds, centred on the frame.
+        log_floor (`float`, *optional*, defaults to 1e-4):
+            Added to mel energies (of audio in [-1, 1]) before the logarithm. Differences between sounds that are about
+            50 dB below speech then no longer count.
+        standardization (`float`, *optional*, defaults to 0.5):
+            Power of a dimension's standard deviation that it is divided by: 1 gives all dimensions the same weight, 0
+            leaves the zeroth cepstrum five times as large as the others.
+        delta_weights (`tuple[float, float]`, *optional*, defaults to `(0.7, 0.5)`):
+            Weights of deltas and of delta-deltas beside the cepstra.
+        speakers (`Sequence[str]`, *optional*, defaults to `()`):
+            Names of the speakers whose statistics the model holds, in the order of its rows.
+        fit (`dict`, *optional*):
+            How the clusters were found; written by [`fit_units`].
+        kwargs (*optional*):
+            Passed to [`~transformers.PretrainedConfig`].
+
+    Raises:
+        `ValueError`: If a value is outside its range.
+
+    Examples:
+
+    ```python
+    >>> from evoslm.models.speech_units import SpeechUnitConfig
+
+    >>> config = SpeechUnitConfig(num_units=100)
+    >>> config.num_frames(16000), config.hop_length, config.feature_size
+    (50, 320, 39)
+    ```
+    """
+
+    model_type = "speech_units"
+
+    def __init__(
+        self,
+        encoder: str = "mfcc",
+        num_units: int = 500,
+        sampling_rate: int = 16_000,
+        frame_rate: float = 50.0,
+        normalization: str = "none",
+        num_mel_bins: int = 40,
+        num_cepstra: int = 13,
+        window_ms: float = 25.0,
+        log_floor: float = 1e-4,
+        standardization: float = 0.5,
+        delta_weights: Sequence[float] = (0.7, 0.5),
+        speakers: Sequence[str] = (),
+        fit: dict[str, Any] | None = None,
+        **kwargs,
+    ):
+        if encoder not in ENCODER_NAMES:
+            raise ValueError(f"Unknown encoder {encoder!r}; choose from {', '.join(ENCODER_NAMES)}.")
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(f"Unknown normalization {normalization!r}; choose from {', '.join(NORMALIZATIONS)}.")
+        if not 1 <= num_units <= MAX_UNITS:
+            raise ValueError(f"num_units is {num_units}; it must be from 1 to {MAX_UNITS}.")
+        if frame_rate <= 0 or sampling_rate % frame_rate:
+            raise ValueError(
+                f"A frame rate of {frame_rate} Hz does not divide the sampling rate of {sampling_rate} Hz; choose one "
+                "with a whole number of samples per frame."
+            )
+        if not 1 <= num_cepstra <= num_mel_bins:
+            raise ValueError(f"num_cepstra is {num_cepstra}; it must be from 1 to num_mel_bins ({num_mel_bins}).")
+        if log_floor <= 0:
+            raise ValueError(f"log_floor is {log_floor}; it must be above 0, or digital silence has no logarithm.")
+        self.encoder = encoder
+        self.num_units = num_units
+        self.sampling_rate = sampling_rate
+        self.frame_rate = float(frame_rate)
+        self.normalization = normalization
+        self.num_mel_bins = num_mel_bins
+        self.num_cepstra = num_cepstra
+        self.window_ms = window_ms
+        self.log_floor = log_floor
+        self.standardization = standardization
+        self.delta_weights = list(delta_weights)
+        self.speakers = list(speakers)
+        self.fit = fit
+        super().__init__(**kwargs)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        return int(self.sampling_rate / self.frame_rate)
+
+    @property
+    def feature_size(self) -> int:
+        """Dimensions of a frame."""
+        return 3 * self.num_cepstra
+
+    def num_frames(self, num_samples):
+        """
+        Number of frames, and so of units, of audio of a given length: frame i describes samples
+        `[i * hop_length, (i + 1) * hop_length)`, and a remainder shorter than a frame has none.
+
+        Args:
+            num_samples (`int` or `torch.LongTensor`): Length of the audio in samples.
+        """
+        return num_samples // self.hop_length
+
+
+SpeechUnitConfig.register_for_auto_class()

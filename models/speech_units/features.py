@@ -1,0 +1,160 @@
+"""Audio to frames: what a speech-unit quantizer measures before it normalises and clusters.
+
+waveforms of any lengths -> one [`check_audio`] each -> encoder (here [`MfccEncoder`]) -> one matrix (frames, dimensions)
+each. An encoder is called with a list of waveforms and gives a list of float64 matrices, in which no waveform has any
+influence on another's; nothing after it knows what it is.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torchaudio.functional
+
+from .configuration_speech_units import SpeechUnitConfig
+
+MIN_FREQUENCY = 20.0
+DELTA_WINDOW = 5  # frames, 100 ms at 50 Hz
+# Every block has the same shape, in which the row of a frame is computed in the same way wherever it lies: this is what
+# makes features equal to the last bit whatever else is in the batch. Small blocks also stay in the processor's cache.
+_BLOCK = 256
+_LOUDEST = 8.0
+_SAMPLE_TYPES = ("int16", "float16", "bfloat16", "float32", "float64")
+
+
+def check_audio(audio: np.ndarray | torch.Tensor, min_samples: int = 1, name: str = "The audio") -> torch.Tensor:
+    """
+    Take a waveform of whatever type as float32 samples in [-1, 1].
+
+    Args:
+        audio (`np.ndarray` or `torch.Tensor` of shape `(num_samples,)`):
+            int16 samples, or floating-point samples in [-1, 1].
+        min_samples (`int`, *optional*, defaults to 1):
+            Samples that there must be at least.
+        name (`str`, *optional*, defaults to `"The audio"`):
+            What an error calls it.
+
+    Returns:
+        `torch.FloatTensor` of shape `(num_samples,)`.
+
+    Raises:
+        `ValueError`: If it is not one channel of int16 or floating-point samples, is too short, or holds samples that
+            are not finite or far outside [-1, 1].
+    """
+    if not isinstance(audio, torch.Tensor):
+        audio = np.array(audio)  # a copy: torch takes no read-only memory
+    if str(audio.dtype).removeprefix("torch.") not in _SAMPLE_TYPES:
+        raise ValueError(f"{name} has samples of type {audio.dtype}; give int16, or floating point in [-1, 1].")
+    if audio.ndim != 1:
+        raise ValueError(f"{name} has shape {tuple(audio.shape)}; give one channel of shape (num_samples,).")
+    waveform = torch.as_tensor(audio)
+    if len(waveform) == 0:
+        raise ValueError(f"{name} is empty; leave it out.")
+    if len(waveform) < min_samples:
+        raise ValueError(
+            f"{name} has {len(waveform)} samples, less than the {min_samples} of one frame; leave it out or pad it."
+        )
+    if waveform.dtype == torch.int16:
+        return waveform.float() / 2**15
+    loudest = float(waveform.abs().max())
+    if not loudest < float("inf"):
+        raise ValueError(f"{name} holds NaN or infinite samples; read it again or leave it out.")
+    if loudest > _LOUDEST:
+        raise ValueError(f"{name} has a sample of {loudest:g}; scale it to [-1, 1] (int16 samples: divide by 32768).")
+    return waveform.float()
+
+
+class MfccEncoder:
+    """
+    Mel-frequency cepstra with deltas and delta-deltas, the features of HuBERT's first iteration (2106.07447, Section
+    IV-B), on the frames of [`SpeechUnitConfig`].
+
+    The window of a frame is centred on it, with zeros beyond the edges of the audio. Everything is computed in float64:
+    rounding is then too small to move a frame over the border between two units, so that units do not depend on the
+    number of threads, the batch or the device (CPU or CUDA).
+
+    Args:
+        config ([`SpeechUnitConfig`]): The configuration.
+    """
+
+    def __init__(self, config: SpeechUnitConfig):
+        self.config = config
+        self._tables: dict[torch.device, tuple[torch.Tensor, ...]] = {}
+
+    @property
+    def _window_length(self) -> int:
+        return round(self.config.window_ms * self.config.sampling_rate / 1000)
+
+    def __call__(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """
+        Compute the features of some waveforms.
+
+        Args:
+            waveforms (`Sequence[torch.Tensor]`): Samples of shape `(num_samples,)`, of any lengths, on one device.
+
+        Returns:
+            `list[torch.DoubleTensor]`: Features of shape `(config.num_frames(num_samples), config.feature_size)`.
+        """
+        if not waveforms:
+            return []
+        num_frames = [self.config.num_frames(len(waveform)) for waveform in waveforms]
+        cepstra = self._cepstra(waveforms, num_frames)
+        features = []
+        start = 0
+        for length in num_frames:
+            static = cepstra[start : start + length].T[None]
+            delta = torchaudio.functional.compute_deltas(static, DELTA_WINDOW)
+            delta_delta = torchaudio.functional.compute_deltas(delta, DELTA_WINDOW)
+            features.append(torch.cat([static, delta, delta_delta], dim=1)[0].T)
+            start += length
+        return features
+
+    def _cepstra(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> torch.Tensor:
+        """Cepstra of all frames of all waveforms, one after the other, of shape (frames, num_cepstra)."""
+        window, filters, transform = self._get_tables(waveforms[0].device)
+        signal, starts = self._lay_out(waveforms, num_frames)
+        size = self._window_length
+        cepstra = []
+        for first in range(0, len(starts), _BLOCK):
+            index = starts[first : first + _BLOCK]
+            if len(index) < _BLOCK:
+                index = torch.cat([index, index.new_zeros(_BLOCK - len(index))])
+            frames = signal.unfold(0, size, 1)[index].double() * window
+            spectrum = torch.fft.rfft(frames, n=_power_of_two(size))
+            energies = (spectrum.real**2 + spectrum.imag**2) @ filters
+            cepstra.append(torch.log(energies + self.config.log_floor) @ transform)
+        return torch.cat(cepstra)[: len(starts)]
+
+    def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """All waveforms in one signal, with so many zeros between them that no window sees two; and its windows."""
+        hop, size = self.config.hop_length, self._window_length
+        zeros = waveforms[0].new_zeros(size)
+        signal, starts, position = [zeros], [], size
+        for waveform, length in zip(waveforms, num_frames):
+            signal += [waveform, zeros]
+            centred = position + (hop - size) // 2
+            starts.append(centred + hop * torch.arange(length, device=waveform.device))
+            position += len(waveform) + size
+        return torch.cat(signal), torch.cat(starts)
+
+    def _get_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Window, mel filters and cosine transform; made on first use, for a model may be built on no device at all."""
+        if device not in self._tables:
+            config = self.config
+            num_bins = _power_of_two(self._window_length) // 2 + 1
+            tables = (
+                torch.hann_window(self._window_length, dtype=torch.float64),
+                torchaudio.functional.melscale_fbanks(
+                    num_bins, MIN_FREQUENCY, config.sampling_rate / 2, config.num_mel_bins, config.sampling_rate
+                ).double(),
+                torchaudio.functional.create_dct(config.num_cepstra, config.num_mel_bins, norm="ortho").double(),
+            )
+            self._tables[device] = tuple(table.to(device) for table in tables)
+        return self._tables[device]
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+ENCODERS = {"mfcc": MfccEncoder}

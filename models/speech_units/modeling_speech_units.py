@@ -1,0 +1,310 @@
+"""The speech-unit quantizer: audio in, the index of the nearest k-means cluster of each frame out.
+
+waveforms -> encoder (features.py) -> features normalised by the corpus, the utterance or the speaker, and weighted ->
+squared distances to the centroids -> units. `SpeechUnitModel.units` is that for arrays of any lengths; `forward` for a
+padded batch.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from .configuration_speech_units import SpeechUnitConfig
+from .features import ENCODERS, check_audio
+
+MIN_STD = 1e-3
+MIN_SPEAKER_SECONDS = 2.0
+# What changes no unit, or differs between machines and versions of libraries.
+_NOT_IN_FINGERPRINT = ("architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "_name_or_path")
+_MAX_DISTANCES = 2**22  # of frames and centroids, held at a time: 32 MB
+
+
+@dataclass
+class SpeechUnitOutput(ModelOutput):
+    """
+    Output of [`SpeechUnitModel`].
+
+    Args:
+        units (`torch.LongTensor` of shape `(batch_size, num_frames)`):
+            Unit of each frame; -1 where an utterance has ended.
+        frame_mask (`torch.BoolTensor` of shape `(batch_size, num_frames)`):
+            Which frames belong to an utterance.
+        distances (`torch.FloatTensor` of shape `(batch_size, num_frames, num_units)`, *optional*):
+            Squared Euclidean distances to the centroids; 0 where an utterance has ended.
+    """
+
+    units: torch.LongTensor | None = None
+    frame_mask: torch.BoolTensor | None = None
+    distances: torch.FloatTensor | None = None
+
+
+class SpeechUnitModel(PreTrainedModel):
+    """
+    A k-means quantizer of speech (the discrete tokens of 2412.17048, Section 3.1, and 2310.08715, Section 3).
+
+    The units of an utterance depend on that utterance alone (and on its speaker, with `normalization="speaker"`): not on
+    the batch, the padding or the number of threads. Make one with [`fit_units`]; a model made from a configuration has
+    random centroids.
+
+    Args:
+        config ([`SpeechUnitConfig`]): The configuration.
+
+    Examples:
+
+    ```python
+    >>> import numpy as np
+    >>> from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
+
+    >>> model = SpeechUnitModel(SpeechUnitConfig(num_units=10))
+    >>> [len(units) for units in model.units([np.zeros(16000, np.int16), np.zeros(400, np.int16)])]
+    [50, 1]
+    ```
+    """
+
+    config_class = SpeechUnitConfig
+    base_model_prefix = "speech_units"
+    main_input_name = "input_values"
+    _keep_in_fp32_modules_strict = ["centroids", "feature_mean", "feature_std", "feature_weight", "speaker_mean", "speaker_std"]  # fmt: skip
+
+    def __init__(self, config: SpeechUnitConfig):
+        super().__init__(config)
+        size, num_speakers = config.feature_size, len(config.speakers)
+        self.encoder = ENCODERS[config.encoder](config)
+        self.centroids = torch.nn.Parameter(torch.zeros(config.num_units, size), requires_grad=False)
+        self.register_buffer("feature_mean", torch.zeros(size))
+        self.register_buffer("feature_std", torch.ones(size))
+        self.register_buffer("feature_weight", torch.ones(size))
+        self.register_buffer("speaker_mean", torch.zeros(num_speakers, size))
+        self.register_buffer("speaker_std", torch.ones(num_speakers, size))
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        if module is self:
+            torch.nn.init.normal_(self.centroids)
+
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        speakers: Sequence[str] | None = None,
+        output_distances: bool = False,
+        return_dict: bool | None = None,
+    ) -> SpeechUnitOutput | tuple:
+        """
+        Quantize a batch that is padded on the right.
+
+        Args:
+            input_values (`torch.Tensor` of shape `(batch_size, num_samples)`):
+                Audio at `config.sampling_rate`, floating point in [-1, 1] or int16.
+            attention_mask (`torch.Tensor` of shape `(batch_size, num_samples)`, *optional*):
+                1 for samples, 0 for padding. Without it all utterances are as long as the batch.
+            speakers (`Sequence[str]`, *optional*):
+                Speaker of each utterance, for `normalization="speaker"`.
+            output_distances (`bool`, *optional*, defaults to `False`):
+                Whether to return the distances to all centroids as well.
+            return_dict (`bool`, *optional*):
+                Whether to return a [`SpeechUnitOutput`] (by default) or a tuple.
+
+        Returns:
+            [`SpeechUnitOutput`]
+
+        Raises:
+            `ValueError`: As [`~SpeechUnitModel.units`], or if the mask is not one of padding on the right.
+        """
+        if input_values.ndim != 2:
+            raise ValueError(f"input_values has shape {tuple(input_values.shape)}; give (batch_size, num_samples).")
+        lengths = [input_values.shape[1]] * len(input_values)
+        if attention_mask is not None:
+            if attention_mask.shape != input_values.shape:
+                raise ValueError(
+                    f"attention_mask has shape {tuple(attention_mask.shape)} and input_values "
+                    f"{tuple(input_values.shape)}; give a mask of samples."
+                )
+            lengths = attention_mask.long().sum(-1).tolist()
+            if any(not mask[:length].all() for mask, length in zip(attention_mask, lengths)):
+                raise ValueError("attention_mask has padding in front of samples; pad on the right.")
+        features = self.extract_features([row[:length] for row, length in zip(input_values, lengths)], speakers)
+        results = [self._quantize(matrix, output_distances) for matrix in features]
+        pad = torch.nn.utils.rnn.pad_sequence
+        units = pad([units for units, _ in results], batch_first=True, padding_value=-1)
+        distances = None
+        if output_distances:
+            distances = pad([distances for _, distances in results], batch_first=True)
+        output = SpeechUnitOutput(units=units, frame_mask=units >= 0, distances=distances)
+        return output.to_tuple() if return_dict is False else output
+
+    @torch.no_grad()
+    def units(
+        self,
+        audio: Sequence[np.ndarray],
+        speakers: Sequence[str] | None = None,
+        sampling_rate: int | None = None,
+    ) -> list[np.ndarray]:
+        """
+        Quantize utterances of any lengths.
+
+        Args:
+            audio (`Sequence[np.ndarray]`):
+                Waveforms of shape `(num_samples,)` at `config.sampling_rate`: int16, or floating point in [-1, 1].
+            speakers (`Sequence[str]`, *optional*):
+                Speaker of each utterance; needed with `normalization="speaker"` and else not read.
+            sampling_rate (`int`, *optional*):
+                Sampling rate of the audio, to have it checked.
+
+        Returns:
+            `list[np.ndarray]`: `config.num_frames(num_samples)` units of each utterance, as uint16.
+
+        Raises:
+            `ValueError`: If a waveform is empty, shorter than a frame, not finite, not mono or of another sampling rate,
+                or if a speaker is needed and unknown.
+        """
+        if sampling_rate is not None and sampling_rate != self.config.sampling_rate:
+            raise ValueError(
+                f"The audio has {sampling_rate} samples per second and the model reads {self.config.sampling_rate}; "
+                "resample it first."
+            )
+        features = self.extract_features(audio, speakers)
+        return [self._quantize(matrix)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+
+    @torch.no_grad()
+    def extract_features(
+        self, audio: Sequence[np.ndarray | torch.Tensor], speakers: Sequence[str] | None = None
+    ) -> list[torch.Tensor]:
+        """
+        The normalised and weighted frames that are compared with the centroids.
+
+        Args:
+            audio (`Sequence[np.ndarray]`): As in [`~SpeechUnitModel.units`].
+            speakers (`Sequence[str]`, *optional*): As in [`~SpeechUnitModel.units`].
+
+        Returns:
+            `list[torch.DoubleTensor]`: Features of shape `(num_frames, config.feature_size)`.
+        """
+        if getattr(audio, "ndim", None) == 1:
+            raise ValueError("Audio is one waveform; give a list of waveforms.")
+        means, stds = self._statistics(len(audio), speakers)
+        min_samples = self.config.hop_length
+        waveforms = [
+            check_audio(waveform, min_samples, f"Audio {i}").to(self.device) for i, waveform in enumerate(audio)
+        ]
+        return [
+            normalize_features(matrix, mean, std) * self.feature_weight.double()
+            for matrix, mean, std in zip(self.encoder(waveforms), means, stds)
+        ]
+
+    def _statistics(self, num_utterances: int, speakers: Sequence[str] | None) -> tuple[list, list]:
+        """Mean and standard deviation that each utterance is normalised by; `None` for its own."""
+        if self.config.normalization == "none":
+            return [self.feature_mean] * num_utterances, [self.feature_std] * num_utterances
+        if self.config.normalization == "utterance":
+            return [None] * num_utterances, [None] * num_utterances
+        if speakers is None or len(speakers) != num_utterances:
+            raise ValueError(
+                "The model normalises by speaker; give the speaker of each utterance, or fit one with another "
+                "normalization."
+            )
+        index = {speaker: row for row, speaker in enumerate(self.config.speakers)}
+        # Not the utterance's own statistics instead: one data set would then hold units of two kinds, and those of a
+        # word said by itself would be noise.
+        if unknown := sorted({speaker for speaker in speakers if speaker not in index}):
+            raise ValueError(
+                f"The model knows no statistics of speaker {unknown[0]!r}; add them with "
+                f"model.add_speaker({unknown[0]!r}, audio), or fit a model with another normalization."
+            )
+        rows = [index[speaker] for speaker in speakers]
+        return [self.speaker_mean[row] for row in rows], [self.speaker_std[row] for row in rows]
+
+    @torch.no_grad()
+    def add_speaker(self, name: str, audio: Sequence[np.ndarray]) -> None:
+        """
+        Measure a new speaker, so that a model with `normalization="speaker"` can read them. Clusters stay as they are;
+        the fingerprint becomes another one.
+
+        Args:
+            name (`str`): Name of the speaker.
+            audio (`Sequence[np.ndarray]`): Speech of them, as in [`~SpeechUnitModel.units`]; the more the better.
+
+        Raises:
+            `ValueError`: If the model does not normalise by speaker, knows the name already, or if the speech is shorter
+                than 2 s.
+        """
+        if self.config.normalization != "speaker":
+            raise ValueError(f"The model has normalization {self.config.normalization!r} and needs no speakers.")
+        if name in self.config.speakers:
+            raise ValueError(f"The model has statistics of speaker {name!r} already; choose another name.")
+        waveforms = [check_audio(waveform, 1, f"Audio {i}").to(self.device) for i, waveform in enumerate(audio)]
+        features = torch.cat([*self.encoder(waveforms), torch.zeros(0, self.config.feature_size, device=self.device)])
+        if len(features) < MIN_SPEAKER_SECONDS * self.config.frame_rate:
+            seconds = len(features) / self.config.frame_rate
+            raise ValueError(
+                f"There are only {seconds:.1f} s of speaker {name!r}; give at least {MIN_SPEAKER_SECONDS:g} s."
+            )
+        mean, std = features.mean(0), features.std(0, correction=0).clamp_min(MIN_STD)
+        self.speaker_mean = torch.cat([self.speaker_mean, mean[None].float()])
+        self.speaker_std = torch.cat([self.speaker_std, std[None].float()])
+        self.config.speakers = [*self.config.speakers, name]
+
+    def _quantize(self, features: torch.Tensor, with_distances: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Units (and float32 distances) of one utterance's features."""
+        centroids = self.centroids.double()
+        if not with_distances:
+            return nearest_centroids(features, centroids)[0], None
+        distances = squared_distances(features, centroids)
+        return distances.argmin(1), distances.float()
+
+    def fingerprint(self) -> str:
+        """
+        A digest of all that made the quantizer: the configuration with the record of its fit, and the weights. It does
+        not depend on paths, devices or versions of libraries.
+
+        Returns:
+            `str`: 64 hexadecimal digits (SHA-256).
+        """
+        config = {key: value for key, value in self.config.to_diff_dict().items() if key not in _NOT_IN_FINGERPRINT}
+        own = SpeechUnitConfig().to_dict().keys() & self.config.to_dict().keys()
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        del own
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+
+def normalize_features(features: torch.Tensor, mean: torch.Tensor | None, std: torch.Tensor | None) -> torch.Tensor:
+    """
+    Subtract a mean from each frame and divide by a standard deviation.
+
+    Args:
+        features (`torch.DoubleTensor` of shape `(num_frames, feature_size)`): Features of one utterance.
+        mean (`torch.Tensor` of shape `(feature_size,)`, *optional*): Mean; of the utterance itself where `None`.
+        std (`torch.Tensor` of shape `(feature_size,)`, *optional*): Standard deviation, likewise.
+    """
+    if mean is None or std is None:
+        mean, std = features.mean(0), features.std(0, correction=0).clamp_min(MIN_STD)
+    return (features - mean.double()) / std.double()
+
+
+def squared_distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+    """Squared Euclidean distances of shape `(num_frames, num_units)`, in the type of the features."""
+    products = features @ centroids.T
+    return (products.mul_(-2).add_(centroids.square().sum(1)).add_(features.square().sum(1, keepdim=True))).clamp_min_(0)
+
+
+def nearest_centroids(features: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    The nearest centroid of each frame (the first of those equally near) and the squared distance to it, both of shape
+    `(num_frames,)`, with bounded memory.
+    """
+    block = max(1, _MAX_DISTANCES // len(centroids))
+    nearest = [squared_distances(rows, centroids).min(1) for rows in features.split(block)]
+    return torch.cat([indices for _, indices in nearest]), torch.cat([values for values, _ in nearest])
+
+
+SpeechUnitModel.register_for_auto_class()

@@ -1,0 +1,121 @@
+"""The scoring stages: log-likelihoods of the minimal pairs by every model, and by n-grams over the same ids.
+
+pairs in a modality's form -> contents -> ids -> `models/scoring.py` -> `<point>/items.parquet`; the metrics and the
+report read nothing else.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ..datasets_scripts.pairs_text import TASKS
+from ..models.modalities import Modality, get_modality
+from .arguments import Arguments
+from .data import TokenizedUtterances
+from .pretrain import POINTS_FOLDER, TRAINING_FILE
+from .run import Run
+from .stages import Stage, read_json, write_json
+
+ITEMS_FILE = "items.parquet"
+BEST = "best"
+SIDES = ("context", "positive", "negative")
+KEYS = ["task", "pair_id", "group", "band", "voice"]
+NGRAM_ORDER = 5
+
+
+def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
+    """
+    The minimal pairs as one modality writes them.
+
+    Args:
+        run ([`Run`]): A run with pairs (and units, for a modality of speech).
+        modality ([`Modality`]): The modality.
+
+    Returns:
+        `pd.DataFrame`: `task`, `pair_id`, `group`, `band`, `voice`, and contents `context`, `positive` and
+        `negative`; `context` is empty where a pair has none.
+    """
+    from ..datasets_scripts.builders import unit_contents
+
+    voices = run.voices_of(modality.name)
+    frames = []
+    for task in TASKS:
+        columns = ["task", "id", "group", "band", "voice"]
+        columns += [] if modality.is_speech else [f"{side}_{modality.column}" for side in SIDES]
+        for shard in sorted((run.pairs(voices) / task).glob("test-*.parquet")):
+            rows = pq.read_table(shard, columns=columns).to_pandas().rename(columns={"id": "pair_id"})
+            if modality.is_speech:
+                units = pq.read_table(run.units(voices) / "pairs" / task / shard.name).to_pylist()
+                if [row["id"] for row in units] != rows["pair_id"].tolist():
+                    raise ValueError(f"The units of {task}/{shard.name} are not those of its pairs; make them again.")
+                for side in SIDES:
+                    sequences = [row[f"{side}_units"] or [] for row in units]
+                    rows[side] = unit_contents(modality.name, sequences)
+            else:
+                rows = rows.rename(columns={f"{side}_{modality.column}": side for side in SIDES})
+            frames.append(rows)
+    pairs = pd.concat(frames, ignore_index=True)
+    pairs[list(SIDES)] = pairs[list(SIDES)].fillna("")
+    return pairs
+
+
+def choose_point_pairs(pairs: pd.DataFrame, pairs_per_task: int, seed: int) -> pd.DataFrame:
+    """The fixed subset of pairs that the points of the scaling figure are scored on: the same for every modality."""
+    chosen = []
+    for task, rows in pairs.groupby("task", sort=False):
+        ids = np.array(sorted(rows["pair_id"].unique()))
+        order = np.random.default_rng([seed, TASKS.index(task)]).permutation(len(ids))
+        chosen.append(rows[rows["pair_id"].isin(ids[order[:pairs_per_task]])])
+    return pd.concat(chosen, ignore_index=True)
+
+
+def build_scores(
+    arguments: Arguments,
+    run: Run,
+    modality: str,
+    seed: int,
+    device: str = "cpu",
+    report_progress: Callable[[float], None] | None = None,
+) -> Path:
+    """
+    Score one model and its points along the way: `best/items.parquet`, `updates-*/items.parquet`.
+
+    Args:
+        arguments ([`Arguments`]): Of the command.
+        run ([`Run`]): Where to.
+        modality (`str`): The modality's name.
+        seed (`int`): The training seed.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
+        report_progress (`Callable[[float], None]`, *optional*): Called with the share of points that are done.
+
+    Returns:
+        `Path`: The stage's folder.
+    """
+    entry = get_modality(modality)
+    model_dir = run.model(modality, seed)
+    voices = run.voices_of(modality)
+    configuration = {"point_pairs": arguments.pretrain.point_pairs, "seed": arguments.corpus.seed}
+    inputs = {"model": model_dir, "pairs": run.pairs(voices)}
+    if entry.is_speech:
+        inputs["units"] = run.units(voices)
+
+    def build(folder: Path) -> None:
+        pairs = load_pairs(run, entry)
+        subset = choose_point_pairs(pairs, arguments.pretrain.point_pairs, arguments.corpus.seed)
+        points = [point["name"] for point in read_json(model_dir / TRAINING_FILE)["points"]]
+        weights = {BEST: model_dir} | {point: model_dir / POINTS_FOLDER / point for point in points}
+        for index, (point, path) in enumerate(weights.items()):
+            target = folder / point / ITEMS_FILE
+            if not target.exists():
+                items = score_folder(path, model_dir, pairs if point == BEST else subset, device)
+                target.parent.mkdir(exist_ok=True)
+                items.to_parquet(target.with_suffix(".tmp"))
+                target.with_suffix(".tmp").replace(target)
+            if report_progress is not None:
+                report_progress((index + 1) / len(weights))
+
+    Stage(run.scores(modality, seed), 1, configuration, inputs).run(build, arguments.run.overwrite)
+    return run.scores(modality, seed)

@@ -1,0 +1,188 @@
+"""The report as one Markdown document: sentences, tables and figures in the order in which they are read.
+
+`compute_results` + names of the figures -> `write_document` -> the text of `report.md`, from which the page is made.
+"""
+
+import yaml
+
+from . import prose, tables
+from .figures import Figure
+from .formatting import TASK_LABELS, listing
+from .results import HEADLINE_BANDS, PAPER_CHANGE
+
+
+def write_document(results: dict, figures: dict[str, Figure]) -> str:
+    """
+    Write the report.
+
+    Args:
+        results (`dict`): As `compute_results` gives them.
+        figures (`dict[str, Figure]`): As `draw_figures` gives them; each lies beside the report as `<name>.png`.
+
+    Returns:
+        `str`: Markdown.
+    """
+    parts = [
+        "# What each step from text to speech costs a language model",
+        prose.describe_run(results),
+        "## What shows",
+        "\n".join(f"- {statement}" for statement in prose.summarize(results)),
+        _how_to_read(results),
+        _figure(figures, "accuracies"),
+        *_modalities(results),
+        *_accuracies(results),
+        *_factors(results, figures),
+        *_scaling(results, figures),
+        *_losses(results, figures),
+        *_units(results),
+        *_items(results),
+        *_rules_and_groups(results),
+        *_settings(results),
+        *_missing(results),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _how_to_read(results: dict) -> str:
+    paper = results["paper"]
+    statistics = results["statistics"]
+    return (
+        "`>` and `<`: the paired interval of the difference leaves zero out; `≈`: it does not, or both sides are at "
+        f"chance. The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}); *its own figures are in italics* "
+        "and none of them was measured here. It gives no intervals, so a change of its below "
+        f"{PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from {statistics['resamples']:,} "
+        f"resamples (seed {statistics['seed']}) of pair ids, all voices of a pair together, and are not corrected for "
+        "their number. All numbers are in [results.json](results.json)."
+    )
+
+
+def _modalities(results: dict) -> list[str | None]:
+    return [
+        "## Modalities",
+        "The paper's Table 2: the size of each vocabulary, the tokens of the training split, and tokens per second of "
+        "speech.",
+        tables.modality_table(results),
+        tables.corpus_table(results),
+    ]
+
+
+def _accuracies(results: dict) -> list[str | None]:
+    rules = listing([f"{TASK_LABELS[task]} by {results['headline'][task]['rule']}" for task in results["tasks"]])
+    text = (
+        f"The paper's Table 4, in per cent with 95 % intervals: {rules} of log-likelihoods"
+        f"{' per token' if results['headline'].get(results['tasks'][-1], {}).get('rule') == 'mean' else ''}, ties half"
+    )
+    if "swuggy" in results["tasks"]:
+        text += f"; sWUGGY's headline counts words of the frequency bands {listing(HEADLINE_BANDS)}"
+    parts = ["## Accuracies", f"{text}. **Bold**: above chance. †: not shown to be better than the best baseline."]
+    parts.append(tables.accuracy_table(results))
+    by_task = {task: tables.baseline_table(results, task) for task in results["tasks"]}
+    if any(by_task.values()):
+        parts += [
+            "### Beside the simple baselines",
+            "N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus, and the rule that the side "
+            "with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items that "
+            "these solve test nothing.",
+        ]
+        for task, table in by_task.items():
+            parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+    return parts
+
+
+def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
+    by_task = {task: tables.effect_table(results, task) for task in results["tasks"]}
+    finer = {task: tables.effect_table(results, task, finer=True) for task in results["tasks"]}
+    if not any(by_task.values()) and not any(finer.values()):
+        return []
+    parts = [
+        "## What each factor costs",
+        "The paper's Table 3: the change of the accuracy from one modality to the next, in accuracy points and in per "
+        "cent of the accuracy before (the paper's form, which misleads near 50 %), with paired 95 % intervals over the "
+        "pairs that both were asked. A: phonetic tokens. B: longer sequences. C: acoustic and speaker variability.",
+        _figure(figures, "effects"),
+    ]
+    for task, table in by_task.items():
+        parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+    if any(finer.values()):
+        parts.append("### The finer split")
+        for task, table in finer.items():
+            parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+    return parts
+
+
+def _scaling(results: dict, figures: dict[str, Figure]) -> list[str | None]:
+    table = tables.scaling_table(results)
+    if table is None:
+        return []
+    return [
+        "## Accuracy by tokens seen",
+        "The paper's Figure 1: models along the way, scored on a fixed subset of the pairs. The slope is the change in "
+        "accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval over the pairs that all "
+        "points share. The paper fits within the first epoch; these points run over the epochs that the figure covers.",
+        _figure(figures, "scaling"),
+        table,
+    ]
+
+
+def _losses(results: dict, figures: dict[str, Figure]) -> list[str | None]:
+    table = tables.loss_table(results)
+    if table is None:
+        return []
+    return [
+        "## Training",
+        "The validation loss of the checkpoint that was scored. Nats per token cannot be compared between vocabularies; "
+        "bits per second of speech can: nats per token, times tokens (ends of utterances included) per second of the "
+        "validation split, over ln 2.",
+        _figure(figures, "losses"),
+        table,
+    ]
+
+
+def _units(results: dict) -> list[str | None]:
+    table = tables.unit_table(results)
+    if table is None:
+        return []
+    return ["## Speech units", "Quality of the units against the phones, on held-out audio.", table]
+
+
+def _items(results: dict) -> list[str | None]:
+    table, checks = tables.pair_table(results), prose.check_items(results)
+    if table is None and not checks:
+        return []
+    return ["## Items", table, "\n".join(f"- {sentence}" for sentence in checks)]
+
+
+def _rules_and_groups(results: dict) -> list[str | None]:
+    parts = [
+        "## All rules and groups",
+        "The headline's items by every rule: the sum of log-likelihoods, their mean per token, and (where there is a "
+        "context) the gain from it, PMI. By group: accuracy in the headline's rule; the last column is half the width of "
+        "the widest interval of the row.",
+    ]
+    for task in results["tasks"]:
+        rules = tables.rule_table(results, task)
+        parts += [f"### {TASK_LABELS[task]}", rules]
+        if task == "swuggy":
+            parts += ["All frequency bands together:", tables.rule_table(results, task, "all_bands")]
+        parts.append(tables.group_table(results, task))
+    return parts
+
+
+def _settings(results: dict) -> list[str | None]:
+    study = results["study"]
+    parts = ["## Settings", tables.stage_table(results), tables.version_table(results)]
+    if study.get("configuration"):
+        configuration = yaml.safe_dump(study["configuration"], sort_keys=False, allow_unicode=True).strip()
+        parts += ["The whole configuration:", f"```yaml\n{configuration}\n```"]
+    return parts if any(parts[1:]) else []
+
+
+def _missing(results: dict) -> list[str | None]:
+    sentences = prose.list_missing(results)
+    return ["## What is not here", "\n".join(f"- {sentence}" for sentence in sentences)] if sentences else []
+
+
+def _figure(figures: dict[str, Figure], name: str) -> str | None:
+    if name not in figures:
+        return None
+    return f"![{figures[name].caption}]({name}.png)\n\n*{figures[name].caption}*"

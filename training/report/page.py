@@ -1,0 +1,59 @@
+"""The report as one self-contained page: `report.md` rendered, with its figures as drawings inside.
+
+Markdown -> markdown-it -> HTML, each figure's image replaced by its panels -> template with the style inline.
+The page asks nothing of a network, follows the reader's light or dark theme, and prints in the light one.
+"""
+
+import re
+from html import escape
+from importlib.resources import files
+
+from jinja2 import Environment
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from .figures import Figure, theme_css
+
+
+def render_page(markdown: str, figures: dict[str, Figure]) -> str:
+    """
+    Make the page.
+
+    Args:
+        markdown (`str`): The report as `write_document` gives it.
+        figures (`dict[str, Figure]`): The figures that it names.
+
+    Returns:
+        `str`: The text of `report.html`.
+    """
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    headings: list[tuple[str, str]] = []
+
+    def anchor(match: re.Match) -> str:
+        title = match.group(1)
+        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        headings.append((name, title))
+        return f'<h2 id="{name}">{title}</h2>'
+
+    body = re.sub(r"<h2>(.*?)</h2>", anchor, body)
+    body = body.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")
+    for name, figure in figures.items():
+        # The image and the caption that follows it, as the document writes them.
+        pattern = rf'<p><img src="{name}\.png"[^>]*></p>\s*<p><em>(.*?)</em></p>'
+        body = re.sub(pattern, lambda match, figure=figure: _figure(figure, match.group(1)), body, flags=re.DOTALL)
+    folder = files(__package__)
+    light, dark = theme_css()
+    template = Environment(autoescape=True).from_string((folder / "template.html").read_text(encoding="utf-8"))
+    return template.render(
+        title=re.search(r"<h1>(.*?)</h1>", body).group(1),
+        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
+        light=Markup(light),
+        dark=Markup(dark),
+        headings=headings,
+        body=Markup(body),
+    )
+
+
+def _figure(figure: Figure, caption: str) -> str:
+    panels = "".join(f'<div class="panel">{svg}</div>' for svg in figure.to_svg())
+    return f'<figure id="figure-{escape(figure.name)}"><div class="panels">{panels}</div><figcaption>{caption}</figcaption></figure>'

@@ -1,0 +1,228 @@
+"""The sentences of the report, each made from the numbers by a rule that is written down here.
+
+A modality is above chance where its whole interval is above 50 %. A step falls (rises) where its whole paired interval
+is below (above) zero; nothing is said of a step between two modalities at chance. The paper gives no intervals: one of
+its changes that is smaller than 5 per cent of the accuracy counts as none.
+"""
+
+from .formatting import TASK_LABELS, TASK_MEANINGS, count, duration, interval, items, listing, percent
+from .results import HEADLINE_BANDS, ITEM_CHECK_TOLERANCE
+from .tables import BASELINE_LABELS
+
+# Between two neighbours of the chain: where no difference is shown, they count as alike.
+SIGNS = {"falls": ">", "rises": "<", "not shown": "≈", "at chance": "≈"}
+
+
+def describe_run(results: dict) -> str:
+    """One paragraph: what was trained on what, and what the intervals mean."""
+    corpus, study, seeds = results["corpus"], results["study"], results["seeds"]
+    number = len(results["modalities"])
+    models = f"{number} language models, one a modality" if number > 1 else "One language model"
+    on_what = "the same utterances" if number > 1 else "utterances"
+    if corpus.get("words") and corpus.get("seconds"):
+        text = "generated stories" if corpus.get("corpus") == "stories" else "the given text"
+        voices = f" in {count(corpus['speakers'])} voices" if corpus.get("speakers", 1) > 1 else " in one voice"
+        pace = f" at a {corpus['rate']} rate" if corpus.get("rate") else ""
+        on_what += f": {count(corpus['words'].get('train'))} words of {text}, "
+        on_what += f"{duration(corpus['seconds'].get('train'))} of synthesized speech{voices}{pace}"
+    sentences = [f"{models}, trained from scratch on {on_what}."]
+    if len(seeds) == 1:
+        sentences.append(
+            "Intervals are 95 % bootstrap intervals over pairs (items only: there is one training seed, and what "
+            "another one would change is not in them)."
+        )
+    else:
+        sentences.append(
+            f"Numbers are means over the training seeds {listing([str(seed) for seed in seeds])}; ± is the standard "
+            "deviation over seeds, and the intervals are 95 % bootstrap intervals over pairs."
+        )
+    made = [
+        study.get("device"),
+        study.get("commit") and f"commit {study['commit'][:12]}",
+        study.get("started", "")[:10],
+    ]
+    if any(made):
+        sentences.append(f"Made on {', '.join(part for part in made if part)}.")
+    return " ".join(sentences)
+
+
+def summarize(results: dict) -> list[str]:
+    """What shows and what does not: one statement on chance and baselines, and one a task on the ordering."""
+    return [_above_chance(results), *(_ordering(results, task) for task in results["tasks"])]
+
+
+def _above_chance(results: dict) -> str:
+    labels = _labels(results)
+    by_task = {
+        task: {name: by[task] for name, by in results["accuracies"].items() if task in by} for task in results["tasks"]
+    }
+    parts, sure = [], []
+    text_and_phones = [name for name, modality in results["modalities"].items() if not modality["is_speech"]]
+    for task, accuracies in by_task.items():
+        above = [labels[name] for name, accuracy in accuracies.items() if accuracy["above_chance"]]
+        below = [labels[name] for name, accuracy in accuracies.items() if not accuracy["above_chance"]]
+        if not below:
+            who = "every modality"
+        elif not above:
+            who = "none"
+        else:
+            who = f"only {listing(above)}" if len(above) < len(below) else f"all but {listing(below)}"
+        parts.append(f"on {TASK_LABELS[task]} {who}")
+        if all(name in accuracies and accuracies[name]["above_chance"] for name in text_and_phones):
+            sure.append(TASK_LABELS[task])
+    sentences = [f"**Above chance** (whole interval above 50 %): {'; '.join(parts)}."]
+    if text_and_phones:
+        where = f"on {listing(sure)}" if sure else "on no task"
+        sentences.append(f"Text and phone modalities are all above chance {where}.")
+    unsolved = [
+        part for task, accuracies in by_task.items() if (part := _no_better_than_baseline(task, accuracies, labels))
+    ]
+    if unsolved:
+        sentences.append(
+            "Above chance, but not shown to be better than the best simple baseline over the same ids: "
+            f"{'; '.join(unsolved)}."
+        )
+    return " ".join(sentences)
+
+
+def _no_better_than_baseline(task: str, accuracies: dict, labels: dict) -> str | None:
+    names = []
+    for name, accuracy in accuracies.items():
+        above = accuracy.get("above_best_baseline")
+        if accuracy["above_chance"] and above and above["low"] <= 0:
+            best = accuracy["best_baseline"]
+            baseline = f"{BASELINE_LABELS[best]} {percent(accuracy['baselines'][best]['value'])}"
+            names.append(f"{labels[name]} ({percent(accuracy['headline']['value'])}, {baseline})")
+    return f"on {TASK_LABELS[task]} {listing(names)}" if names else None
+
+
+def _ordering(results: dict, task: str) -> str:
+    """One task along text, phones, Phone-Repeat, units: the ordering, each step with its interval, and the paper's."""
+    labels, ordering = _labels(results), results["ordering"][task]
+    rungs, steps = ordering["rungs"], ordering["steps"]
+    accuracies = {name: results["accuracies"][name][task]["headline"] for name in rungs}
+    scored = (
+        f"{TASK_MEANINGS[task]}; {results['headline'][task]['rule']}, {items(a['n'] for a in accuracies.values())}"
+    )
+    if not rungs:
+        return f"**{TASK_LABELS[task]}**: no modality between text and units was scored."
+    signs = {step["result"]: SIGNS[step["verdict"]] for step in steps}
+    chain = f"{labels[rungs[0]]} {percent(accuracies[rungs[0]]['value'])}"
+    for name in rungs[1:]:
+        chain += f" {signs.get(name, ',')} {labels[name]} {percent(accuracies[name]['value'])}"
+    changes = "; ".join(_step(step, labels) for step in steps)
+    sentences = [
+        f"**{TASK_LABELS[task]}** ({scored}): **{chain}** %.",
+        changes and f"{changes}.",
+        _beside_the_paper(steps),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _step(step: dict, labels: dict) -> str:
+    name = step["factor"] or f"{labels[step['baseline']]} to {labels[step['result']]}"
+    verdict = " (both at chance)" if step["verdict"] == "at chance" else ""
+    return (
+        f"{name}: {percent(step['points']['value'], sign=True)} {interval(step['points'], sign=True)} points{verdict}"
+    )
+
+
+def _beside_the_paper(steps: list[dict]) -> str:
+    """Which of the paper's drops show here, which do not and why, and which drops are not the paper's."""
+    steps = [step for step in steps if "paper_verdict" in step]
+    drops = [step for step in steps if step["paper_verdict"] == "falls"]
+    extra = [
+        f"a {word} at {step['factor']}"
+        for step in steps
+        for verdict, word in (("falls", "drop"), ("rises", "rise"))
+        if step["verdict"] == verdict and step["paper_verdict"] == "no change"
+    ]
+    sentences = []
+    if drops:
+        names = _drops([step["factor"] for step in drops])
+        missing = [step for step in drops if step["verdict"] != "falls"]
+        shown = [step["factor"] for step in drops if step["verdict"] == "falls"]
+        if not missing:
+            sentences.append(f"The paper's ordering ({names}) shows.")
+        else:
+            reasons = ", ".join(f"at {step['factor']} {_why_missing(step)}" for step in missing)
+            part = f"; its drop at {listing(shown)} does" if shown else ""
+            whole = "does not show in full" if shown else "does not show"
+            sentences.append(f"The paper's ordering ({names}) {whole} at this size: {reasons}{part}.")
+    elif steps:
+        sentences.append("The paper has no drop at these steps.")
+    if extra:
+        sentences.append(f"Here, not in the paper: {listing(extra)}.")
+    return " ".join(sentences)
+
+
+def _drops(factors: list[str]) -> str:
+    return f"a drop at {factors[0]}" if len(factors) == 1 else f"drops at {listing(factors)}"
+
+
+def _why_missing(step: dict) -> str:
+    return {
+        "at chance": "both sides are at chance",
+        "not shown": "the interval holds zero",
+        "rises": "the accuracy rises",
+    }[step["verdict"]]
+
+
+def check_items(results: dict) -> list[str]:
+    """Whether the items could be solved without language modelling: n-grams at 50 ± 5 % where they have to be."""
+    sentences = []
+    for task, what in (("swuggy", "letters and phones"), ("sblimp", "single tokens")):
+        checks = [check for check in results["item_checks"] if check["task"] == task]
+        if not checks:
+            continue
+        labels = _labels(results)
+        far = [
+            f"the {check['order']}-gram of {labels[check['modality']]} is at {percent(check['value'])} %"
+            for check in checks
+            if not check["within"]
+        ]
+        bands = f", in the bands {listing(HEADLINE_BANDS)}," if task == "swuggy" else ""
+        orders = "1- to 3-grams" if task == "swuggy" else "1-grams"
+        low, high = (percent(extreme(check["value"] for check in checks)) for extreme in (min, max))
+        asked = f"50 ± {100 * ITEM_CHECK_TOLERANCE:.0f} %"
+        statement = f"{TASK_LABELS[task]}{bands} against {orders} over {what}: {low} to {high} %, "
+        statement += f"all within {asked}." if not far else f"not all within {asked}: {listing(far)}."
+        sentences.append(statement)
+    return sentences
+
+
+def list_missing(results: dict) -> list[str]:
+    """What a whole study would have and this run has not, one sentence each."""
+    have = set(results["modalities"])
+    sentences = []
+    if results["missing"]:
+        sentences.append(f"Asked for and not scored: {listing(results['missing'])}.")
+    if "phone_stretch" not in have:
+        sentences.append("Phone-Stretch was not run, so factor B is not split into length and durations.")
+    if "speech_units" in have and "speech_units_one_voice" not in have:
+        if results["corpus"].get("voices") == "one":
+            sentences.append("All speech is in one voice: factor C is acoustic variability here, without speakers.")
+        else:
+            sentences.append("Units of one voice were not run, so factor C is not split into acoustics and voices.")
+    rungs = {"text": ("text_raw", "text_bpe"), "phone": ("phone_raw", "phone_bpe")}
+    rungs |= {"Phone-Repeat": ("phone_repeat",), "unit": ("speech_units",)}
+    absent = [label for label, names in rungs.items() if not have & set(names)]
+    if absent:
+        sentences.append(f"No {listing(absent)} modality was run, so the ordering lacks its place.")
+    if not any(results["scaling"].values()):
+        sentences.append("No points along the way were scored, so there is no figure of accuracy by tokens seen.")
+    if not any(results["losses"].values()):
+        sentences.append("No validation losses were found.")
+    if not any("baselines" in accuracy for by in results["accuracies"].values() for accuracy in by.values()):
+        sentences.append("No baselines were scored, so how much of an accuracy n-grams would reach is not known.")
+    if not results["units"] and any(modality["is_speech"] for modality in results["modalities"].values()):
+        sentences.append("The quality of the speech units was not measured.")
+    tasks = [label for task, label in TASK_LABELS.items() if task not in results["tasks"]]
+    if tasks:
+        sentences.append(f"No items of {listing(tasks)} were scored.")
+    return sentences
+
+
+def _labels(results: dict) -> dict[str, str]:
+    """Names for running text: a comma in one would look like the end of an entry."""
+    return {name: m["label"].replace(", one voice", " (one voice)") for name, m in results["modalities"].items()}

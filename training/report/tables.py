@@ -1,0 +1,315 @@
+"""The tables of the report, as Markdown.
+
+`compute_results` -> one function a table -> Markdown, or `None` where the run has nothing for it.
+"""
+
+from ...datasets_scripts.pairs_text import TASKS
+from .estimates import RULES
+from .formatting import (
+    MISSING,
+    RULE_LABELS,
+    TASK_LABELS,
+    count,
+    duration,
+    items,
+    markdown_table,
+    number,
+    papers,
+    percent,
+    rate,
+    with_interval,
+)
+from .results import BASELINES
+
+BASELINE_LABELS = {f"ngram{order}": f"{order}-gram" for order in range(1, 6)} | {"fewer_tokens": "fewer tokens"}
+QUALITY_LABELS = {
+    "pnmi": "PNMI (phone information that units carry, 0 to 1)",
+    "phone_purity": "Phone purity",
+    "cluster_purity": "Cluster purity",
+    "cluster_use": "Share of units in use",
+    "mean_run_length": "Mean run length (frames)",
+    "bit_rate": "Bit rate (bits per second)",
+}
+VERDICTS = {
+    "falls": "falls",
+    "rises": "rises",
+    "not shown": "no change shown",
+    "at chance": "both at chance",
+}
+
+
+def modality_table(results: dict) -> str:
+    """The paper's Table 2: vocabularies and numbers of tokens, the paper's own beside them."""
+    header = ["Modality", "Factor", "Alphabet", "Vocabulary", "Tokens", "Tokens/s"]
+    header += ["*paper:* vocabulary", "*tokens*", "*tokens/s*"]
+    rows = []
+    for name, modality in results["modalities"].items():
+        own = results["paper"]["modalities"].get(name, {})
+        rows.append(
+            [
+                modality["label"],
+                modality["factor"],
+                modality["vocabulary"],
+                count(modality["vocab_size"]),
+                count(modality["train_tokens"]),
+                rate(modality["tokens_per_second"]),
+                papers(count(own["vocab_size"]) if own else None, own.get("shown_as")),
+                papers(own.get("train_tokens")),
+                papers(rate(own["tokens_per_second"]) if own else None),
+            ]
+        )
+    return markdown_table(header, rows, left=3)
+
+
+def corpus_table(results: dict) -> str | None:
+    """Words, utterances, documents and time by split."""
+    corpus = results["corpus"]
+    columns = [(name, corpus[name]) for name in ("words", "utterances", "documents", "seconds") if name in corpus]
+    splits = list(columns[0][1]) if columns else []
+    if not splits:
+        return None
+    rows = [
+        [
+            split,
+            *(duration(value.get(split)) if name == "seconds" else count(value.get(split)) for name, value in columns),
+        ]
+        for split in splits
+    ]
+    return markdown_table(
+        ["Split", *("Speech" if name == "seconds" else name.capitalize() for name, _ in columns)], rows
+    )
+
+
+def accuracy_table(results: dict) -> str:
+    """The paper's Table 4: accuracies with intervals, the best baseline and the paper's own figures beside them."""
+    header, rows = ["Modality"], []
+    for task in results["tasks"]:
+        header += [f"{TASK_LABELS[task]} ({_rule(results, task)})", "best baseline", "*paper*"]
+    for name, by_task in results["accuracies"].items():
+        row = [results["modalities"][name]["label"]]
+        for task in results["tasks"]:
+            accuracy = by_task.get(task)
+            row += [_accuracy_cell(accuracy), _best_baseline(accuracy), _paper_accuracy(results, name, task)]
+        rows.append(row)
+    return markdown_table(header, rows)
+
+
+def baseline_table(results: dict, task: str) -> str | None:
+    """One task: the accuracies with all baselines over the same model's ids."""
+    found = {name: by_task[task] for name, by_task in results["accuracies"].items() if task in by_task}
+    columns = [name for name in BASELINES if any(name in a.get("baselines", {}) for a in found.values())]
+    if not columns:
+        return None
+    header = ["Modality", f"Model ({_rule(results, task)})", *(BASELINE_LABELS[name] for name in columns)]
+    header += ["model − best baseline", "*paper*"]
+    rows = []
+    for name, accuracy in found.items():
+        baselines = accuracy.get("baselines", {})
+        values = [percent(baselines[column]["value"]) if column in baselines else MISSING for column in columns]
+        above = with_interval(accuracy.get("above_best_baseline"), sign=True)
+        label = results["modalities"][name]["label"]
+        rows.append([label, _accuracy_cell(accuracy), *values, above, _paper_accuracy(results, name, task)])
+    return markdown_table(header, rows)
+
+
+def rule_table(results: dict, task: str, part: str = "rules") -> str | None:
+    """One task by every scoring rule: sum, mean per token and PMI, with the share of ties."""
+    found = {name: by_task[task] for name, by_task in results["accuracies"].items() if part in by_task.get(task, {})}
+    rules = [rule for rule in RULES if any(rule in accuracy[part] for accuracy in found.values())]
+    if not rules:
+        return None
+    ns = items(estimate["n"] for accuracy in found.values() for estimate in accuracy[part].values())
+    header = [f"Modality ({ns})", *(RULE_LABELS[rule] for rule in rules)]
+    header += ["ties by sum (%)"] if part == "rules" else []
+    rows = []
+    for name, accuracy in found.items():
+        row = [results["modalities"][name]["label"], *(with_interval(accuracy[part].get(rule)) for rule in rules)]
+        rows.append(row + ([percent(accuracy["ties"])] if part == "rules" else []))
+    return markdown_table(header, rows)
+
+
+def group_table(results: dict, task: str) -> str | None:
+    """One task by group, in the headline's rule: bands, phenomena or topics in rows, modalities in columns."""
+    found = {name: by_task[task]["groups"] for name, by_task in results["accuracies"].items() if task in by_task}
+    groups = list(dict.fromkeys(group for by_group in found.values() for group in by_group))
+    if len(groups) < 2:
+        return None
+    first = {"swuggy": "Occurrences in training", "sblimp": "Phenomenon", "topic_sc": "Topic or document"}[task]
+    rows = []
+    for group in groups:
+        estimates = [by_group.get(group) for by_group in found.values()]
+        known = [estimate for estimate in estimates if estimate]
+        half_width = max(((estimate["high"] - estimate["low"]) / 2 for estimate in known), default=None)
+        values = [percent(estimate and estimate["value"]) for estimate in estimates]
+        ns = sorted({estimate["n"] for estimate in known})
+        rows.append(
+            [_group_name(group), " to ".join(str(n) for n in ns[:1] + ns[1:][-1:]), *values, percent(half_width)]
+        )
+    labels = [results["modalities"][name]["label"] for name in found]
+    return markdown_table([first, "n", *labels, "± at most"], rows)
+
+
+def effect_table(results: dict, task: str, finer: bool = False) -> str | None:
+    """The paper's Table 3 for one task: what each step changes, in points and per cent."""
+    effects = [effect for effect in results["effects"] if effect["finer"] == finer and task in effect["tasks"]]
+    if not effects:
+        return None
+    header = ["Step", "Factor", "points", "per cent", "here"] + ([] if finer else ["*paper, per cent*"]) + ["n"]
+    rows = []
+    for effect in effects:
+        change = effect["tasks"][task]
+        points = change["points"] | ({"seed_sd": change["seed_sd"]} if "seed_sd" in change else {})
+        row = [step(results, effect), effect["factor"], with_interval(points, sign=True)]
+        row += [with_interval(change["relative"], sign=True), VERDICTS[change["verdict"]]]
+        if not finer:
+            shown_as = results["paper"]["accuracies"][effect["result"]].get("shown_as")
+            row.append(papers(number(change["paper_percent"], sign=True), shown_as))
+        rows.append([*row, count(change["n"])])
+    return markdown_table(header, rows, left=2)
+
+
+def scaling_table(results: dict) -> str | None:
+    """Slopes of the lines through the accuracies by tokens seen."""
+    tasks = [task for task in results["tasks"] if any(task in by_task for by_task in results["scaling"].values())]
+    if not tasks:
+        return None
+    rows = []
+    for name, by_task in results["scaling"].items():
+        lines = [by_task.get(task, {}).get("line") for task in tasks]
+        points = {len(by_task[task]["points"]) for task in tasks if task in by_task}
+        ns = sorted({line["n"] for line in lines if line})
+        cells = [with_interval(line, sign=True) for line in lines]
+        rows.append([results["modalities"][name]["label"], *cells, _or_missing(points), _or_missing(ns)])
+    return markdown_table(["Modality", *(TASK_LABELS[task] for task in tasks), "points", "pairs"], rows)
+
+
+def loss_table(results: dict) -> str | None:
+    """The best validation loss of each modality, and the size of its training."""
+    if not any(results["losses"].values()):
+        return None
+    rows = []
+    for name, modality in results["modalities"].items():
+        best = results["losses"][name].get("best", {})
+        updates = sorted({str(update) for update in modality["best_update"].values() if update is not None}, key=int)
+        flops = modality["flops"]
+        seconds = [value for value in modality["train_seconds"].values() if value is not None]
+        rows.append(
+            [
+                modality["label"],
+                number(best.get("nats_per_token"), 3),
+                number(best.get("bits_per_second")),
+                ", ".join(updates) or MISSING,
+                count(modality["updates"]),
+                number(modality["epochs"]),
+                count(modality["tokens_seen"]),
+                count(modality["parameters"]),
+                MISSING if flops is None else f"{flops:.1e}".replace("e+", "e"),
+                duration(sum(seconds) / len(seconds) if seconds else None),
+            ]
+        )
+    header = ["Modality", "nats per token", "bits per second", "best update", "updates", "epochs", "tokens seen"]
+    return markdown_table([*header, "parameters", "FLOPs", "training time"], rows)
+
+
+def unit_table(results: dict) -> str | None:
+    """The quality of the speech units against the phones, on held-out audio: a row a measure, a column a quantizer."""
+    units = results["units"]
+    measures = [name for name in QUALITY_LABELS if any(name in quality for quality in units.values())]
+    extra = {name for quality in units.values() for name, value in quality.items() if _is_number(value)}
+    measures += sorted(extra - set(measures))
+    if not measures:
+        return None
+    labels = [results["modalities"].get(name, {}).get("label", name) for name in units]
+    rows = []
+    for measure in measures:
+        values = [quality.get(measure) for quality in units.values()]
+        rows.append([QUALITY_LABELS.get(measure, _words(measure)), *(_measure(value) for value in values)])
+    return markdown_table(["Measure", *labels], rows)
+
+
+def pair_table(results: dict) -> str | None:
+    """Minimal pairs made and dropped."""
+    rows = []
+    for task in TASKS:
+        if task in results["pairs"]:
+            summary = results["pairs"][task]
+            headline = next((by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by), None)
+            dropped = ", ".join(f"{_words(why)} {count(n)}" for why, n in summary.get("dropped", {}).items()) or "none"
+            numbers = [count(summary.get("n")), count(headline), count(len(summary.get("groups", {})))]
+            rows.append([TASK_LABELS[task], *numbers, dropped])
+    return markdown_table(["Task", "pairs", "in the headline", "groups", "dropped"], rows) if rows else None
+
+
+def stage_table(results: dict) -> str | None:
+    """What each kind of stage took."""
+    totals: dict[str, list] = {}
+    for stage in results["study"].get("stages", ()):
+        total = totals.setdefault(stage["name"].split("/")[0], [0, 0.0, 0.0])
+        total[0] += 1
+        total[1] += stage["seconds"]
+        total[2] = max(total[2], stage.get("peak_memory_mb") or 0)
+    rows = [
+        [name, count(stages), duration(seconds), f"{memory:,.0f} MB" if memory else MISSING]
+        for name, (stages, seconds, memory) in totals.items()
+    ]
+    return markdown_table(["Part", "stages", "time, one after another", "most memory of one"], rows) if rows else None
+
+
+def version_table(results: dict) -> str | None:
+    """Versions of what the numbers were made with."""
+    versions = results["study"].get("versions", {})
+    return markdown_table(["Package", "version"], [[name, v] for name, v in versions.items()]) if versions else None
+
+
+def step(results: dict, effect: dict) -> str:
+    """A contrast in words: `"Phone-Raw → Phone-Repeat"`."""
+    return " → ".join(results["modalities"][effect[side]]["label"] for side in ("baseline", "result"))
+
+
+def _rule(results: dict, task: str) -> str:
+    ns = items(by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by)
+    return f"{results['headline'][task]['rule']}, {ns}"
+
+
+def _accuracy_cell(accuracy: dict | None) -> str:
+    """An accuracy with its interval, bold above chance, with a dagger where its best baseline does as well."""
+    if accuracy is None:
+        return MISSING
+    text = with_interval(accuracy["headline"])
+    text = f"**{text}**" if accuracy["above_chance"] else text
+    above = accuracy.get("above_best_baseline")
+    return f"{text} †" if above and above["low"] <= 0 else text
+
+
+def _best_baseline(accuracy: dict | None) -> str:
+    best = (accuracy or {}).get("best_baseline")
+    if best is None:
+        return MISSING
+    return f"{percent(accuracy['baselines'][best]['value'])} ({BASELINE_LABELS[best]})"
+
+
+def _paper_accuracy(results: dict, name: str, task: str) -> str:
+    own = results["paper"]["accuracies"].get(name, {})
+    return papers(own.get(task), own.get("shown_as"))
+
+
+def _group_name(group: str) -> str:
+    return _words(group) if group.islower() else group
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _or_missing(values) -> str:
+    return ", ".join(str(value) for value in sorted(values)) or MISSING
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _measure(value) -> str:
+    if not _is_number(value):
+        return MISSING
+    return count(value) if isinstance(value, int) else number(value, 1 if abs(value) >= 100 else 3)

@@ -1,0 +1,216 @@
+"""The study: every stage of the modality-evolving experiment in order, from text to the report.
+
+Each function below is one command and does what it needs of those above it; what is finished is not redone.
+"""
+
+import datetime
+from functools import partial
+from pathlib import Path
+
+from ..models.modalities import get_modality
+from .arguments import Arguments
+from .corpus import SUMMARY_FILE, build_passages, build_utterances, summarize_corpus
+from .environment import describe_commit, describe_device, describe_versions
+from .run import Run
+from .stages import Stage, read_json, read_stage, write_json
+from .workers import Job, count_cores, resolve_device, run_jobs
+
+
+def build_dataset(arguments: Arguments) -> Run:
+    """`evoslm build-dataset`: text, utterances and minimal pairs."""
+    from .pairs import build_pairs, build_pairs_text, summarize_pairs
+
+    run = open_run(arguments)
+    _say("text")
+    build_passages(arguments, run)
+    for voices in renderings(arguments):
+        _say(f"speech, {voices} voice{'s' * (voices == 'many')}")
+        build_utterances(arguments, run, voices)
+    write_json(run.corpus_summary, summarize_corpus(run, arguments))
+    _say("minimal pairs")
+    build_pairs_text(arguments, run)
+    for voices in renderings(arguments):
+        build_pairs(arguments, run, voices)
+    write_json(run.pairs_summary, summarize_pairs(run))
+    return run
+
+
+def fit_units(arguments: Arguments) -> Run:
+    """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
+    from .units import build_units
+
+    run = build_dataset(arguments)
+    for voices in unit_renderings(arguments):
+        _say(f"speech units, {voices} voice{'s' * (voices == 'many')}")
+        build_units(arguments, run, voices)
+    return run
+
+
+def train_tokenizers(arguments: Arguments) -> Run:
+    """`evoslm train-tokenizer`: a tokenizer for each modality, and the ids of its utterances."""
+    from .tokenizers import build_tokenizer
+
+    run = fit_units(arguments)
+    _say("tokenizers")
+    jobs = [
+        Job(build_tokenizer, {"arguments": arguments, "run": run, "modality": name}) for name in arguments.modalities
+    ]
+    run_jobs(jobs, num_workers(arguments), "tokenizers")
+    return run
+
+
+def pretrain_models(arguments: Arguments) -> Run:
+    """`evoslm pretrain`: a language model for each modality and seed."""
+    run = train_tokenizers(arguments)
+    device = resolve_device(arguments.run.device)
+    _say(f"language models on {describe_device(device)}")
+    stages = {(name, seed): model_stage(arguments, run, name, seed) for name, seed in _models(arguments)}
+    jobs = [
+        Job(train_model, {"arguments": arguments, "run": run, "modality": name, "seed": seed, "device": device}, cost)
+        for (name, seed), stage in stages.items()
+        if not stage.is_finished()
+        for cost in [read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]]
+    ]
+    run_jobs(jobs, num_workers(arguments, device), "training")
+    return run
+
+
+def evaluate_models(arguments: Arguments) -> Run:
+    """`evoslm evaluate`: log-likelihoods of the minimal pairs, by the models and by n-grams."""
+    from .evaluate import build_baselines, build_scores
+
+    run = pretrain_models(arguments)
+    device = resolve_device(arguments.run.device)
+    _say("scores")
+    jobs = []
+    for name in arguments.modalities:
+        tokens = read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]
+        common = {"arguments": arguments, "run": run, "modality": name}
+        jobs.append(Job(build_baselines, common, 0.2 * tokens))
+        jobs += [Job(build_scores, common | {"seed": seed, "device": device}, tokens) for seed in arguments.run.seeds]
+    run_jobs(jobs, num_workers(arguments, device), "scoring")
+    return run
+
+
+def run_study(arguments: Arguments) -> Run:
+    """`evoslm study`: all of it, and the report."""
+    run = evaluate_models(arguments)
+    write_study_file(arguments, run)
+    from .report import write_report
+
+    _say("report")
+    report = write_report(run.folder)
+    print(f"The report is {report} (and report.html beside it).")
+    return run
+
+
+def open_run(arguments: Arguments) -> Run:
+    """
+    Make the run's folder and note in it what the run is made with.
+
+    Raises:
+        `PermissionError`: If the folder cannot be written to.
+        `NotADirectoryError`: If it is a file.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    run = Run(arguments.output_dir, arguments.corpus.voices)
+    if run.folder.exists() and not run.folder.is_dir():
+        raise NotADirectoryError(f"{run.folder} is a file; choose another --output_dir.")
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_study_file(arguments, run)
+    except (PermissionError, NotADirectoryError) as error:
+        raise PermissionError(f"{run.folder} cannot be written to; choose another --output_dir.") from error
+    print(f"The run is {run.folder}.", flush=True)
+    return run
+
+
+def write_study_file(arguments: Arguments, run: Run) -> None:
+    """Save configuration, versions, commit, device and the timings of the stages that are finished."""
+    device = resolve_device(arguments.run.device)
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    if run.study_file.exists():
+        started = read_json(run.study_file).get("started", started)
+    stages = []
+    for path in sorted(run.folder.glob("**/stage.json"), key=lambda path: path.stat().st_mtime):
+        record = read_stage(path.parent)
+        name = path.parent.relative_to(run.folder).as_posix()
+        stages.append({"name": name, "seconds": record["seconds"], "peak_memory_mb": record["peak_memory_mb"]})
+    write_json(
+        run.study_file,
+        {
+            "configuration": arguments.to_dict(),
+            "modalities": arguments.modalities,
+            "seeds": arguments.run.seeds,
+            "encoder_label": arguments.units.encoder.upper(),
+            "versions": describe_versions(),
+            "commit": describe_commit(),
+            "device": describe_device(device),
+            "started": started,
+            "stages": stages,
+        },
+    )
+
+
+def renderings(arguments: Arguments) -> list[str]:
+    """The sets of voices that the run's modalities are read from, the run's own first."""
+    needed = {get_modality(name).voices or arguments.corpus.voices for name in arguments.modalities}
+    return [arguments.corpus.voices, *sorted(needed - {arguments.corpus.voices})]
+
+
+def unit_renderings(arguments: Arguments) -> list[str]:
+    """The sets of voices that some modality reads units of."""
+    speech = [get_modality(name) for name in arguments.modalities if get_modality(name).is_speech]
+    needed = {modality.voices or arguments.corpus.voices for modality in speech}
+    return [voices for voices in renderings(arguments) if voices in needed]
+
+
+def num_workers(arguments: Arguments, device: str = "cpu") -> int:
+    """Processes for trainings and scorings: one where they share a GPU."""
+    return 1 if device == "cuda" else arguments.run.num_proc or count_cores()
+
+
+def model_stage(arguments: Arguments, run: Run, modality: str, seed: int) -> Stage:
+    """What makes one language model."""
+    configuration = {
+        "modality": modality,
+        "seed": seed,
+        "model": _shape(arguments),
+        "pretrain": {name: value for name, value in arguments.to_dict()["pretrain"].items() if name != "point_pairs"},
+    }
+    return Stage(run.model(modality, seed), 1, configuration, {"tokenizer": run.tokenizer(modality)})
+
+
+def train_model(arguments: Arguments, run: Run, modality: str, seed: int, device: str, report_progress) -> None:
+    """Train one language model as a stage; the job that `evoslm pretrain` gives to a worker."""
+    from .pretrain import pretrain
+
+    extra = {"unit_encoder": arguments.units.encoder} if get_modality(modality).is_speech else {}
+
+    def build(folder: Path) -> None:
+        pretrain(
+            modality,
+            run.tokenizer(modality),
+            folder,
+            _shape(arguments),
+            arguments.pretrain,
+            seed,
+            device,
+            report_progress,
+            **extra,
+        )
+
+    model_stage(arguments, run, modality, seed).run(build, arguments.run.overwrite)
+
+
+def _shape(arguments: Arguments) -> dict:
+    return {name: value for name, value in arguments.to_dict()["model"].items() if "vocab_size" not in name}
+
+
+def _models(arguments: Arguments) -> list[tuple[str, int]]:
+    return [(name, seed) for name in arguments.modalities for seed in arguments.run.seeds]
+
+
+_say = partial(print, "evoslm:", flush=True)

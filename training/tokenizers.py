@@ -1,0 +1,89 @@
+"""The tokenizer stages: one for each modality, with the ids of its utterances.
+
+shards -> the modality's dataset (its builder) -> tokenizer trained on the training split -> ids of every split,
+written once and memory-mapped by training.
+"""
+
+import shutil
+from pathlib import Path
+
+from ..models.modalities import Modality, get_modality
+from .arguments import Arguments
+from .corpus import SUMMARY_FILE
+from .data import write_ids
+from .run import Run
+from .stages import Stage, read_json, write_json
+
+
+def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progress=None) -> Path:
+    """
+    Build one modality's tokenizer stage: the tokenizer, `<split>.ids.npy`, `<split>.offsets.npy` and `summary.json`.
+
+    Args:
+        arguments ([`Arguments`]): Of the command.
+        run ([`Run`]): Where to.
+        modality (`str`): The modality's name.
+        report_progress (`Callable[[float], None]`, *optional*): Not used: the stage takes seconds.
+
+    Returns:
+        `Path`: The stage's folder.
+    """
+    from ..datasets_scripts.builders import prepare
+    from ..models.tokenization import encode_contents, train_tokenizer
+
+    entry = get_modality(modality)
+    data_dir, inputs = modality_source(run, entry)
+    vocab_size = requested_vocabulary(arguments, entry)
+    configuration = {"modality": modality, "vocab_size": vocab_size, "builder": builder_arguments(run, entry)}
+
+    def build(folder: Path) -> None:
+        cache = folder / "cache"
+        dataset = prepare(modality, data_dir, cache, **configuration["builder"])
+        num_units = arguments.units.num_units if entry.is_speech else None
+        tokenizer = train_tokenizer(modality, dataset["train"]["content"], vocab_size=vocab_size, num_units=num_units)
+        tokenizer.save_pretrained(folder)
+        tokens = {}
+        for split, rows in dataset.items():
+            # A character or phone that no training utterance has is <unk> in validation, and scored as such.
+            unknown = "error" if split == "train" else "unk"
+            tokens[split] = write_ids(folder, split, encode_contents(tokenizer, rows["content"], unknown=unknown))
+        seconds = read_json(run.corpus_summary)["seconds"]["train"]
+        write_json(
+            folder / SUMMARY_FILE,
+            {
+                "modality": modality,
+                "vocab_size": len(tokenizer),
+                "train_tokens": tokens["train"],
+                "validation_tokens": tokens["validation"],
+                "tokens_per_second": tokens["train"] / seconds,
+            },
+        )
+        del dataset
+        shutil.rmtree(cache)
+
+    Stage(run.tokenizer(modality), 1, configuration, inputs).run(build, arguments.run.overwrite)
+    return run.tokenizer(modality)
+
+
+def modality_source(run: Run, modality: Modality) -> tuple[Path, dict[str, Path]]:
+    """The folder of shards that a modality's builder reads, and the stages that made it."""
+    if modality.is_speech:
+        units = run.units(run.voices_of(modality.name))
+        return units / "utterances", {"units": units}
+    return run.utterances(), {"utterances": run.utterances()}
+
+
+def builder_arguments(run: Run, modality: Modality) -> dict:
+    """What the modality's builder needs to know beside its shards."""
+    if modality.column == "phones_stretch":
+        return {"stretch_factor": read_json(run.utterances() / SUMMARY_FILE)["stretch_factor"]}
+    return {}
+
+
+def requested_vocabulary(arguments: Arguments, modality: Modality) -> int | None:
+    """How many ids the modality's tokenizer is asked for; `None` where its alphabet says it."""
+    return {
+        "text_bpe": arguments.model.bpe_vocab_size,
+        "phone_bpe": arguments.model.bpe_vocab_size,
+        "units_bpe": arguments.model.unit_bpe_vocab_size,
+    }.get(modality.tokenizer)
