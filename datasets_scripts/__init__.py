@@ -1,0 +1,1 @@
+"""What makes rows: text sources, speech synthesis, one builder for each modality, minimal pairs."""

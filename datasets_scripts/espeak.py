@@ -27,7 +27,8 @@ SAMPLE_RATE = 22_050
 
 _RETRIEVAL_SYNCHRONOUS = 2
 _PHONEME_EVENTS = 1
-_BUFFER_MS = 2_000
+# Short: espeak looks ahead in a queue that it refills only between buffers, and fades a sound out at an empty one.
+_BUFFER_MS = 60
 _CHARS_UTF8 = 1
 _RATE, _PITCH = 1, 3
 _EVENT_END, _EVENT_PHONEME = 0, 7
@@ -102,6 +103,7 @@ class Espeak:
         with _lock:
             self._samples.clear()
             self._events.clear()
+            # Even if it is set: speaking leaves traces in the settings.
             self._set_voice(voice, pitch, rate)
             self._library.espeak_SetSynthCallback(self._callback)
             # Aspiration is drawn from the C library's generator: unless seeded, it depends on what was spoken before.
@@ -128,7 +130,8 @@ class Espeak:
             `RuntimeError`: If espeak refuses the voice.
         """
         with _lock:
-            self._set_voice(voice, 50, 175)
+            if _selected != (voice, 50, 175):
+                self._set_voice(voice, 50, 175)
             return [self._phonemes(text) for text in texts]
 
     def _phonemes(self, text: str) -> list[str]:
@@ -143,8 +146,6 @@ class Espeak:
 
     def _set_voice(self, voice: str, pitch: int, rate: int) -> None:
         global _selected
-        if _selected == (voice, pitch, rate):
-            return
         _selected = None
         status = self._library.espeak_SetVoiceByName(f"{LANGUAGE}+{voice}".encode())
         for parameter, value in ((_RATE, rate), (_PITCH, pitch)):

@@ -5,6 +5,7 @@ the list kept in `EVOSLM_CACHE` under a fingerprint of what made them.
 """
 
 import hashlib
+import logging
 import os
 import re
 from collections import Counter
@@ -15,12 +16,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+logger = logging.getLogger(__name__)
+
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _VOWEL = re.compile(r"[aeiouy]")
 _SUFFIXES = ("s", "es", "d", "ed", "r", "er", "st", "est", "ing", "ly", "y", "n", "en", "ness", "less", "ful")
 # Words rarer than this one are often names and misprints: they may not be a pseudo-word, but their inflections may.
 _COMMON = 60_000
-_PROBES = 300
+_PROBES = 2_000
 _CHUNK = 100
 
 
@@ -129,12 +132,18 @@ def _cached_pronunciations(synthesizer, words: list[str], folder: Path) -> list[
     probes = _pronunciations(synthesizer, words[:: max(1, len(words) // _PROBES)])
     fingerprint = hashlib.sha256("\n".join([*words, *probes]).encode()).hexdigest()[:16]
     path = folder / f"pronunciations-{fingerprint}.parquet"
-    if not path.exists():
+    try:
+        return pq.read_table(path).column("sounds").to_pylist()
+    except (OSError, pa.ArrowInvalid):  # not there yet, or not whole
+        sounds = _pronunciations(synthesizer, words)
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        pq.write_table(pa.table({"sounds": _pronunciations(synthesizer, words)}), partial)
+        pq.write_table(pa.table({"sounds": sounds}), partial)
         partial.replace(path)
-    return pq.read_table(path).column("sounds").to_pylist()
+    except OSError as error:
+        logger.warning("The pronunciations of the word list cannot be kept in %s (%s).", folder, error.strerror)
+    return sounds
 
 
 def _inflections(word: str) -> list[str]:

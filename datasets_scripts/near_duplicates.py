@@ -14,6 +14,8 @@ THRESHOLD = 0.7
 REPEATED_SHARE = 0.5
 
 _SHINGLE_WORDS = 3
+# Below THRESHOLD, since the index finds only about half of the pairs whose similarity is just its own threshold.
+_CANDIDATE_THRESHOLD = 0.5
 _NUM_PERMUTATIONS = 64
 _LONG_SENTENCE_WORDS = 8
 _WORD = re.compile(r"[a-z]+")
@@ -31,7 +33,7 @@ class NearDuplicateFilter:
     """
 
     def __init__(self):
-        self._index = MinHashLSH(threshold=THRESHOLD, num_perm=_NUM_PERMUTATIONS)
+        self._index = MinHashLSH(threshold=_CANDIDATE_THRESHOLD, num_perm=_NUM_PERMUTATIONS)
         self._empty = MinHash(num_perm=_NUM_PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
         self._passages: list[str] = []
         self._long_sentences: set[str] = set()

@@ -50,7 +50,10 @@ _LONGEST_CARDINAL = 12
 _MONTH = "(?P<month>" + "|".join(MONTHS) + ")"
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _ROMAN = r"(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
-_NUMBERED = r"(?P<noun>(?i:(?:chapter|book|volume|part|act|scene|canto|section|psalm|number|letter|table|figure)s?))"
+_NUMBERED = (
+    r"(?P<noun>(?i:(?:chapter|book|volume|part|act|scene|canto|section|psalm|number|letter|table|figure|war|phase"
+    r"|type)s?))"
+)
 
 
 def spell_numbers(text: str) -> str:
@@ -81,13 +84,16 @@ def _roman_value(numeral: str) -> int:
 
 
 def _opening_capital(spoken: Callable[[re.Match], str]) -> Callable[[re.Match], str]:
-    """Give what replaces a match a capital letter where it opens the text or a sentence of it."""
+    """Give the words for a match a capital letter where they open a sentence, and a space before a letter."""
 
     def replace(match: re.Match) -> str:
-        words = spoken(match)
+        words = spoken(match) + " " * match.string[match.end() : match.end() + 1].isalnum()
         before = match.string[max(0, match.start() - 12) : match.start()].rstrip(" \n\t\"'(-")
         opens = before[-1:] in ".!?" if before else match.start() < 12
-        return words.lstrip()[:1].upper() + words.lstrip()[1:] if opens else words
+        if not opens:
+            return words
+        words = words.lstrip()
+        return words[0].upper() + words[1:]
 
     return replace
 
@@ -145,13 +151,13 @@ def _fraction(match: re.Match) -> str:
 
 def _money(match: re.Match) -> str:
     one, many, one_hundredth, many_hundredths = _CURRENCIES[match["sign"]]
-    amount, scale, hundredths = _cardinal(match["amount"]), match["scale"], match["hundredths"]
-    if scale:
-        point = f" point {_digits(hundredths)}" if hundredths else ""
-        return f"{amount}{point} {scale} {many}"
+    amount, scale, decimals = _cardinal(match["amount"]), match["scale"] or "", match["decimals"] or ""
+    if scale or len(decimals) not in (0, 2):
+        point = f" point {_digits(decimals)}" if decimals else ""
+        return " ".join(f"{amount}{point} {scale} {many}".split())
     spoken = f"{amount} {one if match['amount'] == '1' else many}"
-    if hundredths and int(hundredths):
-        spoken += f" and {_cardinal(int(hundredths))} {one_hundredth if int(hundredths) == 1 else many_hundredths}"
+    if decimals and int(decimals):
+        spoken += f" and {_cardinal(int(decimals))} {one_hundredth if int(decimals) == 1 else many_hundredths}"
     return spoken
 
 
@@ -174,6 +180,8 @@ _BARE_ROMAN = re.compile(rf"(?<![A-Za-z'.&-])(?P<roman>(?=[IVXL]{{2}}){_ROMAN})(
 
 _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     (re.compile(r"(?<=\d)-(?=\d)"), lambda m: " to "),
+    (re.compile(r"(?<=[\s(:])-(?=\d)"), lambda m: "minus "),
+    (re.compile(r"\b(?P<shillings>\d{1,2})s\.(?:\s?(?P<pence>\d{1,2})d\b\.?)?"), _shillings),
     (
         re.compile(rf"(?:\b[Tt]he )?(?<![\d.,:/])\b(?P<day>[12]?\d|3[01])(?:st|nd|rd|th|d)?\s+{_MONTH}\b"),
         lambda m: f"the {_ordinal(m['day'])} of {m['month']}",
@@ -184,8 +192,8 @@ _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     ),
     (
         re.compile(
-            rf"(?P<sign>[$£€])\s?(?P<amount>{_NUMBER})(?:\.(?P<hundredths>\d\d?)(?!\d))?"
-            r"(?:\s(?P<scale>hundred|thousand|million|billion)\b)?"
+            rf"(?P<sign>[$£€])\s?(?P<amount>{_NUMBER})(?:\.(?P<decimals>\d+))?"
+            r"(?:\s(?P<scale>hundred|thousand|million|billion|trillion)\b)?"
         ),
         _money,
     ),
@@ -193,6 +201,7 @@ _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     (re.compile(r"\b(?:(?P<whole>\d+)\s+)?(?P<upper>\d{1,3})/(?P<lower>\d{1,3})\b(?!/)"), _fraction),
     (re.compile(rf"\b(?P<number>{_NUMBER})(?:st|nd|rd|th|d|ST|ND|RD|TH)\b"), lambda m: _ordinal(m["number"])),
     (re.compile(r"\b(?P<decade>(?:1[1-9]|20)\d0)'?s\b"), lambda m: _plural(_words(int(m["decade"]), "year"))),
+    (re.compile(r"'(?P<decade>[2-9]0)s\b"), lambda m: _plural(_cardinal(m["decade"]))),
     (re.compile(rf"\b(?P<amount>{_NUMBER})\s?(?P<unit>{'|'.join(_UNITS)})s?\b"), _measure),
     (re.compile(r"(?<!\d)(?P<whole>\d+)\.(?P<decimals>\d+)(?![\d.])"), _decimal),
     (re.compile(r"\b(?<![.,])(?P<year>(?:1[1-9]|20)\d\d)(?![\d,]\d)\b"), _year),

@@ -30,6 +30,7 @@ from .synthesis import (
 
 SIDES = ("context", "positive", "negative")
 MAX_SECONDS = 30.0
+PAIRS_PER_SHARD = 32
 SOUNDS_ALIKE = "both sides sound alike"
 
 _FORMS = {
@@ -56,6 +57,7 @@ def render_pairs(
     frame_samples: int = FRAME_SAMPLES,
     window_samples: int = FRAME_SAMPLES,
     num_proc: int = 1,
+    shard_size: int = PAIRS_PER_SHARD,
     max_skipped_fraction: float = 0.05,
     progress: bool = True,
 ) -> dict[str, dict]:
@@ -78,6 +80,7 @@ def render_pairs(
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
         window_samples (`int`, *optional*, defaults to 320): Samples that a frame sees; 400 for HuBERT.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
+        shard_size (`int`, *optional*, defaults to 32): Pairs a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be
             skipped because they cannot be spoken within 30 s with the sounds of English.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
@@ -116,6 +119,7 @@ def render_pairs(
             PAIR_SCHEMA,
             Path(output_dir) / task,
             num_proc=num_proc,
+            shard_size=shard_size,
             max_skipped_fraction=1.0,
             progress=progress,
         )
@@ -161,7 +165,7 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
             forms = {"text": getattr(pair, side), **_spoken_forms(spoken.get(side), settings)}
             row |= {f"{side}_{form}": value for form, value in forms.items()}
             if side in spoken:
-                row[f"{side}_audio"]["path"] = f"{pair.id}-{speaker.voice}-{side}.flac"
+                row[f"{side}_audio"]["path"] = f"{pair.id}-{speaker.voice}-{side}.flac".replace("/", "-")
         rows.append(row)
     return rows
 

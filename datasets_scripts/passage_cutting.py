@@ -40,9 +40,9 @@ def estimate_seconds(text: str, words_per_minute: int = _REFERENCE_RATE) -> floa
     """
     Estimate how long a normalised text takes to speak, on the long side.
 
-    At 140 words per minute, the slowest rate that utterances are spoken at, it is 0.067 s a letter, 0.25 s
-    more for a letter that is read by its name, 0.05 s a word, 0.50 s a sentence, 0.42 s a comma, semicolon or colon and
-    0.24 s a dash, with all pauses and the silence at both edges; at other rates in proportion.
+    At 140 words per minute, the slowest rate that utterances are spoken at, it is 0.067 s a letter, 0.25 s more for
+    a letter that is read by its name, 0.05 s a word, 0.50 s a sentence, 0.42 s a comma, semicolon or colon and 0.24
+    s a dash, with all pauses and the silence at both edges; at other rates in proportion.
 
     Args:
         text (`str`): Text as [`~text_normalization.normalize_text`] returns it.

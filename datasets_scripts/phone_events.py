@@ -211,12 +211,22 @@ def word_times(tokens: Sequence[Token], phones: Sequence[TimedPhone]) -> list[tu
         last = i + 1
         while last < len(tokens) and not own[last]:
             last += 1
-        letters = [sum(character.isalnum() for character in token.word) for token in tokens[i:last]]
-        given, total = 0, max(1, sum(letters))
-        for token, count in zip(tokens[i:last], letters):
-            share = own[i][round(given * len(own[i]) / total) : round((given + count) * len(own[i]) / total)]
-            given += count
+        for token, share in zip(tokens[i:last], _shares(tokens[i:last], own[i])):
             start, position = (share[0].start, share[-1].end) if share else (position, position)
             words.append((token.word, start, position))
         i = last
     return words
+
+
+def _shares(tokens: Sequence[Token], phones: Sequence[TimedPhone]) -> list[Sequence[TimedPhone]]:
+    """Cut the phones of several tokens by their letters; who has letters has a phone, as long as there are enough."""
+    letters = [sum(character.isalnum() for character in token.word) for token in tokens]
+    shares, cut = [], 0
+    for i, count in enumerate(letters):
+        sounding_after = sum(later > 0 for later in letters[i + 1 :])
+        left = sum(letters[i:])
+        size = round((len(phones) - cut) * count / left) if left else 0
+        size = min(max(size, count > 0), max(0, len(phones) - cut - sounding_after))
+        shares.append(phones[cut : cut + size])
+        cut += size
+    return shares

@@ -1,4 +1,4 @@
-"""Shards as builders find them: whole sets of files named `{split}-{number}-of-{count}.parquet` (`shards.py` makes them).
+"""Shards as builders find them: whole sets of `{split}-{number}-of-{count}.parquet`, which `shards.py` makes.
 
 folder -> [`find_shards`] -> files by split, checked -> a builder. [`fingerprint_shards`] tells whether a folder is
 still what it was when it was last read.
@@ -31,8 +31,7 @@ def find_shards(folder: str | Path, columns: Sequence[str] = ()) -> dict[str, li
 
     Raises:
         `FileNotFoundError`: If there is no such folder, or no shard in it, or a set of shards has a gap.
-        `ValueError`: If a file is not a whole parquet file, lacks a column or belongs to another set, or a split has no
-            rows.
+        `ValueError`: If a file is broken, lacks a column or belongs to another set, or a split has no rows.
     """
     folder = Path(folder)
     if not folder.is_dir():

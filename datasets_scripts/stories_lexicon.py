@@ -20,13 +20,13 @@ TOPIC_FILES = tuple(f"stories_lexicon_{part}.yaml" for part in ("country", "town
 RANK_LAWS = {
     "names": (10, 1.5),
     "shared words": (5, 2.2),
-    "topic words": (2, 1.4),
+    "topic words": (3, 2.0),
     "shared templates": (4, 2.2),
     "topic templates": (6, 1.3),
 }
-"""For each kind of list (plateau, exponent): the item of rank r (from 0) is drawn in proportion to
-1 / (1 + (r / plateau) ** exponent), so that the first few are about equally common and the rest fall off as in Zipf's law.
-"""
+"""For each kind of list (plateau, exponent): an item of rank r (from 0) is drawn in proportion to
+1 / (1 + (r / plateau) ** exponent), so that the first few are about equally common and the rest fall off as in Zipf's
+law."""
 
 _AVOID_TRIES = 8
 _VOWEL_LETTER_CONSONANT_SOUND = re.compile(r"(one$|one-|once|uni|use|usual|eu|ukulele)")
@@ -47,10 +47,10 @@ class WordList(tuple):
         return self
 
     def draw(self, rng: Random, avoid: frozenset[str] | set[str] = frozenset()) -> str:
-        """Draw one item by its rank's weight; items in `avoid` are drawn only when luck offers nothing else."""
+        """Draw one item by its rank's weight, if possible none of `avoid` and none that contains a word of it."""
         for _ in range(_AVOID_TRIES):
             item = self[bisect(self.weights, rng.random() * self.weights[-1], hi=len(self) - 1)]
-            if item not in avoid:
+            if item not in avoid and (" " not in item or avoid.isdisjoint(item.split())):
                 break
         return item
 
@@ -62,7 +62,7 @@ class Lexicon:
 
     Args:
         shared (`dict[str, WordList]`): Lists that every topic uses.
-        topics (`dict[str, dict[str, WordList]]`): Each topic's own lists, which go before the shared ones of that name.
+        topics (`dict[str, dict[str, WordList]]`): Each topic's own lists, which hide shared ones of that name.
         irregular_nouns (`dict[str, str]`): Plural of each irregular noun.
         irregular_verbs (`dict[str, tuple[str, str]]`): Past tense and participle of each irregular verb.
         doubling_verbs (`frozenset[str]`): Verbs of several syllables that double their last letter (admit, admitted).
@@ -79,10 +79,15 @@ class Lexicon:
         own = self.topics[topic]
         return own[name] if name in own else self.shared[name]
 
+    def gender(self, noun: str) -> str:
+        """The pronoun that a noun for a person demands, or the empty string."""
+        return "she" if noun in self.shared["female"] else "he" if noun in self.shared["male"] else ""
+
     def plural(self, noun: str) -> str:
         """Plural of a noun; of a compound, that of its last word."""
         *first, last = noun.split(" ")
-        return " ".join([*first, self.irregular_nouns.get(last) or _add_s(last)])
+        irregular = self.irregular_nouns.get(last) or (last[:-2] + "en" if last.endswith("man") else "")
+        return " ".join([*first, irregular or _add_s(last)])
 
     def verb(self, lemma: str, tense: str, plural: bool) -> str:
         """The finite form of a verb in the third person; `tense` is `"present"` or `"past"`."""

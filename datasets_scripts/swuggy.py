@@ -6,14 +6,14 @@ every one of these rules is right half of the time -> `PairText`.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from .balance import choose_balanced
 from .lexicon import Lexicon, build_lexicon, words_of
 from .pairs_text import PairText
-from .swuggy_candidates import CandidateMaker, Candidates
+from .swuggy_candidates import CandidateMaker, Candidates, TokenCounter
 
 # Band -> highest count. As in the ZeroSpeech 2021 benchmark, without its words that are not in the training text.
 BANDS = {"1-5": 5, "6-20": 20, "21-100": 100, ">100": None}
@@ -31,7 +31,7 @@ def make_swuggy_pairs(
     synthesizer,
     texts: Sequence[str],
     phone_sequences: Iterable[Sequence[str]],
-    num_tokens: Mapping[str, Callable[[str, Sequence[str]], int]] | None = None,
+    num_tokens: Mapping[str, TokenCounter] | None = None,
     band_shares: Mapping[str, float] = BAND_SHARES,
     lexicon: Lexicon | None = None,
 ) -> tuple[list[PairText], dict]:
@@ -51,7 +51,8 @@ def make_swuggy_pairs(
         texts (`Sequence[str]`): The utterances of the train split, for letter n-grams.
         phone_sequences (`Iterable[Sequence[str]]`): Their phones, for phone n-grams.
         num_tokens (`Mapping[str, Callable]`, *optional*): Further lengths to balance by name, e.g. `"text_bpe"`: each
-            takes a spelling and its phones (with the silence at both edges) and returns a number of tokens.
+            takes a list of words and a list of their phones (`"SIL R IH1 V ER0 SIL"`) and returns how many tokens each
+            word has.
         band_shares (`Mapping[str, float]`, *optional*): The share of the pairs that each band gets. What a band cannot
             give is taken from the others.
         lexicon ([`Lexicon`], *optional*): The words that no pseudo-word may be. Defaults to [`build_lexicon`] of the

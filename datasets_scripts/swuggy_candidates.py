@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.ngram import NgramModel
+from ..models.ngram import NGramModel
 from ..models.phones import ARPABET, SIL
 from ..models.tokenization_base import SPECIAL_TOKENS
 from ..models.tokenization_text import BASE_CHARACTERS
 from .lexicon import Lexicon, pronounce_all
 from .pseudo_words import PseudoWord, SpellingEditor, reason_to_drop
+
+# (spellings, contents "SIL R IH1 V ER0 SIL") -> number of tokens of each
+TokenCounter = Callable[[list[str], list[str]], Sequence[int]]
 
 MAX_ORDER = 3
 _SPELLINGS_PER_WORD = 48  # pronounced
@@ -52,7 +55,7 @@ class CandidateMaker:
         phone_sequences (`Iterable[Sequence[str]]`): Their phones.
         synthesizer (`EspeakSynthesizer`): Pronounces words.
         lexicon ([`Lexicon`]): What no pseudo-word may be.
-        num_tokens (`Mapping[str, Callable]`): Lengths by name, of a spelling and its phones with silences.
+        num_tokens (`Mapping[str, TokenCounter]`): Further lengths by name.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class CandidateMaker:
         phone_sequences: Iterable[Sequence[str]],
         synthesizer,
         lexicon: Lexicon,
-        num_tokens: Mapping[str, Callable[[str, Sequence[str]], int]],
+        num_tokens: Mapping[str, TokenCounter],
     ):
         self._editor = SpellingEditor(words)
         self._letters = SymbolNgram((_characters(text) for text in texts), [" ", *BASE_CHARACTERS])
@@ -123,8 +126,7 @@ class CandidateMaker:
         self._dropped["phones too unlike the word's"] += len(items) - len(kept)
         self._num_candidates += len(kept)
         items = [items[index] for index in kept]
-        longer = [self._longer(item, with_silence(sounds[owner])) for item, owner in zip(items, owners[kept])]
-        longer = np.array(longer).reshape(len(kept), len(self.rules) - margins.shape[1])
+        longer = self._longer(items, [sounds[owner] for owner in owners[kept]])
         return Candidates(items, np.sign(np.concatenate([margins[kept], longer], axis=1)), costs[kept])
 
     def _spellings(self, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -154,14 +156,10 @@ class CandidateMaker:
             items.append(None if reason else PseudoWord(words[owner], spelling, phones))
         return items
 
-    def _longer(self, item: PseudoWord, word_phones: tuple[str, ...]) -> list[int]:
-        """By how much the pseudo-word is longer than its word: in letters, phones and the tokens of `num_tokens`."""
-        phones = with_silence(item.phones)
-        return [
-            len(item.spelling) - len(item.word),
-            len(phones) - len(word_phones),
-            *(count(item.spelling, phones) - count(item.word, word_phones) for count in self._num_tokens.values()),
-        ]
+    def _longer(self, items: list[PseudoWord], word_phones: list[tuple[str, ...]]) -> np.ndarray:
+        """By how much pseudo-words are longer than their words, of shape `(len(items), number of lengths)`."""
+        words = _lengths([item.word for item in items], word_phones, self._num_tokens)
+        return _lengths([item.spelling for item in items], [item.phones for item in items], self._num_tokens) - words
 
 
 class SymbolNgram:
@@ -176,7 +174,7 @@ class SymbolNgram:
     def __init__(self, sequences: Iterable[Sequence[str]], alphabet: Iterable[str]):
         self._ids = {symbol: index for index, symbol in enumerate(dict.fromkeys((*SPECIAL_TOKENS, *alphabet)))}
         ids, offsets = self._encode(sequences, grow=True)
-        self._model = NgramModel().fit(ids, offsets, vocab_size=len(self._ids), max_order=MAX_ORDER)
+        self._model = NGramModel.fit(ids, offsets, vocab_size=len(self._ids), max_order=MAX_ORDER)
 
     def margins(
         self, words: Iterable[Sequence[str]], owners: np.ndarray, others: Iterable[Sequence[str]]
@@ -186,13 +184,14 @@ class SymbolNgram:
 
     def log_likelihoods(self, sequences: Iterable[Sequence[str]]) -> np.ndarray:
         """Sum of log p over each sequence, of shape `(num_sequences, 3)`."""
-        return self._model.log_likelihoods(*self._encode(sequences))
+        ids, offsets = self._encode(sequences)
+        return self._model.log_likelihoods(ids, offsets=offsets)
 
     def _encode(self, sequences: Iterable[Sequence[str]], grow: bool = False) -> tuple[np.ndarray, np.ndarray]:
         ids, offsets = array("i"), array("q", [0])
         for sequence in sequences:
             if grow:
-                for symbol in set(sequence).difference(self._ids):
+                for symbol in sorted(set(sequence).difference(self._ids)):
                     self._ids[symbol] = len(self._ids)
             ids.extend([self._ids[symbol] for symbol in sequence])
             offsets.append(len(ids))
@@ -202,6 +201,15 @@ class SymbolNgram:
 def with_silence(phones: Sequence[str]) -> tuple[str, ...]:
     """Phones as an item has them: with the silence at both edges of every utterance."""
     return (SIL, *phones, SIL)
+
+
+def _lengths(
+    spellings: list[str], phones: list[tuple[str, ...]], num_tokens: Mapping[str, TokenCounter]
+) -> np.ndarray:
+    """Letters, phones and tokens of items, of shape `(len(spellings), 2 + len(num_tokens))`."""
+    contents = [" ".join(with_silence(sounds)) for sounds in phones]
+    counts = [count(spellings, contents) if spellings else [] for count in num_tokens.values()]
+    return np.array([list(map(len, spellings)), list(map(len, phones)), *counts], dtype=np.int64).T
 
 
 def _characters(text: str) -> str:

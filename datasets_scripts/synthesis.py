@@ -80,9 +80,7 @@ class Rendering:
         return len(self.audio) / SAMPLE_RATE
 
 
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s\"'“‘(\[])(?:mr|mrs|ms|dr|st|prof|rev|capt|col|gen|lt|messrs|mt|[b-hj-z])\.$", re.I
-)
+_ABBREVIATION = re.compile(r"(?:^|[\s\"“(\[])(?:mr|mrs|ms|dr|st|prof|rev|capt|col|gen|lt|messrs|mt|[b-hj-z])\.$", re.I)
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[^\w\s]*[A-Z0-9])")
 
 
@@ -205,11 +203,12 @@ class EspeakSynthesizer:
             raise ValueError(f"There is nothing to speak in {sentence!r}.")
         first, last = phones[0].start, phones[-1].end
 
-        speech = soxr.resample(samples[first:last], ESPEAK_SAMPLE_RATE, SAMPLE_RATE, quality="HQ")
+        # In float32: soxr dithers int16 output, with other noise every time, in silence too.
+        speech = soxr.resample(samples[first:last].astype(np.float32), ESPEAK_SAMPLE_RATE, SAMPLE_RATE, quality="HQ")
         scale = SAMPLE_RATE / ESPEAK_SAMPLE_RATE
         num_samples = -(-round((last - first) * scale) // FRAME) * FRAME
         audio = np.zeros(num_samples, np.int16)
-        audio[: len(speech)] = speech[:num_samples]
+        audio[: len(speech)] = np.clip(np.rint(speech[:num_samples]), -32768, 32767)
 
         bounds = [round((phone.start - first) * scale) for phone in phones] + [num_samples]
         bounds = floor_to_frame(bounds, FRAME)
@@ -385,7 +384,7 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
             "text": passage.text,
             "speaker": speaker.voice,
             "rate": speaker.rate,
-            "audio": {"bytes": encode_flac(rendering.audio), "path": None},
+            "audio": {"bytes": encode_flac(rendering.audio), "path": f"{passage.id}.flac"},
             "duration": rendering.duration,
             "words": rendering.words,
             "phones": rendering.phones,

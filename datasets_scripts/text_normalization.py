@@ -203,6 +203,7 @@ def _normalize_once(text: str, word_case: Mapping[str, str] | None) -> str:
 def _plain_characters(text: str) -> str:
     """Map typographic characters to their plain ones, take accents off, and drop what has no reading."""
     text = _NOTES.sub(" ", text)
+    text = _TOKENIZED.sub(r"\1", text)
     if not text.isascii():
         text = _VULGAR_FRACTION.sub(r"\1 ", text.translate(_CHARACTERS))
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
@@ -304,6 +305,8 @@ _SIGN_WORDS = {
 }
 
 _NOTES = re.compile(r"\[(?:(?:Illustration|Footnote|Transcriber|Sidenote|Note)\b[^\]]*|[\d*†‡]+)\]", re.IGNORECASE)
+# Corpora cut into tokens: "is n't", "John 's", "13 @,@ 000".
+_TOKENIZED = re.compile(r"\s+(?=(?:n't|'(?:s|re|ll|ve))\b)|\s*@([-,.])@\s*")
 _VULGAR_FRACTION = re.compile(r"(\d)(?=[¼½¾⅐-⅞])")
 _UNREADABLE = re.compile(r"[^A-Za-z0-9.,!?'\";:()&%$£€/+=-]+")
 # "Mrs. S---- of the ----shire", "A.D. ---": names and dates that a writer kept to himself.

@@ -29,9 +29,13 @@ _NUMERAL = (
 )
 _PART = r"(?:chapter|book|volume|vol\.|part|section|canto|act|scene|letter|adventure|stave)"
 _WHOLE_HEADING = r"(?:preface|prologue|epilogue|introduction|contents|index|appendix|postscript|finale|the end|finis)"
-_HEADING = re.compile(rf"\W*(?:{_PART}\s+{_NUMERAL}\b.*|{_WHOLE_HEADING}\W*|[IVXLC\d]+\W*)", re.IGNORECASE | re.DOTALL)
-_CONTENTS = re.compile(r"(?:\.\s?){5,}|(?:\bchapter\s+[IVXLC\d]+\b.*){3}", re.IGNORECASE | re.DOTALL)
-_MARKUP = re.compile(r"[{}<>\\^~#@]|\bhttps?:|\bwww\.|\.(?:jpe?g|png|gif|html?)\b")
+_HEADING = re.compile(
+    rf"\s*=.*=\s*|\W*(?:{_PART}\s+{_NUMERAL}\b.*|{_WHOLE_HEADING}\W*|[IVXLC\d]+\W*)", re.IGNORECASE | re.DOTALL
+)
+_LEADER_DOTS = re.compile(r"(?:\.\s?){5,}")
+_CHAPTER = re.compile(r"\bchapter\s+[IVXLC\d]+\b", re.IGNORECASE)
+_CHAPTERS_OF_CONTENTS = 3
+_MARKUP = re.compile(r"[{}<>\\^~#]|\S@\w|\bhttps?:|\bwww\.|\.(?:jpe?g|png|gif|html?)\b")
 _GUTENBERG_START = re.compile(r"\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG.*?\*{3}", re.DOTALL)
 _GUTENBERG_END = re.compile(r"\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
@@ -173,7 +177,9 @@ def reason_to_drop(paragraph: str) -> str | None:
         return "markup"
     if not paragraph.isascii() and any(_is_foreign_letter(character) for character in set(paragraph)):
         return "script other than Latin"
-    if _is_heading(paragraph) or _CONTENTS.search(paragraph):
+    if _is_heading(paragraph) or _LEADER_DOTS.search(paragraph):
+        return "heading or contents"
+    if len(_CHAPTER.findall(paragraph)) >= _CHAPTERS_OF_CONTENTS:
         return "heading or contents"
     return None
 

@@ -114,18 +114,18 @@ def read_hub_text(
 
     try:
         rows = load_dataset(dataset, config, split=split, streaming=True)
-        first = next(iter(rows), None)
-    except (FileNotFoundError, ConnectionError) as error:
-        raise FileNotFoundError(f"The dataset {dataset!r} cannot be read: {_first_line(error)}") from error
-    except ValueError as error:
+        columns = rows.column_names or list(next(iter(rows), {}))
+    except OSError as error:
+        raise FileNotFoundError(f"The dataset {dataset!r} cannot be found: {_first_line(error)}") from error
+    except (ValueError, RuntimeError) as error:
         raise ValueError(
-            f"The dataset {dataset!r} has no configuration {config!r} with a split {split!r}: {_first_line(error)}"
+            f"The dataset {dataset!r} cannot be read with configuration {config!r} and split {split!r}: "
+            f"{_first_line(error)}"
         ) from error
-    if first is None:
-        raise ValueError(f"The split {split!r} of the dataset {dataset!r} has no rows.")
-    if column not in first:
+    if column not in columns:
         raise ValueError(
-            f"The dataset {dataset!r} has no column {column!r}; its columns are {', '.join(sorted(first))}."
+            f"The dataset {dataset!r} has no column {column!r}; its columns are "
+            f"{', '.join(sorted(columns)) or 'none'}."
         )
     return _read_rows(rows.select_columns([column]), dataset, column, max_documents)
 
@@ -309,18 +309,24 @@ def _decode(data: bytes) -> str:
 
 
 def _read_rows(rows: Iterable[Mapping], dataset: str, column: str, max_documents: int | None) -> Iterator[Document]:
-    empty = True
-    for i, row in enumerate(itertools.islice(rows, max_documents)):
-        text = row[column]
+    iterator = itertools.islice(rows, max_documents)
+    has_text = False
+    for i in itertools.count():
+        try:
+            text = next(iterator)[column]
+        except StopIteration:
+            break
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ValueError(f"Row {i} of the dataset {dataset!r} cannot be read: {_first_line(error)}") from error
         if text is not None and not isinstance(text, str):
             raise ValueError(
                 f"The column {column!r} of the dataset {dataset!r} holds {type(text).__name__} values; name one that "
                 "holds text."
             )
         if text and text.strip():
-            empty = False
+            has_text = True
             yield Document(id=f"row-{i:07d}", text=text, title=f"row-{i:07d}")
-    if empty:
+    if not has_text:
         raise ValueError(f"The column {column!r} of the dataset {dataset!r} holds no text.")
 
 

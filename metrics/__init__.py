@@ -1,0 +1,1 @@
+"""One publishable `evaluate` folder per metric; [`evoslm.metric_path`] finds them."""

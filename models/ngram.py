@@ -20,7 +20,7 @@ class NGramModel:
         P_0(w) = 1 / vocab_size
         P_n(w | h) = (c(h w) + T(h) P_{n-1}(w | h')) / (c(h) + T(h)),    and P_{n-1}(w | h') where h was never seen
 
-    (Bell, Cleary and Witten, Text Compression, 1990, method C; the interpolated form is that of Chen and Goodman, 1996.)
+    (Bell, Cleary and Witten, "Text Compression", 1990, method C; interpolated as in Chen and Goodman, 1996.)
     Histories start with as many BOS as they need, BOS and end of sequence are never predicted, and `c(h)` counts only
     what is followed by a token, so that the probabilities of the `vocab_size` ids sum to one for every history.
     """
@@ -62,7 +62,7 @@ class NGramModel:
             raise ValueError("There are no tokens to count n-grams in.")
         symbols, targets = model._pad(ids, offsets)
 
-        # An n-gram is the number of the (n-1)-gram before its last token, and that token; numbered by order of the pair.
+        # An n-gram is the number of the (n-1)-gram before its last token, and that token: pairs, numbered anew.
         grams, model._grams, model._counts, model._histories = symbols, [], [], []
         model._counts.append(np.bincount(grams[targets], minlength=vocab_size + 1))
         model._histories.append((np.array([len(targets)]), np.array([np.count_nonzero(model._counts[0])])))
@@ -107,7 +107,9 @@ class NGramModel:
         lengths, skipped = np.diff(offsets), np.zeros(len(offsets) - 1, dtype=np.int64)
         if contexts is not None:
             if len(contexts) != len(lengths):
-                raise ValueError(f"There are {len(lengths)} sequences but {len(contexts)} contexts; give one for each.")
+                raise ValueError(
+                    f"There are {len(lengths)} sequences and {len(contexts)} contexts; give one for each."
+                )
             skipped = np.array([len(context) for context in contexts], dtype=np.int64)
             parts = np.split(ids, offsets[1:-1]) if len(lengths) else []
             ids, offsets = flatten([part for pair in zip(contexts, parts) for part in pair])
@@ -129,7 +131,7 @@ class NGramModel:
 
     def _pad(self, ids: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The symbols with `max_order - 1` BOS (the id after the last) before each sequence; where the tokens are."""
-        if len(ids) and not (0 <= ids.min() and ids.max() < self.vocab_size):
+        if len(ids) and (ids.min() < 0 or ids.max() >= self.vocab_size):
             raise ValueError(f"Ids from {ids.min()} to {ids.max()} are not in a vocabulary of {self.vocab_size}.")
         margin = self.max_order - 1
         sequence = np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
@@ -160,7 +162,9 @@ class NGramModel:
 
 def _find(table: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Index of each key in a sorted table, -1 where it is not in it (as no negative key is)."""
-    index = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    order = np.argsort(keys)  # searching in order is three times as fast: neighbours touch the same memory
+    index = np.empty(len(keys), dtype=np.int64)
+    index[order] = np.minimum(np.searchsorted(table, keys[order]), len(table) - 1)
     return np.where(table[index] == keys, index, -1)
 
 
@@ -190,12 +194,12 @@ def symbols_to_ids(
 
     Args:
         sequences (`Iterable[Sequence[Hashable]]`): Words as strings of letters, utterances as lists of phones, ...
-        table (`dict`, *optional*): Ids by symbol, as an earlier call returned them. A symbol that is not in it gets the
-            id `len(table)`; by default every new symbol gets an id of its own.
+        table (`dict`, *optional*): Ids by symbol, as an earlier call returned them. A symbol that is not in it gets
+            the id `len(table)`; by default every new symbol gets an id of its own.
 
     Returns:
-        `tuple(list[list[int]], dict)`: The id sequences, and the ids by symbol. `vocab_size=len(table) + 1` leaves room
-        for symbols never seen.
+        `tuple(list[list[int]], dict)`: The id sequences, and the ids by symbol. `vocab_size=len(table) + 1` leaves
+        room for symbols never seen.
     """
     if table is not None:
         unknown = len(table)

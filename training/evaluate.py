@@ -20,6 +20,7 @@ from .run import Run
 from .stages import Stage, read_json, write_json
 
 ITEMS_FILE = "items.parquet"
+BASELINES_FILE = "baselines.parquet"
 BEST = "best"
 SIDES = ("context", "positive", "negative")
 KEYS = ["task", "pair_id", "group", "band", "voice"]
@@ -119,3 +120,76 @@ def build_scores(
 
     Stage(run.scores(modality, seed), 1, configuration, inputs).run(build, arguments.run.overwrite)
     return run.scores(modality, seed)
+
+
+def build_baselines(
+    arguments: Arguments, run: Run, modality: str, report_progress: Callable[[float], None] | None = None
+) -> Path:
+    """
+    Score the pairs by 1- to 5-grams over the modality's own ids, trained on the same utterances as the models.
+
+    Args:
+        arguments ([`Arguments`]): Of the command.
+        run ([`Run`]): Where to.
+        modality (`str`): The modality's name.
+        report_progress (`Callable[[float], None]`, *optional*): Not used: the stage takes seconds.
+
+    Returns:
+        `Path`: The stage's folder, with `baselines.parquet`.
+    """
+    from transformers import AutoTokenizer
+
+    from ..models.ngram import NGramModel
+    from ..models.tokenization import encode_contents
+
+    entry = get_modality(modality)
+    tokenizer_dir, voices = run.tokenizer(modality), run.voices_of(modality)
+    inputs = {"tokenizer": tokenizer_dir, "pairs": run.pairs(voices)}
+    if entry.is_speech:
+        inputs["units"] = run.units(voices)
+
+    def build(folder: Path) -> None:
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
+        train = TokenizedUtterances(tokenizer_dir, "train", tokenizer.bos_token_id, tokenizer.eos_token_id)
+        model = NGramModel.fit(
+            np.asarray(train.ids, dtype=np.int64), train.offsets, vocab_size=len(tokenizer), max_order=NGRAM_ORDER
+        )
+        pairs = load_pairs(run, entry)
+        ids = {side: encode_contents(tokenizer, pairs[side].tolist(), unknown="unk") for side in SIDES}
+        items = pairs[KEYS].copy()
+        for side in ("positive", "negative"):
+            items[f"{side}_tokens"] = [len(sequence) for sequence in ids[side]]
+            values = model.log_likelihoods(ids[side], ids["context"])
+            for order in range(1, NGRAM_ORDER + 1):
+                items[f"ngram{order}_{side}"] = values[:, order - 1]
+        items.to_parquet(folder / BASELINES_FILE)
+        write_json(folder / "summary.json", {"orders": NGRAM_ORDER, "smoothing": "Witten-Bell, interpolated"})
+
+    Stage(run.baselines(modality), 1, {"max_order": NGRAM_ORDER}, inputs).run(build, arguments.run.overwrite)
+    return run.baselines(modality)
+
+
+def score_folder(weights: Path, tokenizer: Path, pairs: pd.DataFrame, device: str = "cpu") -> pd.DataFrame:
+    """
+    Log-likelihoods of pairs by a model folder.
+
+    Args:
+        weights (`Path`): A folder for `AutoModelForCausalLM`.
+        tokenizer (`Path`): A folder for `AutoTokenizer`.
+        pairs (`pd.DataFrame`): As [`load_pairs`] gives them.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
+
+    Returns:
+        `pd.DataFrame`: The keys of the pairs, `positive`, `negative` (nats, summed over tokens), `positive_tokens`,
+        `negative_tokens`, and `positive_unconditional`, `negative_unconditional` (NaN without a context).
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    from ..models.scoring import score_pairs
+
+    logging.disable_progress_bar()
+    model = AutoModelForCausalLM.from_pretrained(weights)
+    rows = pairs.rename(columns={"pair_id": "id"}).to_dict("records")
+    scores = score_pairs(model, AutoTokenizer.from_pretrained(tokenizer), rows, device=device)
+    return pd.concat([pairs[KEYS], pd.DataFrame(scores)], axis=1)

@@ -52,10 +52,8 @@ def train_tokenizers(arguments: Arguments) -> Run:
 
     run = fit_units(arguments)
     _say("tokenizers")
-    jobs = [
-        Job(build_tokenizer, {"arguments": arguments, "run": run, "modality": name}) for name in arguments.modalities
-    ]
-    run_jobs(jobs, num_workers(arguments), "tokenizers")
+    for name in arguments.modalities:
+        build_tokenizer(arguments, run, name)
     return run
 
 
@@ -76,19 +74,21 @@ def pretrain_models(arguments: Arguments) -> Run:
 
 
 def evaluate_models(arguments: Arguments) -> Run:
-    """`evoslm evaluate`: log-likelihoods of the minimal pairs, by the models and by n-grams."""
-    from .evaluate import build_baselines, build_scores
+    """`evoslm evaluate`: log-likelihoods of the minimal pairs, by the models (trained first) and by n-grams."""
+    from .evaluate import build_baselines
 
-    run = pretrain_models(arguments)
+    run = train_tokenizers(arguments)
     device = resolve_device(arguments.run.device)
-    _say("scores")
+    _say(f"language models and their scores on {describe_device(device)}")
     jobs = []
     for name in arguments.modalities:
         tokens = read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]
         common = {"arguments": arguments, "run": run, "modality": name}
-        jobs.append(Job(build_baselines, common, 0.2 * tokens))
-        jobs += [Job(build_scores, common | {"seed": seed, "device": device}, tokens) for seed in arguments.run.seeds]
-    run_jobs(jobs, num_workers(arguments, device), "scoring")
+        jobs.append(Job(build_baselines, common, 0.05 * tokens))
+        jobs += [
+            Job(train_and_score, common | {"seed": seed, "device": device}, tokens) for seed in arguments.run.seeds
+        ]
+    run_jobs(jobs, num_workers(arguments, device), "training and scoring")
     return run
 
 
@@ -203,6 +203,15 @@ def train_model(arguments: Arguments, run: Run, modality: str, seed: int, device
         )
 
     model_stage(arguments, run, modality, seed).run(build, arguments.run.overwrite)
+
+
+def train_and_score(arguments: Arguments, run: Run, modality: str, seed: int, device: str, report_progress) -> None:
+    """One language model and its scores, in the process that has just trained it."""
+    from .evaluate import build_scores
+
+    model = {"arguments": arguments, "run": run, "modality": modality, "seed": seed, "device": device}
+    train_model(**model, report_progress=lambda share: report_progress(0.95 * share))
+    build_scores(**model, report_progress=lambda share: report_progress(0.95 + 0.05 * share))
 
 
 def _shape(arguments: Arguments) -> dict:

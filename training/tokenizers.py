@@ -15,7 +15,7 @@ from .run import Run
 from .stages import Stage, read_json, write_json
 
 
-def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progress=None) -> Path:
+def build_tokenizer(arguments: Arguments, run: Run, modality: str) -> Path:
     """
     Build one modality's tokenizer stage: the tokenizer, `<split>.ids.npy`, `<split>.offsets.npy` and `summary.json`.
 
@@ -23,7 +23,6 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
         arguments ([`Arguments`]): Of the command.
         run ([`Run`]): Where to.
         modality (`str`): The modality's name.
-        report_progress (`Callable[[float], None]`, *optional*): Not used: the stage takes seconds.
 
     Returns:
         `Path`: The stage's folder.

@@ -5,6 +5,7 @@ and `pairs/<task>-*.parquet`, shard by shard in worker processes -> `quality.jso
 """
 
 import io
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +73,7 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
                     job = {"model_dir": folder / MODEL_FOLDER, "shard": shard, "target": target, "columns": columns}
                     jobs.append(Job(encode_shard, job, shard.stat().st_size))
         run_jobs(jobs, arguments.run.num_proc or count_cores(), "units")
-        write_json(folder / QUALITY_FILE, measure_quality(utterances, folder / "utterances"))
+        write_json(folder / QUALITY_FILE, measure_quality(utterances, folder / "utterances", units.num_units))
 
     inputs = {"utterances": utterances, "pairs": pairs}
     Stage(run.units(voices), 1, configuration, inputs).run(build, arguments.run.overwrite)
@@ -137,7 +138,7 @@ def encode_shard(model_dir: Path, shard: Path, target: Path, columns: tuple[str,
     os.replace(temporary, target / shard.name)
 
 
-def measure_quality(utterances: Path, units: Path) -> dict:
+def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
     from ..models.speech_units import unit_quality
 
@@ -151,4 +152,5 @@ def measure_quality(utterances: Path, units: Path) -> dict:
                     raise ValueError(f"{shard.name}: units of {unit_row['id']} beside the utterance {row['id']}.")
                 sequences.append(np.array(unit_row["units"]))
                 phones.append(phones_to_frames(row["phones"], len(unit_row["units"])))
-    return unit_quality(sequences, phones)
+    quality = unit_quality(sequences, phones, num_units=num_units)
+    return {name: None if math.isnan(value) else float(value) for name, value in quality.items()}

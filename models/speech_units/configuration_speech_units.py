@@ -98,6 +98,8 @@ class SpeechUnitConfig(PretrainedConfig):
                 f"A frame rate of {frame_rate} Hz does not divide the sampling rate of {sampling_rate} Hz; choose one "
                 "with a whole number of samples per frame."
             )
+        if window_ms * frame_rate < 1000:
+            raise ValueError(f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it.")
         if not 1 <= num_cepstra <= num_mel_bins:
             raise ValueError(f"num_cepstra is {num_cepstra}; it must be from 1 to num_mel_bins ({num_mel_bins}).")
         if log_floor <= 0:

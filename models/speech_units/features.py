@@ -98,44 +98,39 @@ class MfccEncoder:
         if not waveforms:
             return []
         num_frames = [self.config.num_frames(len(waveform)) for waveform in waveforms]
-        cepstra = self._cepstra(waveforms, num_frames)
+        signal, starts = self._lay_out(waveforms, num_frames)
+        cepstra = self._cepstra(signal)
         features = []
-        start = 0
-        for length in num_frames:
+        for start, length in zip(starts, num_frames):
             static = cepstra[start : start + length].T[None]
             delta = torchaudio.functional.compute_deltas(static, DELTA_WINDOW)
             delta_delta = torchaudio.functional.compute_deltas(delta, DELTA_WINDOW)
             features.append(torch.cat([static, delta, delta_delta], dim=1)[0].T)
-            start += length
         return features
 
-    def _cepstra(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> torch.Tensor:
-        """Cepstra of all frames of all waveforms, one after the other, of shape (frames, num_cepstra)."""
-        window, filters, transform = self._get_tables(waveforms[0].device)
-        signal, starts = self._lay_out(waveforms, num_frames)
-        size = self._window_length
+    def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, list[int]]:
+        """All waveforms in one signal, so that no window sees two of them; and the index of the first frame of each."""
+        hop, margin = self.config.hop_length, (self._window_length - self.config.hop_length) // 2
+        gap = 2 + margin // hop
+        starts = [0]
+        for length in num_frames:
+            starts.append(starts[-1] + length + gap)
+        num_blocks = -(-starts[-1] // _BLOCK)
+        signal = waveforms[0].new_zeros(num_blocks * _BLOCK * hop + self._window_length)
+        for waveform, start in zip(waveforms, starts):
+            signal[start * hop + margin :][: len(waveform)] = waveform
+        return signal, starts
+
+    def _cepstra(self, signal: torch.Tensor) -> torch.Tensor:
+        """Cepstra of all frames of a signal, of shape (frames, num_cepstra)."""
+        window, filters, transform = self._get_tables(signal.device)
+        frames = signal.unfold(0, self._window_length, self.config.hop_length)
         cepstra = []
-        for first in range(0, len(starts), _BLOCK):
-            index = starts[first : first + _BLOCK]
-            if len(index) < _BLOCK:
-                index = torch.cat([index, index.new_zeros(_BLOCK - len(index))])
-            frames = signal.unfold(0, size, 1)[index].double() * window
-            spectrum = torch.fft.rfft(frames, n=_power_of_two(size))
+        for block in frames[: len(frames) // _BLOCK * _BLOCK].split(_BLOCK):
+            spectrum = torch.fft.rfft(block.double() * window, n=_power_of_two(self._window_length))
             energies = (spectrum.real**2 + spectrum.imag**2) @ filters
             cepstra.append(torch.log(energies + self.config.log_floor) @ transform)
-        return torch.cat(cepstra)[: len(starts)]
-
-    def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """All waveforms in one signal, with so many zeros between them that no window sees two; and its windows."""
-        hop, size = self.config.hop_length, self._window_length
-        zeros = waveforms[0].new_zeros(size)
-        signal, starts, position = [zeros], [], size
-        for waveform, length in zip(waveforms, num_frames):
-            signal += [waveform, zeros]
-            centred = position + (hop - size) // 2
-            starts.append(centred + hop * torch.arange(length, device=waveform.device))
-            position += len(waveform) + size
-        return torch.cat(signal), torch.cat(starts)
+        return torch.cat(cepstra)
 
     def _get_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Window, mel filters and cosine transform; made on first use, for a model may be built on no device at all."""

@@ -6,12 +6,14 @@ padded batch.
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
@@ -20,9 +22,8 @@ from .features import ENCODERS, check_audio
 
 MIN_STD = 1e-3
 MIN_SPEAKER_SECONDS = 2.0
-# What changes no unit, or differs between machines and versions of libraries.
-_NOT_IN_FINGERPRINT = ("architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "_name_or_path")
-_MAX_DISTANCES = 2**22  # of frames and centroids, held at a time: 32 MB
+_FINGERPRINT_KEYS = sorted(inspect.signature(SpeechUnitConfig.__init__).parameters.keys() - {"self", "kwargs"})
+_MAX_SCORES = 2**20  # pairs of frame and centroid at a time: 8 MB
 
 
 @dataclass
@@ -70,7 +71,15 @@ class SpeechUnitModel(PreTrainedModel):
     config_class = SpeechUnitConfig
     base_model_prefix = "speech_units"
     main_input_name = "input_values"
-    _keep_in_fp32_modules_strict = ["centroids", "feature_mean", "feature_std", "feature_weight", "speaker_mean", "speaker_std"]  # fmt: skip
+    # Rounded to bfloat16 the centroids would be another quantizer, whatever `dtype` is asked for.
+    _keep_in_fp32_modules_strict = [
+        "centroids",
+        "feature_mean",
+        "feature_std",
+        "feature_weight",
+        "speaker_mean",
+        "speaker_std",
+    ]
 
     def __init__(self, config: SpeechUnitConfig):
         super().__init__(config)
@@ -131,12 +140,11 @@ class SpeechUnitModel(PreTrainedModel):
             if any(not mask[:length].all() for mask, length in zip(attention_mask, lengths)):
                 raise ValueError("attention_mask has padding in front of samples; pad on the right.")
         features = self.extract_features([row[:length] for row, length in zip(input_values, lengths)], speakers)
-        results = [self._quantize(matrix, output_distances) for matrix in features]
-        pad = torch.nn.utils.rnn.pad_sequence
-        units = pad([units for units, _ in results], batch_first=True, padding_value=-1)
+        results = [nearest_centroids(matrix, self.centroids.double(), output_distances) for matrix in features]
+        units = pad_sequence([units for units, _ in results], batch_first=True, padding_value=-1)
         distances = None
         if output_distances:
-            distances = pad([distances for _, distances in results], batch_first=True)
+            distances = pad_sequence([distances.float() for _, distances in results], batch_first=True)
         output = SpeechUnitOutput(units=units, frame_mask=units >= 0, distances=distances)
         return output.to_tuple() if return_dict is False else output
 
@@ -171,7 +179,8 @@ class SpeechUnitModel(PreTrainedModel):
                 "resample it first."
             )
         features = self.extract_features(audio, speakers)
-        return [self._quantize(matrix)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+        centroids = self.centroids.double()
+        return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in features]
 
     @torch.no_grad()
     def extract_features(
@@ -251,14 +260,6 @@ class SpeechUnitModel(PreTrainedModel):
         self.speaker_std = torch.cat([self.speaker_std, std[None].float()])
         self.config.speakers = [*self.config.speakers, name]
 
-    def _quantize(self, features: torch.Tensor, with_distances: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Units (and float32 distances) of one utterance's features."""
-        centroids = self.centroids.double()
-        if not with_distances:
-            return nearest_centroids(features, centroids)[0], None
-        distances = squared_distances(features, centroids)
-        return distances.argmin(1), distances.float()
-
     def fingerprint(self) -> str:
         """
         A digest of all that made the quantizer: the configuration with the record of its fit, and the weights. It does
@@ -267,10 +268,8 @@ class SpeechUnitModel(PreTrainedModel):
         Returns:
             `str`: 64 hexadecimal digits (SHA-256).
         """
-        config = {key: value for key, value in self.config.to_diff_dict().items() if key not in _NOT_IN_FINGERPRINT}
-        own = SpeechUnitConfig().to_dict().keys() & self.config.to_dict().keys()
+        config = {key: getattr(self.config, key) for key in _FINGERPRINT_KEYS}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-        del own
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
@@ -291,20 +290,32 @@ def normalize_features(features: torch.Tensor, mean: torch.Tensor | None, std: t
     return (features - mean.double()) / std.double()
 
 
-def squared_distances(features: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
-    """Squared Euclidean distances of shape `(num_frames, num_units)`, in the type of the features."""
-    products = features @ centroids.T
-    return (products.mul_(-2).add_(centroids.square().sum(1)).add_(features.square().sum(1, keepdim=True))).clamp_min_(0)
-
-
-def nearest_centroids(features: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def nearest_centroids(
+    features: torch.Tensor, centroids: torch.Tensor, with_distances: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    The nearest centroid of each frame (the first of those equally near) and the squared distance to it, both of shape
-    `(num_frames,)`, with bounded memory.
+    Find the nearest centroid of each frame, in bounded memory.
+
+    Args:
+        features (`torch.DoubleTensor` of shape `(num_frames, feature_size)`): Frames.
+        centroids (`torch.DoubleTensor` of shape `(num_units, feature_size)`): Centroids.
+        with_distances (`bool`, *optional*, defaults to `False`): Whether to return the distances to all centroids.
+
+    Returns:
+        `tuple[torch.LongTensor, torch.DoubleTensor]`: Index of the nearest centroid, of shape `(num_frames,)`, and the
+        squared distance to it, of the same shape, or to all of them, of shape `(num_frames, num_units)`.
     """
-    block = max(1, _MAX_DISTANCES // len(centroids))
-    nearest = [squared_distances(rows, centroids).min(1) for rows in features.split(block)]
-    return torch.cat([indices for _, indices in nearest]), torch.cat([values for values, _ in nearest])
+    half_norms = centroids.square().sum(1) / -2
+    units, distances = [], []
+    for rows in features.split(max(1, _MAX_SCORES // len(centroids))):
+        # The frame's own norm changes no order; it is added to the few numbers that are returned.
+        scores = torch.addmm(half_norms, rows, centroids.T)
+        nearest = scores.argmax(1)
+        units.append(nearest)
+        kept = scores if with_distances else scores.gather(1, nearest[:, None])
+        distances.append((rows.square().sum(1, keepdim=True) - 2 * kept).clamp_min(0))
+    distances = torch.cat(distances)
+    return torch.cat(units), distances if with_distances else distances[:, 0]
 
 
 SpeechUnitModel.register_for_auto_class()

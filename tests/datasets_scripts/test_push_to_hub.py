@@ -8,13 +8,15 @@ from pathlib import Path
 
 from hub_server import HubServer
 
+from evoslm.datasets_scripts.phone_frames import repeat_content
+
 PUSH = """
 import sys
 from evoslm.datasets_scripts.builders import prepare
 from evoslm.datasets_scripts.utterances import Utterances
 
 shards, units, cache = sys.argv[1:]
-for name, folder in (("phone_raw", shards), ("phone_repeat", shards), ("speech_units", units)):
+for name, folder in (("phone_repeat", shards), ("speech_units", units)):
     prepare(name, folder, cache).push_to_hub("user/stories", name)
 builder = Utterances(cache, data_dir=shards)
 builder.download_and_prepare()
@@ -26,14 +28,14 @@ import json, sys
 sys.modules["evoslm"] = None  # importing it is an error
 from datasets import Audio, get_dataset_config_names, load_dataset
 
-phones = load_dataset("user/stories", "phone_raw")
-streamed = load_dataset("user/stories", "phone_repeat", split="test", streaming=True)
+phones = load_dataset("user/stories", "phone_repeat")
+streamed = load_dataset("user/stories", "speech_units", split="test", streaming=True)
 utterances = load_dataset("user/stories", "utterances", split="test")
 assert isinstance(utterances.features["audio"], Audio)
 print(json.dumps({
     "configurations": get_dataset_config_names("user/stories"),
-    "phone_raw": {split: list(rows["content"]) for split, rows in phones.items()},
-    "phone_repeat": [row["content"] for row in streamed],
+    "phone_repeat": {split: list(rows["content"]) for split, rows in phones.items()},
+    "speech_units": [row["content"] for row in streamed],
     "flac": [row["audio"]["bytes"][:4].decode() for row in utterances],
     "phones": utterances[0]["phones"],
 }))
@@ -43,7 +45,7 @@ print(json.dumps({
 def run(code: str, environment: dict[str, str], *arguments: Path) -> str:
     result = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "USE_TORCH": "NO"},  # importing it takes longer than all the rest
         capture_output=True,
         text=True,
         timeout=120,
@@ -54,20 +56,18 @@ def run(code: str, environment: dict[str, str], *arguments: Path) -> str:
 
 def test_datasets_are_pushed_and_loaded_without_this_package(tmp_path, tiny_utterances, tiny_units):
     rows = tiny_utterances(tmp_path / "shards", rows=2)
-    tiny_units(tmp_path / "units", rows)
+    units = tiny_units(tmp_path / "units", rows)
     with HubServer() as hub:
         run(PUSH, hub.environment(tmp_path / "pusher"), tmp_path / "shards", tmp_path / "units", tmp_path / "cache")
         loaded = json.loads(run(LOAD, hub.environment(tmp_path / "reader")))
         files = hub.repositories["dataset", "user/stories"].commits[-1].files
 
-    assert sorted(loaded["configurations"]) == ["phone_raw", "phone_repeat", "speech_units", "utterances"]
-    assert loaded["phone_raw"] == {
-        split: [" ".join(phone["phone"] for phone in row["phones"]) for row in split_rows]
+    assert sorted(loaded["configurations"]) == ["phone_repeat", "speech_units", "utterances"]
+    assert loaded["phone_repeat"] == {
+        split: [repeat_content(row["phones"], round(row["duration"] * 50)) for row in split_rows]
         for split, split_rows in rows.items()
     }
-    assert [len(content.split()) for content in loaded["phone_repeat"]] == [
-        round(row["duration"] * 50) for row in rows["test"]
-    ]
+    assert loaded["speech_units"] == [" ".join(map(str, row["units"])) for row in units["test"]]
     assert loaded["flac"] == ["fLaC"] * len(rows["test"])
     assert loaded["phones"] == rows["test"][0]["phones"]
     assert "README.md" in files and not any(path.endswith(".py") for path in files)

@@ -285,7 +285,7 @@ for kind in KINDS:
 
 LOAD = """
 import json, sys
-sys.modules["evoslm"] = None  # importing it is an error
+sys.modules["evoslm"] = sys.modules["torch"] = None  # importing them is an error
 from transformers import AutoTokenizer
 
 contents = json.load(sys.stdin)

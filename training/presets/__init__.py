@@ -1,0 +1,1 @@
+"""Presets: one YAML file each, read by the commands as the values underneath their flags."""

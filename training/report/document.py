@@ -7,7 +7,7 @@ import yaml
 
 from . import prose, tables
 from .figures import Figure
-from .formatting import TASK_LABELS, listing
+from .formatting import NBSP, TASK_LABELS, listing
 from .results import HEADLINE_BANDS, PAPER_CHANGE
 
 
@@ -27,8 +27,8 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
         prose.describe_run(results),
         "## What shows",
         "\n".join(f"- {statement}" for statement in prose.summarize(results)),
-        _how_to_read(results),
         _figure(figures, "accuracies"),
+        _how_to_read(results),
         *_modalities(results),
         *_accuracies(results),
         *_factors(results, figures),
@@ -40,19 +40,19 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
         *_settings(results),
         *_missing(results),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part).replace(" %", f"{NBSP}%") + "\n"
 
 
 def _how_to_read(results: dict) -> str:
-    paper = results["paper"]
-    statistics = results["statistics"]
+    paper, statistics = results["paper"], results["statistics"]
+    speech = " ‡: of the paper's Speech-HuBERT." if "speech_units" in results["modalities"] else ""
     return (
-        "`>` and `<`: the paired interval of the difference leaves zero out; `≈`: it does not, or both sides are at "
-        f"chance. The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}); *its own figures are in italics* "
-        "and none of them was measured here. It gives no intervals, so a change of its below "
-        f"{PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from {statistics['resamples']:,} "
-        f"resamples (seed {statistics['seed']}) of pair ids, all voices of a pair together, and are not corrected for "
-        "their number. All numbers are in [results.json](results.json)."
+        "**How to read this.** > and <: the paired interval of the difference leaves zero out; ≈: it does not, or "
+        f"both sides are at chance. The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}). *Its own "
+        f"figures are in italics*; none of them was measured here.{speech} It gives no intervals, so a change of less "
+        f"than {PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from "
+        f"{statistics['resamples']:,} resamples (seed {statistics['seed']}) of pair ids, all voices of a pair "
+        "together, and are not corrected for their number. All numbers are in [results.json](results.json)."
     )
 
 
@@ -67,22 +67,23 @@ def _modalities(results: dict) -> list[str | None]:
 
 
 def _accuracies(results: dict) -> list[str | None]:
-    rules = listing([f"{TASK_LABELS[task]} by {results['headline'][task]['rule']}" for task in results["tasks"]])
-    text = (
-        f"The paper's Table 4, in per cent with 95 % intervals: {rules} of log-likelihoods"
-        f"{' per token' if results['headline'].get(results['tasks'][-1], {}).get('rule') == 'mean' else ''}, ties half"
-    )
+    meanings = {"sum": "the sum of log-likelihoods", "mean": "their mean per token"}
+    by_rule: dict[str, list[str]] = {}
+    for task in results["tasks"]:
+        by_rule.setdefault(results["headline"][task]["rule"], []).append(TASK_LABELS[task])
+    rules = ", ".join(f"{listing(labels)} by {meanings[rule]}" for rule, labels in by_rule.items())
+    text = f"The paper's Table 4, in per cent with 95 % intervals: {rules}; ties count half"
     if "swuggy" in results["tasks"]:
         text += f"; sWUGGY's headline counts words of the frequency bands {listing(HEADLINE_BANDS)}"
-    parts = ["## Accuracies", f"{text}. **Bold**: above chance. †: not shown to be better than the best baseline."]
+    parts = ["## Accuracies", f"{text}. **Bold**: above chance. †: the model is not shown to be better."]
     parts.append(tables.accuracy_table(results))
     by_task = {task: tables.baseline_table(results, task) for task in results["tasks"]}
     if any(by_task.values()):
         parts += [
             "### Beside the simple baselines",
-            "N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus, and the rule that the side "
-            "with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items that "
-            "these solve test nothing.",
+            "N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus, and the rule that the "
+            "side with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items "
+            "that these solve test nothing.",
         ]
         for task, table in by_task.items():
             parts += [f"**{TASK_LABELS[task]}**", table] if table else []
@@ -97,8 +98,8 @@ def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
     parts = [
         "## What each factor costs",
         "The paper's Table 3: the change of the accuracy from one modality to the next, in accuracy points and in per "
-        "cent of the accuracy before (the paper's form, which misleads near 50 %), with paired 95 % intervals over the "
-        "pairs that both were asked. A: phonetic tokens. B: longer sequences. C: acoustic and speaker variability.",
+        "cent of the accuracy before (the paper's form, which misleads near 50 %), with paired 95 % intervals over "
+        "the pairs that both were asked. A: phonetic tokens. B: length. C: acoustic and speaker variability.",
         _figure(figures, "effects"),
     ]
     for task, table in by_task.items():
@@ -116,12 +117,18 @@ def _scaling(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         return []
     return [
         "## Accuracy by tokens seen",
-        "The paper's Figure 1: models along the way, scored on a fixed subset of the pairs. The slope is the change in "
-        "accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval over the pairs that all "
-        "points share. The paper fits within the first epoch; these points run over the epochs that the figure covers.",
+        "The paper's Figure 1: models along the way, scored on a fixed subset of the pairs. The slope is the change "
+        "in accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval over the pairs "
+        f"that all points share. The paper's points lie within the first epoch, these between {_epochs(results)}.",
         _figure(figures, "scaling"),
         table,
     ]
+
+
+def _epochs(results: dict) -> str:
+    points = [point for by in results["scaling"].values() for task in by.values() for point in task["points"]]
+    first, last = (extreme(point["epochs"] for point in points) for extreme in (min, max))
+    return f"{first:g} and {last:g} epochs"
 
 
 def _losses(results: dict, figures: dict[str, Figure]) -> list[str | None]:
@@ -130,9 +137,9 @@ def _losses(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         return []
     return [
         "## Training",
-        "The validation loss of the checkpoint that was scored. Nats per token cannot be compared between vocabularies; "
-        "bits per second of speech can: nats per token, times tokens (ends of utterances included) per second of the "
-        "validation split, over ln 2.",
+        "The validation loss of the checkpoint that was scored. Nats per token cannot be compared between "
+        "vocabularies; bits per second of speech can: nats per token, times tokens (ends of utterances included) per "
+        "second of the validation split, over ln 2.",
         _figure(figures, "losses"),
         table,
     ]
@@ -156,8 +163,8 @@ def _rules_and_groups(results: dict) -> list[str | None]:
     parts = [
         "## All rules and groups",
         "The headline's items by every rule: the sum of log-likelihoods, their mean per token, and (where there is a "
-        "context) the gain from it, PMI. By group: accuracy in the headline's rule; the last column is half the width of "
-        "the widest interval of the row.",
+        "context) the gain from it, PMI. By group: accuracy in the headline's rule; the last column is half the width "
+        "of the widest interval of the row.",
     ]
     for task in results["tasks"]:
         rules = tables.rule_table(results, task)

@@ -1,15 +1,18 @@
 """From scored items to accuracies, differences and slopes with their intervals.
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
-Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together.
+Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together; those
+of one training seed are the ones that the metrics in `metrics/` give for the same items.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-RESAMPLES = 2000
+from ...models.statistics import paired_effect, resampled_means
+
 BOOTSTRAP_SEED = 0
 RULES = ("sum", "mean", "pmi")
 SIDES = ("positive", "negative")
@@ -62,11 +65,35 @@ def estimate(by_seed: dict[int, pd.Series]) -> dict | None:
         `dict` or `None`: `value, low, high` (fractions), `n` pairs, and `seeds, seed_sd` where there are several
         training seeds: the value is then their mean. `None` without a pair.
     """
-    table = pd.DataFrame(by_seed).dropna()
-    if table.empty:
-        return None
-    resampled = _resampled_means(table.mean(axis=1).to_numpy()[:, None])[:, 0]
-    return _with_interval(float(table.to_numpy().mean()), resampled) | {"n": len(table)} | _spread(table.mean())
+    return estimates({seed: outcomes.to_frame("only") for seed, outcomes in by_seed.items()}).get("only")
+
+
+def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
+    """
+    Accuracies of several columns with their intervals, from the same resampled pairs.
+
+    Args:
+        by_seed (`dict[int, pandas.DataFrame]`): Outcomes of the pairs, a column a rule, of each training seed. A column
+            that lacks a pair (PMI of a pair without a context) is left out.
+
+    Returns:
+        `dict[str, dict]`: By column, what [`estimate`] returns.
+    """
+    if not by_seed:
+        return {}
+    pairs = sorted(set.intersection(*(set(outcomes.index) for outcomes in by_seed.values())))
+    outcomes = [table.loc[pairs].dropna(axis="columns") for table in by_seed.values()]
+    columns = [column for column in outcomes[0] if all(column in table for table in outcomes)]
+    if not pairs or not columns:
+        return {}
+    values = np.stack([table[columns].to_numpy(float) for table in outcomes])  # (seeds, pairs, columns)
+    resampled = resampled_means(values.mean(axis=0), BOOTSTRAP_SEED)
+    return {
+        column: _with_interval(values[..., index].mean(), resampled[:, index])
+        | {"n": len(pairs)}
+        | _spread(values[..., index].mean(axis=1))
+        for index, column in enumerate(columns)
+    }
 
 
 def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series]) -> dict | None:
@@ -79,22 +106,25 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
 
     Returns:
         `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
-        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `None`
-        without a common seed or pair.
+        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `relative` is
+        `None` where the baseline's accuracy may be zero. `None` without a common seed or pair.
     """
     seeds = sorted(set(by_seed_a) & set(by_seed_b))
+    if not seeds:
+        return None
     a, b = (pd.DataFrame({seed: side[seed] for seed in seeds}).dropna() for side in (by_seed_a, by_seed_b))
-    common = a.index.intersection(b.index)
-    if not len(common) or not seeds:
+    common = a.index.intersection(b.index).sort_values()
+    if not len(common):
         return None
     a, b = a.loc[common], b.loc[common]
-    resampled = _resampled_means(np.stack([a.mean(axis=1), b.mean(axis=1)], axis=1))
-    change, baseline = float(b.to_numpy().mean() - a.to_numpy().mean()), float(a.to_numpy().mean())
-    points = _with_interval(change, resampled[:, 1] - resampled[:, 0])
-    relative = None
-    if baseline > 0 and (resampled[:, 0] > 0).all():
-        relative = _with_interval(change / baseline, resampled[:, 1] / resampled[:, 0] - 1)
-    return {"points": points, "relative": relative, "n": len(common)} | _spread((b - a).mean())
+    effect = paired_effect(a.mean(axis=1), b.mean(axis=1), seed=BOOTSTRAP_SEED)
+    points, relative = (
+        {key: effect[f"{form}{end}"] / 100 for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
+        for form in ("points", "percent")
+    )
+    if math.isnan(relative["value"]):
+        relative = None
+    return {"points": points, "relative": relative, "n": effect["n"]} | _spread((b - a).mean().to_numpy())
 
 
 def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
@@ -116,28 +146,16 @@ def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
     centred = (x - x.mean()) / np.square(x - x.mean()).sum()  # least squares: slope = centred . accuracies
     means = table.mean().to_numpy()
     value = float(means @ centred)
-    line = _with_interval(value, _resampled_means(table.to_numpy()) @ centred)
+    line = _with_interval(value, resampled_means(table.to_numpy(), BOOTSTRAP_SEED) @ centred)
     return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens), "n": len(table)}
 
 
 def _with_interval(value: float, resampled: np.ndarray) -> dict:
     low, high = np.quantile(resampled, [0.025, 0.975])
-    return {"value": value, "low": float(low), "high": float(high)}
+    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
-def _spread(by_seed: pd.Series) -> dict:
+def _spread(by_seed: np.ndarray) -> dict:
     if len(by_seed) < 2:
         return {}
-    return {"seeds": [float(value) for value in by_seed], "seed_sd": float(by_seed.std(ddof=1))}
-
-
-def _resampled_means(values: np.ndarray) -> np.ndarray:
-    """
-    Means over resampled pairs: `(pairs, columns)` -> `(RESAMPLES, columns)`; the columns share the resampled pairs.
-
-    Outcomes take few values, and pairs of equal outcomes are interchangeable, so that drawing how often each distinct
-    row occurs is the same as drawing pairs, and is fast for any number of pairs.
-    """
-    rows, counts = np.unique(values, axis=0, return_counts=True)
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    return rng.multinomial(len(values), counts / len(values), size=RESAMPLES) @ rows / len(values)
+    return {"seeds": [float(value) for value in by_seed], "seed_sd": float(np.std(by_seed, ddof=1))}

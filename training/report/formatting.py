@@ -10,6 +10,8 @@ TASK_LABELS = {"swuggy": "sWUGGY", "sblimp": "sBLIMP", "topic_sc": "Topic-SC"}
 TASK_MEANINGS = {"swuggy": "words", "sblimp": "syntax", "topic_sc": "topics"}
 RULE_LABELS = {"sum": "sum", "mean": "mean per token", "pmi": "PMI"}
 MISSING = "–"
+NBSP = "\u00a0"
+OTHER_ENCODER = "‡"  # marks a figure of the paper that is of its own encoder
 
 
 def number(value: float | None, digits: int = 1, sign: bool = False) -> str:
@@ -25,15 +27,15 @@ def percent(fraction: float | None, sign: bool = False) -> str:
 
 
 def interval(estimate: dict, sign: bool = False) -> str:
-    """The interval of an estimate in per cent or points: `"[91.0, 95.2]"`."""
-    return f"[{percent(estimate['low'], sign)}, {percent(estimate['high'], sign)}]"
+    """The interval of an estimate in per cent or points, never broken over two lines: `"[91.0, 95.2]"`."""
+    return f"[{percent(estimate['low'], sign)},{NBSP}{percent(estimate['high'], sign)}]"
 
 
 def with_interval(estimate: dict | None, sign: bool = False, spread: bool = True) -> str:
     """An estimate in per cent or points with its interval, and its spread over training seeds where it has one."""
     if estimate is None:
         return MISSING
-    over_seeds = f" ± {percent(estimate['seed_sd'])}" if spread and "seed_sd" in estimate else ""
+    over_seeds = f"{NBSP}±{NBSP}{percent(estimate['seed_sd'])}" if spread and "seed_sd" in estimate else ""
     return f"{percent(estimate['value'], sign)}{over_seeds} {interval(estimate, sign)}"
 
 
@@ -67,7 +69,7 @@ def items(ns: Iterable[int]) -> str:
     ns = sorted(set(ns))
     if not ns:
         return "n = 0"
-    return f"n = {ns[0]:,}" if len(ns) == 1 else f"n = {ns[0]:,} to {ns[-1]:,}"
+    return f"n{NBSP}={NBSP}{ns[0]:,}" + (f"{NBSP}to{NBSP}{ns[-1]:,}" if len(ns) > 1 else "")
 
 
 def listing(names: Sequence[str]) -> str:
@@ -77,11 +79,17 @@ def listing(names: Sequence[str]) -> str:
 
 
 def papers(value: float | str | None, shown_as: str | None = None) -> str:
-    """A figure of the paper's own, marked by italics, with the name of its modality where that is not the run's."""
+    """A figure of the paper's own: in italics, and with a mark where the paper's encoder is meant (`shown_as`)."""
     if value is None:
         return MISSING
     text = value if isinstance(value, str) else number(value)
-    return f"*{text} ({shown_as})*" if shown_as else f"*{text}*"
+    return f"*{text}{NBSP}{OTHER_ENCODER}*" if shown_as else f"*{text}*"
+
+
+def spelled(value: int) -> str:
+    """A number at the beginning of a sentence: in letters up to twelve."""
+    words = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"]
+    return words[value - 1] if 1 <= value <= len(words) else f"{value:,}"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -41,6 +41,8 @@ def render_page(markdown: str, figures: dict[str, Figure]) -> str:
         # The image and the caption that follows it, as the document writes them.
         pattern = rf'<p><img src="{name}\.png"[^>]*></p>\s*<p><em>(.*?)</em></p>'
         body = re.sub(pattern, lambda match, figure=figure: _figure(figure, match.group(1)), body, flags=re.DOTALL)
+    # What stands between a figure and the next heading says how to read it.
+    body = re.sub(r"(</figure>)\s*<p>(<strong>How to read)", r'\1<p class="note">\2', body)
     folder = files(__package__)
     light, dark = theme_css()
     template = Environment(autoescape=True).from_string((folder / "template.html").read_text(encoding="utf-8"))
@@ -56,4 +58,5 @@ def render_page(markdown: str, figures: dict[str, Figure]) -> str:
 
 def _figure(figure: Figure, caption: str) -> str:
     panels = "".join(f'<div class="panel">{svg}</div>' for svg in figure.to_svg())
-    return f'<figure id="figure-{escape(figure.name)}"><div class="panels">{panels}</div><figcaption>{caption}</figcaption></figure>'
+    drawing = f'<div class="panels">{panels}</div><figcaption>{caption}</figcaption>'
+    return f'<figure id="figure-{escape(figure.name)}">{drawing}</figure>'

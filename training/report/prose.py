@@ -5,7 +5,7 @@ is below (above) zero; nothing is said of a step between two modalities at chanc
 its changes that is smaller than 5 per cent of the accuracy counts as none.
 """
 
-from .formatting import TASK_LABELS, TASK_MEANINGS, count, duration, interval, items, listing, percent
+from .formatting import TASK_LABELS, TASK_MEANINGS, count, duration, interval, items, listing, percent, spelled
 from .results import HEADLINE_BANDS, ITEM_CHECK_TOLERANCE
 from .tables import BASELINE_LABELS
 
@@ -17,7 +17,7 @@ def describe_run(results: dict) -> str:
     """One paragraph: what was trained on what, and what the intervals mean."""
     corpus, study, seeds = results["corpus"], results["study"], results["seeds"]
     number = len(results["modalities"])
-    models = f"{number} language models, one a modality" if number > 1 else "One language model"
+    models = f"{spelled(number)} language models, one a modality" if number > 1 else "One language model"
     on_what = "the same utterances" if number > 1 else "utterances"
     if corpus.get("words") and corpus.get("seconds"):
         text = "generated stories" if corpus.get("corpus") == "stories" else "the given text"
@@ -86,13 +86,19 @@ def _above_chance(results: dict) -> str:
 
 
 def _no_better_than_baseline(task: str, accuracies: dict, labels: dict) -> str | None:
-    names = []
-    for name, accuracy in accuracies.items():
-        above = accuracy.get("above_best_baseline")
-        if accuracy["above_chance"] and above and above["low"] <= 0:
-            best = accuracy["best_baseline"]
-            baseline = f"{BASELINE_LABELS[best]} {percent(accuracy['baselines'][best]['value'])}"
-            names.append(f"{labels[name]} ({percent(accuracy['headline']['value'])}, {baseline})")
+    found = {
+        name: accuracy
+        for name, accuracy in accuracies.items()
+        if accuracy["above_chance"] and accuracy.get("above_best_baseline", {"low": 1})["low"] <= 0
+    }
+    names = [labels[name] for name in found]
+    if 0 < len(found) <= 2:  # more figures than that are for the table
+        baselines = [(accuracy["best_baseline"], accuracy) for accuracy in found.values()]
+        names = [
+            f"{name} ({percent(accuracy['headline']['value'])}, {BASELINE_LABELS[best]} "
+            f"{percent(accuracy['baselines'][best]['value'])})"
+            for name, (best, accuracy) in zip(names, baselines)
+        ]
     return f"on {TASK_LABELS[task]} {listing(names)}" if names else None
 
 

@@ -6,6 +6,7 @@ Accuracies and differences are fractions; the paper's own figures stand under `p
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
@@ -14,8 +15,8 @@ import pandas as pd
 import yaml
 
 from ...datasets_scripts.pairs_text import TASKS
-from . import estimates
-from .estimates import RULES, difference, estimate, pair_outcomes, slope
+from ...models.statistics import NUM_RESAMPLES
+from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 
 HEADLINE_RULES = {"swuggy": "sum", "sblimp": "sum", "topic_sc": "mean"}
@@ -37,7 +38,8 @@ FINER_CONTRASTS = (
 )
 # The rungs whose ordering the summary states; the BPE modality stands in where the raw one was not run.
 RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",), ("speech_units",))
-Outcomes = dict[int, pd.DataFrame]  # `pair_outcomes` by training seed
+TaskOutcomes = dict[str, pd.DataFrame]  # `pair_outcomes` by task
+Outcomes = dict[int, TaskOutcomes]  # by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
 ITEM_CHECK_TOLERANCE = 0.05
 
@@ -60,16 +62,15 @@ def compute_results(run: FinishedRun) -> dict:
         item_checks, scaling, losses`, what the run says of itself (`units, corpus, pairs, study, missing`), `paper`.
     """
     outcomes = {
-        name: {seed: pair_outcomes(items) for seed, items in part.items.items()}
-        for name, part in run.modalities.items()
+        name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
     }
     accuracies = {name: _accuracies(part, outcomes[name]) for name, part in run.modalities.items()}
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
     return {
         "statistics": {
             "interval": "95 % percentile bootstrap over pair ids, all voices of a pair together",
-            "resamples": estimates.RESAMPLES,
-            "seed": estimates.BOOTSTRAP_SEED,
+            "resamples": NUM_RESAMPLES,
+            "seed": BOOTSTRAP_SEED,
         },
         "headline": {
             task: {"rule": HEADLINE_RULES[task], "bands": list(HEADLINE_BANDS) if task == "swuggy" else None}
@@ -113,57 +114,64 @@ def _modality(part: ModalityRun) -> dict:
     }
 
 
-def _headline(outcomes: pd.DataFrame, task: str, column: str | None = None) -> pd.Series:
-    """The outcomes that a task's headline counts: by its rule and, for sWUGGY, in the two lower frequency bands."""
-    chosen = outcomes["task"] == task
-    if task == "swuggy":
-        chosen &= outcomes["band"].isin(HEADLINE_BANDS)
-    return outcomes.loc[chosen, column or HEADLINE_RULES[task]].dropna()
+def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutcomes:
+    """The outcomes of the pairs by task, and which of them the task's headline counts (sWUGGY: the lower bands)."""
+    outcomes = pair_outcomes(items, prefixes)
+    outcomes["headline"] = (outcomes["task"] != "swuggy") | outcomes["band"].isin(HEADLINE_BANDS)
+    return {task: of_task for task, of_task in outcomes.groupby("task") if of_task["headline"].any()}
+
+
+def _headline(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
+    """The outcomes of the pairs that count for a task's headline."""
+    return outcomes[task][outcomes[task]["headline"].to_numpy()]
 
 
 def _headlines(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
-    return {seed: _headline(outcomes, task) for seed, outcomes in by_seed.items()}
+    """The same by training seed, by the headline's rule."""
+    return {
+        seed: _headline(outcomes, task)[HEADLINE_RULES[task]] for seed, outcomes in by_seed.items() if task in outcomes
+    }
 
 
 def _accuracies(part: ModalityRun, by_seed: Outcomes) -> dict:
-    baselines = None
+    baselines = {}
     if part.baselines is not None:
-        baselines = pair_outcomes(
-            part.baselines, [f"{name}_" for name in BASELINES if f"{name}_positive" in part.baselines]
-        )
-    by_task = {task: _accuracy(by_seed, baselines, task) for task in TASKS}
-    return {task: accuracy for task, accuracy in by_task.items() if accuracy}
+        names = [name for name in BASELINES if f"{name}_positive" in part.baselines]
+        baselines = _outcomes(part.baselines, [f"{name}_" for name in names])
+    tasks = [task for task in TASKS if all(task in outcomes for outcomes in by_seed.values())]
+    return {task: _accuracy(by_seed, baselines, task) for task in tasks}
 
 
-def _accuracy(by_seed: Outcomes, baselines: pd.DataFrame | None, task: str) -> dict | None:
+def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
     """One modality on one task: the headline, every rule, every group, and the baselines over the same ids."""
-    headline = estimate(_headlines(by_seed, task))
-    if headline is None:
-        return None
-    of_task = {seed: outcomes[outcomes["task"] == task] for seed, outcomes in by_seed.items()}
+    of_task = {seed: outcomes[task] for seed, outcomes in by_seed.items()}
+    counted = {seed: _headline(outcomes, task) for seed, outcomes in by_seed.items()}
+    rules = _by_rule(counted)
+    headline = rules[HEADLINE_RULES[task]]
     accuracy = {
         "headline": headline,
         "above_chance": headline["low"] > 0.5,
-        "rules": _by_rule({rule: {seed: _headline(o, task, rule) for seed, o in by_seed.items()} for rule in RULES}),
-        "ties": fmean(_headline(outcomes, task, "ties").mean() for outcomes in by_seed.values()),
+        "rules": rules,
+        "ties": fmean(outcomes["ties"].mean() for outcomes in counted.values()),
         "groups": _by_group(of_task, HEADLINE_RULES[task]),
     }
     if task == "swuggy":
-        accuracy["all_bands"] = _by_rule({rule: {seed: o[rule] for seed, o in of_task.items()} for rule in RULES})
+        accuracy["all_bands"] = _by_rule(of_task)
     return accuracy | _baselines(by_seed, baselines, task)
 
 
-def _by_rule(by_rule: dict[str, dict[int, pd.Series]]) -> dict:
-    found = {rule: estimate(by_seed) for rule, by_seed in by_rule.items()}
-    return {rule: accuracy for rule, accuracy in found.items() if accuracy}
+def _by_rule(by_seed: dict[int, pd.DataFrame]) -> dict:
+    return estimates(
+        {seed: outcomes[[rule for rule in RULES if rule in outcomes]] for seed, outcomes in by_seed.items()}
+    )
 
 
-def _by_group(by_seed: Outcomes, rule: str) -> dict:
-    names = sorted({group for outcomes in by_seed.values() for group in outcomes["group"]}, key=_group_order)
-    return {
-        name: estimate({seed: outcomes.loc[outcomes["group"] == name, rule] for seed, outcomes in by_seed.items()})
-        for name in names
-    }
+def _by_group(of_task: dict[int, pd.DataFrame], rule: str) -> dict:
+    by_group: dict[str, dict[int, pd.Series]] = {}
+    for seed, outcomes in of_task.items():
+        for group, rows in outcomes.groupby("group"):
+            by_group.setdefault(group, {})[seed] = rows[rule]
+    return {group: estimate(by_group[group]) for group in sorted(by_group, key=_group_order)}
 
 
 def _group_order(name: str) -> tuple[int, str]:
@@ -171,21 +179,18 @@ def _group_order(name: str) -> tuple[int, str]:
     return (bands.index(name) if name in bands else len(bands), name)
 
 
-def _baselines(by_seed: Outcomes, baselines: pd.DataFrame | None, task: str) -> dict:
+def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
     """Accuracies of the n-grams and of "fewer tokens wins", and how far the model is above the best of them."""
-    if baselines is None:
+    if task not in scored:
         return {}
-    columns = {
-        name: "fewer_tokens" if name == "fewer_tokens" else f"{name}_{HEADLINE_RULES[task]}" for name in BASELINES
-    }
-    correct = {name: _headline(baselines, task, column) for name, column in columns.items() if column in baselines}
-    found = {name: accuracy for name, outcomes in correct.items() if (accuracy := estimate({0: outcomes}))}
-    if not found:
-        return {}
+    columns = {f"{name}_{HEADLINE_RULES[task]}": name for name in BASELINES} | {"fewer_tokens": "fewer_tokens"}
+    correct = _headline(scored, task).rename(columns=columns)
+    found = estimates({0: correct[[name for name in BASELINES if name in correct]]})
     best = max(found, key=lambda name: found[name]["value"])
     model = _headlines(by_seed, task)
     above = difference(dict.fromkeys(model, correct[best]), model)
-    return {"baselines": found, "best_baseline": best, "above_best_baseline": above and above["points"]}
+    baselines = {"baselines": found, "best_baseline": best}
+    return baselines | ({"above_best_baseline": above["points"]} if above else {})
 
 
 def _effects(outcomes: dict[str, Outcomes], accuracies: dict) -> list[dict]:
@@ -265,13 +270,14 @@ def _item_checks(accuracies: dict) -> list[dict]:
 
 def _scaling(part: ModalityRun) -> dict:
     """Accuracy at each point along the way, by task, with the line through them (2412.17048, Figure 1)."""
+    epochs = {point["name"]: point["epochs"] for t in part.trainings.values() for point in t.get("points", ())}
     tokens: dict[str, list[float]] = {}
     for training in part.trainings.values():
         for point in training.get("points", ()):
             tokens.setdefault(point["name"], []).append(point["tokens"])
     seen = {name: fmean(values) for name, values in sorted(tokens.items(), key=lambda item: fmean(item[1]))}
     outcomes = {
-        name: {seed: pair_outcomes(points[name]) for seed, points in part.points.items() if name in points}
+        name: {seed: _outcomes(points[name]) for seed, points in part.points.items() if name in points}
         for name in seen
     }
     scaling = {}
@@ -281,7 +287,10 @@ def _scaling(part: ModalityRun) -> dict:
         if points:
             means = [pd.DataFrame(headlines[name]).dropna().mean(axis=1) for name in points]
             scaling[task] = {
-                "points": [{"name": name, "tokens": seen[name], **found} for name, found in points.items()],
+                "points": [
+                    {"name": name, "tokens": seen[name], "epochs": epochs[name], **found}
+                    for name, found in points.items()
+                ],
                 "line": slope([seen[name] for name in points], means),
             }
     return scaling

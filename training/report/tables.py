@@ -4,9 +4,11 @@
 """
 
 from ...datasets_scripts.pairs_text import TASKS
+from ...models.modalities import MODALITIES
 from .estimates import RULES
 from .formatting import (
     MISSING,
+    NBSP,
     RULE_LABELS,
     TASK_LABELS,
     count,
@@ -21,7 +23,7 @@ from .formatting import (
 )
 from .results import BASELINES
 
-BASELINE_LABELS = {f"ngram{order}": f"{order}-gram" for order in range(1, 6)} | {"fewer_tokens": "fewer tokens"}
+BASELINE_LABELS = {f"ngram{order}": f"{order}\u2011gram" for order in range(1, 6)} | {"fewer_tokens": "fewer tokens"}
 QUALITY_LABELS = {
     "pnmi": "PNMI (phone information that units carry, 0 to 1)",
     "phone_purity": "Phone purity",
@@ -41,7 +43,7 @@ VERDICTS = {
 def modality_table(results: dict) -> str:
     """The paper's Table 2: vocabularies and numbers of tokens, the paper's own beside them."""
     header = ["Modality", "Factor", "Alphabet", "Vocabulary", "Tokens", "Tokens/s"]
-    header += ["*paper:* vocabulary", "*tokens*", "*tokens/s*"]
+    header += ["*paper:* *vocabulary*", "*tokens*", "*tokens/s*"]
     rows = []
     for name, modality in results["modalities"].items():
         own = results["paper"]["modalities"].get(name, {})
@@ -54,8 +56,8 @@ def modality_table(results: dict) -> str:
                 count(modality["train_tokens"]),
                 rate(modality["tokens_per_second"]),
                 papers(count(own["vocab_size"]) if own else None, own.get("shown_as")),
-                papers(own.get("train_tokens")),
-                papers(rate(own["tokens_per_second"]) if own else None),
+                papers(own.get("train_tokens"), own.get("shown_as")),
+                papers(rate(own["tokens_per_second"]) if own else None, own.get("shown_as")),
             ]
         )
     return markdown_table(header, rows, left=3)
@@ -106,7 +108,7 @@ def baseline_table(results: dict, task: str) -> str | None:
     for name, accuracy in found.items():
         baselines = accuracy.get("baselines", {})
         values = [percent(baselines[column]["value"]) if column in baselines else MISSING for column in columns]
-        above = with_interval(accuracy.get("above_best_baseline"), sign=True)
+        above = with_interval(accuracy.get("above_best_baseline"), sign=True) + _reached(accuracy)
         label = results["modalities"][name]["label"]
         rows.append([label, _accuracy_cell(accuracy), *values, above, _paper_accuracy(results, name, task)])
     return markdown_table(header, rows)
@@ -173,14 +175,15 @@ def scaling_table(results: dict) -> str | None:
     tasks = [task for task in results["tasks"] if any(task in by_task for by_task in results["scaling"].values())]
     if not tasks:
         return None
-    rows = []
+    header, rows = ["Modality"], []
+    for task in tasks:
+        lines = [by_task.get(task, {}).get("line") for by_task in results["scaling"].values()]
+        header.append(f"{TASK_LABELS[task]} ({items(line['n'] for line in lines if line)})")
     for name, by_task in results["scaling"].items():
-        lines = [by_task.get(task, {}).get("line") for task in tasks]
-        points = {len(by_task[task]["points"]) for task in tasks if task in by_task}
-        ns = sorted({line["n"] for line in lines if line})
-        cells = [with_interval(line, sign=True) for line in lines]
-        rows.append([results["modalities"][name]["label"], *cells, _or_missing(points), _or_missing(ns)])
-    return markdown_table(["Modality", *(TASK_LABELS[task] for task in tasks), "points", "pairs"], rows)
+        cells = [with_interval(by_task.get(task, {}).get("line"), sign=True) for task in tasks]
+        points = sorted({len(by_task[task]["points"]) for task in tasks if task in by_task})
+        rows.append([results["modalities"][name]["label"], *cells, ", ".join(map(str, points)) or MISSING])
+    return markdown_table([*header, "points"], rows)
 
 
 def loss_table(results: dict) -> str | None:
@@ -219,7 +222,8 @@ def unit_table(results: dict) -> str | None:
     measures += sorted(extra - set(measures))
     if not measures:
         return None
-    labels = [results["modalities"].get(name, {}).get("label", name) for name in units]
+    encoder = results["study"].get("encoder_label", "units")
+    labels = [MODALITIES[name].label.format(encoder=encoder) if name in MODALITIES else name for name in units]
     rows = []
     for measure in measures:
         values = [quality.get(measure) for quality in units.values()]
@@ -228,16 +232,20 @@ def unit_table(results: dict) -> str | None:
 
 
 def pair_table(results: dict) -> str | None:
-    """Minimal pairs made and dropped."""
+    """Minimal pairs made and dropped, and whatever else their makers counted."""
     rows = []
     for task in TASKS:
         if task in results["pairs"]:
             summary = results["pairs"][task]
             headline = next((by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by), None)
             dropped = ", ".join(f"{_words(why)} {count(n)}" for why, n in summary.get("dropped", {}).items()) or "none"
+            more = [f"{_words(name)} {_measure(x)}" for name, x in summary.items() if name != "n" and _is_number(x)]
             numbers = [count(summary.get("n")), count(headline), count(len(summary.get("groups", {})))]
-            rows.append([TASK_LABELS[task], *numbers, dropped])
-    return markdown_table(["Task", "pairs", "in the headline", "groups", "dropped"], rows) if rows else None
+            rows.append([TASK_LABELS[task], *numbers, dropped, ", ".join(more)])
+    header = ["Task", "pairs", "in the headline", "groups", "dropped", "more"]
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return markdown_table(header, rows) if rows else None
 
 
 def stage_table(results: dict) -> str | None:
@@ -272,20 +280,24 @@ def _rule(results: dict, task: str) -> str:
 
 
 def _accuracy_cell(accuracy: dict | None) -> str:
-    """An accuracy with its interval, bold above chance, with a dagger where its best baseline does as well."""
+    """An accuracy with its interval, bold above chance."""
     if accuracy is None:
         return MISSING
     text = with_interval(accuracy["headline"])
-    text = f"**{text}**" if accuracy["above_chance"] else text
-    above = accuracy.get("above_best_baseline")
-    return f"{text} †" if above and above["low"] <= 0 else text
+    return f"**{text}**" if accuracy["above_chance"] else text
 
 
 def _best_baseline(accuracy: dict | None) -> str:
     best = (accuracy or {}).get("best_baseline")
     if best is None:
         return MISSING
-    return f"{percent(accuracy['baselines'][best]['value'])} ({BASELINE_LABELS[best]})"
+    return percent(accuracy["baselines"][best]["value"]) + _reached(accuracy)
+
+
+def _reached(accuracy: dict) -> str:
+    """A dagger where the model is not shown to be better than its best baseline."""
+    above = accuracy.get("above_best_baseline")
+    return f"{NBSP}†" if above and above["low"] <= 0 else ""
 
 
 def _paper_accuracy(results: dict, name: str, task: str) -> str:
@@ -299,10 +311,6 @@ def _group_name(group: str) -> str:
 
 def _words(name: str) -> str:
     return str(name).replace("_", " ")
-
-
-def _or_missing(values) -> str:
-    return ", ".join(str(value) for value in sorted(values)) or MISSING
 
 
 def _is_number(value) -> bool:

@@ -1,0 +1,323 @@
+"""How often a model prefers the right side of a minimal pair: what the pair metrics have in common.
+
+log-likelihoods of both sides -> 1, 0.5 (tie) or 0 by sum, mean and PMI -> means a pair -> accuracies with intervals.
+
+The folders of the metrics hold copies of this file, because the Hub loads each folder by itself: edit it in `metrics/`
+and run `python metrics/copy_shared.py`.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+NUM_RESAMPLES = 10_000
+SIDES = ("positive", "negative")
+OPTIONAL = ("groups", "unconditional", "cluster_ids")
+
+FEATURES = datasets.Features(
+    {
+        "predictions": {side: datasets.Value("float64") for side in SIDES},
+        "references": {f"{side}_tokens": datasets.Value("int64") for side in SIDES},
+    }
+)
+
+ARGUMENTS = """
+Args:
+    predictions (`list` of `dict`): `positive` and `negative`, the log-likelihoods of the two sides of each pair in
+        nats, summed over tokens.
+    references (`list` of `dict`): `positive_tokens` and `negative_tokens`, how many tokens these sums are over.
+    groups (`list` of `str`, *optional*): A label for each pair, such as its phenomenon; accuracies are then also given
+        by group.
+    unconditional (`list` of `dict`, *optional*): `positive` and `negative` like the predictions, but without the
+        context; the accuracy by pointwise mutual information (PMI) needs them.
+    cluster_ids (`list`, *optional*): The pair that each prediction belongs to, if pairs occur in several voices. The
+        voices of a pair are averaged first, and stay together when the bootstrap draws pairs.
+    seed (`int`, *optional*, defaults to 0): Of the bootstrap.
+    model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
+        Hub or a folder, together with its tokenizer.
+    pairs (*optional*): With `model_id`: rows of minimal pairs, a .parquet or .jsonl file of them, or the id of a
+        dataset on the Hub. Rows have `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`,
+        `id`, `group` and `task`.
+    modality (`str`, *optional*): With `model_id`: what the model reads, `"text"`, `"phones"`, `"phones_stretch"`,
+        `"phones_repeat"` or `"units"`.
+    batch_tokens (`int`, *optional*): With `model_id`: most positions in one forward pass.
+    device (`str`, *optional*): With `model_id`: where the model runs; by default on a GPU if there is one.
+
+Returns:
+    `dict`:
+    - `headline` (`str`), the rule that is this metric's headline, and `accuracy`, `ci_low` and `ci_high` by it;
+    - `accuracy_sum`, `accuracy_mean` (per token) and, with `unconditional`, `accuracy_pmi`: the share of pairs whose
+      positive side scores higher, ties counting half, between 0 and 1;
+    - `ci_low_sum`, `ci_high_sum` and so on: the 95 % bootstrap interval over pairs (items only: how much trainings
+      with other seeds would differ is not in it);
+    - `accuracy_fewer_tokens`: the accuracy of always choosing the side with fewer tokens;
+    - `n`, the number of pairs;
+    - `groups`, with `groups`: the accuracies and `n` of each group.
+
+"""
+
+
+def pair_accuracies(
+    predictions: Sequence[Mapping[str, float]],
+    references: Sequence[Mapping[str, int]],
+    groups: Sequence[str] | None = None,
+    unconditional: Sequence[Mapping[str, float]] | None = None,
+    cluster_ids: Sequence | None = None,
+    headline: str = "sum",
+    seed: int = 0,
+) -> dict:
+    """
+    Accuracies by all rules, with intervals and groups.
+
+    Args:
+        predictions (`Sequence[Mapping]`): `positive` and `negative`, log-likelihoods in nats.
+        references (`Sequence[Mapping]`): `positive_tokens` and `negative_tokens`.
+        groups (`Sequence[str]`, *optional*): A label for each pair.
+        unconditional (`Sequence[Mapping]`, *optional*): Log-likelihoods without the context.
+        cluster_ids (`Sequence`, *optional*): The pair that each prediction belongs to.
+        headline (`str`, *optional*, defaults to `"sum"`): `"sum"` or `"mean"`.
+        seed (`int`, *optional*, defaults to 0): Of the bootstrap.
+
+    Returns:
+        `dict`: As the metrics return it.
+
+    Raises:
+        `ValueError`: If there is nothing to judge, lengths differ, or a number is missing or not finite.
+    """
+    check_lengths(predictions, references, **dict(zip(OPTIONAL, (groups, unconditional, cluster_ids))))
+    scores, tokens = _numbers(predictions, SIDES, "prediction"), _token_counts(references)
+    margins = {"sum": scores, "mean": scores / tokens, "fewer_tokens": -tokens}
+    if unconditional is not None:
+        margins["pmi"] = scores - _numbers(unconditional, SIDES, "unconditional score")
+    rules = [rule for rule in ("sum", "mean", "pmi") if rule in margins]
+    correct = {
+        rule: (sides[:, 0] > sides[:, 1]) + 0.5 * (sides[:, 0] == sides[:, 1]) for rule, sides in margins.items()
+    }
+    clusters = np.arange(len(scores)) if cluster_ids is None else _numbered(cluster_ids)
+
+    means = np.stack([_cluster_means(correct[rule], clusters) for rule in rules], axis=1)
+    low, high = np.quantile(_resampled_means(means, seed), [0.025, 0.975], axis=0)
+    result = {"headline": headline}
+    for prefix, values in (("accuracy", means.mean(axis=0)), ("ci_low", low), ("ci_high", high)):
+        result[prefix] = float(values[rules.index(headline)])
+        result |= {f"{prefix}_{rule}": float(value) for rule, value in zip(rules, values)}
+    result["accuracy_fewer_tokens"] = float(_cluster_means(correct["fewer_tokens"], clusters).mean())
+    result["n"] = len(means)
+    if groups is not None:
+        labels = np.array([str(group) for group in groups])
+        result["groups"] = {
+            str(label): {
+                f"accuracy_{rule}": float(
+                    _cluster_means(correct[rule][labels == label], clusters[labels == label]).mean()
+                )
+                for rule in rules
+            }
+            | {"n": len(np.unique(clusters[labels == label]))}
+            for label in dict.fromkeys(labels)
+        }
+    return result
+
+
+class PairAccuracy:
+    """
+    Mixed into an `evaluate.Metric`: judges given log-likelihoods, or scores a model by itself.
+
+    A metric sets `task`, which rows of a dataset are its own, `headline`, `needs_context`, and `reference_scorer`,
+    which scores pairs where `evoslm` is not installed.
+    """
+
+    task = ""
+    headline = "sum"
+    needs_context = False
+    reference_scorer = None
+
+    def compute(self, *, predictions=None, references=None, model_id=None, pairs=None, **kwargs):
+        """Compute the metric, from `predictions` and `references`, or by itself from `model_id` and `pairs`.
+
+        `evaluate` makes every declared feature mandatory, so a model is scored here, before it looks at its features.
+        """
+        if model_id is not None or pairs is not None:
+            if predictions is not None or references is not None:
+                raise ValueError("Give predictions and references, or model_id and pairs, but not both.")
+            if model_id is None or pairs is None or kwargs.get("modality") is None:
+                raise ValueError("To score a model give model_id, pairs and modality, all three.")
+            options = {name: kwargs.pop(name, None) for name in ("modality", "batch_tokens", "device")}
+            scored = judge_arguments(self._score(model_id, pairs, **options))
+            predictions, references = scored.pop("predictions"), scored.pop("references")
+            kwargs = scored | kwargs
+        elif predictions is None and references is None and self.writer is None:
+            raise ValueError("There is nothing to judge: give predictions and references, or model_id and pairs.")
+        elif predictions is not None:
+            # Before `evaluate` stores them: an error later on would leave a locked file behind.
+            check_lengths(predictions, references, **{name: kwargs.get(name) for name in OPTIONAL})
+            _numbers(predictions, SIDES, "prediction")
+            _token_counts(references)
+        return super().compute(predictions=predictions, references=references, **kwargs)
+
+    def _compute(self, predictions, references, groups=None, unconditional=None, cluster_ids=None, seed=0):
+        return pair_accuracies(predictions, references, groups, unconditional, cluster_ids, self.headline, seed)
+
+    def _score(self, model_id, pairs, modality, batch_tokens=None, device=None) -> list[dict]:
+        """The rows of the metric's own task, with their scores."""
+        try:
+            import torch
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+        except ImportError as error:
+            raise ValueError(
+                "Scoring a model needs torch and transformers: pip install torch transformers."
+            ) from error
+        rows = read_pairs(pairs, modality, self.task)
+        if self.needs_context and not all(row.get(f"context_{modality}") for row in rows):
+            raise ValueError(
+                f"Pairs of {self.task} need a context: fill the column 'context_{modality}' of every row."
+            )
+        model = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(model_id)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            from evoslm.models.scoring import score_pairs
+        except ImportError:
+            scores = type(self).reference_scorer(model, tokenizer, rows, modality, device=device)
+        else:
+            scores = score_pairs(
+                model, tokenizer, rows, modality, batch_tokens=batch_tokens, device=device, progress=True
+            )
+        return [row | score for row, score in zip(rows, scores)]
+
+
+def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
+    """
+    Scored rows as the arguments of `compute`.
+
+    Args:
+        rows (`Iterable[Mapping]`): Rows with `positive`, `negative`, `positive_tokens` and `negative_tokens`, and
+            perhaps `positive_unconditional` and `negative_unconditional` (missing or NaN without a context), `group`,
+            and `id` or `pair_id`.
+
+    Returns:
+        `dict`: `predictions`, `references`, and those of `unconditional`, `groups` and `cluster_ids` that there are.
+    """
+    rows = list(rows)
+    alone = [f"{side}_unconditional" for side in SIDES]
+    arguments = {
+        "predictions": [{side: row[side] for side in SIDES} for row in rows],
+        "references": [{f"{side}_tokens": row[f"{side}_tokens"] for side in SIDES} for row in rows],
+    }
+    if rows and all(row.get(key) is not None and not math.isnan(row[key]) for row in rows for key in alone):
+        arguments["unconditional"] = [{side: row[f"{side}_unconditional"] for side in SIDES} for row in rows]
+    if rows and all(row.get("group") for row in rows):
+        arguments["groups"] = [row["group"] for row in rows]
+    for key in ("pair_id", "id"):
+        if rows and all(row.get(key) is not None for row in rows):
+            arguments["cluster_ids"] = [row[key] for row in rows]
+            break
+    return arguments
+
+
+def read_pairs(pairs, modality: str, task: str) -> list[dict]:
+    """
+    Rows of minimal pairs in one form, and of one task where rows name theirs.
+
+    Args:
+        pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; a .parquet or
+            .jsonl file; or the id of a dataset on the Hub.
+        modality (`str`): The form.
+        task (`str`): The task.
+
+    Returns:
+        `list[dict]`: Rows without the columns of other forms and without audio.
+
+    Raises:
+        `FileNotFoundError`: If there is no such file.
+        `ValueError`: If there are no pairs of the task.
+    """
+    wanted = {"id", "pair_id", "task", "group", "band", "voice"}
+    wanted |= {f"{part}_{modality}" for part in ("context", *SIDES)}
+    if isinstance(pairs, (str, Path)):
+        pairs = _read_source(str(pairs))
+    if isinstance(pairs, datasets.Dataset):
+        # Audio would be decoded on the way to a row.
+        pairs = pairs.select_columns([column for column in pairs.column_names if column in wanted])
+    rows = [{key: value for key, value in row.items() if key in wanted} for row in pairs]
+    own = [row for row in rows if row.get("task") in (None, task)]
+    if not own:
+        found = ", ".join(sorted({str(row["task"]) for row in rows})) or "no rows at all"
+        raise ValueError(f"There are no pairs of the task {task!r}; the pairs given have {found}.")
+    return own
+
+
+def check_lengths(predictions, references, **others) -> None:
+    """
+    Whether there is something to judge, and as many of everything.
+
+    Raises:
+        `ValueError`: If not.
+    """
+    if predictions is None or references is None:
+        raise ValueError("Both predictions and references are needed: log-likelihoods, and numbers of tokens.")
+    if not len(predictions):
+        raise ValueError("There is nothing to judge: the list of predictions is empty.")
+    for name, values in {"references": references, **others}.items():
+        if values is not None and len(values) != len(predictions):
+            raise ValueError(f"There are {len(predictions)} predictions and {len(values)} {name}; give one for each.")
+
+
+def _read_source(source: str):
+    path = Path(source)
+    if path.suffix in (".parquet", ".jsonl", ".json") and not path.is_file():
+        raise FileNotFoundError(f"There is no file of pairs at {source}.")
+    if path.suffix == ".parquet":
+        return datasets.Dataset.from_parquet(source)
+    if path.suffix in (".jsonl", ".json"):
+        with open(path, encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines if line.strip()]
+    loaded = datasets.load_dataset(source)
+    if "test" not in loaded and len(loaded) > 1:
+        raise ValueError(f"{source} has no split 'test'; load one of {', '.join(loaded)} and give it as pairs.")
+    return loaded["test"] if "test" in loaded else next(iter(loaded.values()))
+
+
+def _numbers(rows, keys: tuple[str, ...], what: str) -> np.ndarray:
+    """`(rows, keys)` floats."""
+    try:
+        values = np.array([[row[key] for key in keys] for row in rows], dtype=np.float64)
+    except KeyError as error:
+        raise ValueError(f"A {what} lacks {error}: each needs {' and '.join(keys)}.") from None
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = (int(index[0]) for index in np.nonzero(bad))
+        raise ValueError(
+            f"The {what} of pair {row} has {rows[row][keys[column]]} for {keys[column]}: it must be a finite number."
+        )
+    return values
+
+
+def _token_counts(references) -> np.ndarray:
+    tokens = _numbers(references, tuple(f"{side}_tokens" for side in SIDES), "reference")
+    if (tokens < 1).any():
+        row = int(np.flatnonzero((tokens < 1).any(axis=1))[0])
+        raise ValueError(f"The reference of pair {row} has a side without tokens: there is nothing to score in it.")
+    return tokens
+
+
+def _numbered(labels: Sequence) -> np.ndarray:
+    return np.unique([str(label) for label in labels], return_inverse=True)[1]
+
+
+def _cluster_means(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    counts = np.bincount(clusters)
+    return (np.bincount(clusters, values) / np.maximum(counts, 1))[counts > 0]
+
+
+def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
+    """
+    Means over pairs drawn with replacement: `(pairs, rules)` -> `(NUM_RESAMPLES, rules)`. Outcomes take few values and
+    equal rows are interchangeable, so that how often each different row is drawn is drawn instead of the rows.
+    """
+    different, counts = np.unique(values, axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=NUM_RESAMPLES)
+    return drawn @ different / len(values)

@@ -1,0 +1,1 @@
+"""sBLIMP, complete by itself: `evaluate.load` takes this folder."""

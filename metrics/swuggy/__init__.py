@@ -1,0 +1,1 @@
+"""sWUGGY, complete by itself: `evaluate.load` takes this folder."""

@@ -1,0 +1,1 @@
+"""Topic-SC, complete by itself: `evaluate.load` takes this folder."""

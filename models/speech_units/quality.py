@@ -1,0 +1,159 @@
+"""How much units say about phones, and what they cost: the measures that stand beside every quantizer.
+
+units and phones of the same frames, utterance by utterance -> joint counts -> mutual information and purities; and runs of
+equal units -> rates. On held-out audio: on the audio that the quantizer was fitted on they flatter it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SILENCE = "SIL"
+_STRESS = "012"
+
+
+def unit_quality(
+    units: Sequence[np.ndarray],
+    frame_phones: Sequence[Sequence[str]],
+    frame_rate: float = 50.0,
+    num_units: int | None = None,
+) -> dict[str, float]:
+    """
+    Measure units against the phones of the same frames.
+
+    With p the joint distribution of phones y and units z over frames (2106.07447, Section IV-D): phone-normalised mutual
+    information (PNMI) is I(y; z) / H(y), the share of the uncertainty about the phone that the unit removes; phone purity
+    is the accuracy of naming each unit by its most frequent phone; cluster purity is that of naming each phone by its
+    most frequent unit. These three are given for phones without stress (`AH0`, `AH1` -> `AH`), with SIL as a phone like
+    any other; with the suffix `_with_stress`, for phones as they are; with `_without_silence`, over the frames that are
+    not SIL, which a quantizer finds easily and of which a corpus holds as many as its pauses are long. `SPN` is a phone.
+
+    Args:
+        units (`Sequence[np.ndarray]`):
+            Units of each utterance, of shape `(num_frames,)`.
+        frame_phones (`Sequence[Sequence[str]]`):
+            Phone of each frame of each utterance, in ARPAbet.
+        frame_rate (`float`, *optional*, defaults to 50.0):
+            Frames per second.
+        num_units (`int`, *optional*):
+            Number of clusters K; by default the largest unit plus one.
+
+    Returns:
+        `dict[str, float]`:
+        - **pnmi**, **phone_purity**, **cluster_purity**, and the same with `_with_stress`, `_without_silence` and
+          `_with_stress_without_silence`; `nan` where there are no such frames or only one phone.
+        - **pnmi_bias** -- by how much `pnmi` is expected to be too high because there are few frames (Miller and Madow's
+          first-order term): compare quantizers of different K only where it is small beside the difference.
+        - **units_used** -- share of the K units that occur.
+        - **perplexity** -- the number of equally frequent units that would have the same entropy.
+        - **mean_run_frames**, **mean_run_ms** -- mean length of a run of equal units within an utterance.
+        - **mean_phone_run_frames** -- the same of phones, for comparison.
+        - **units_per_second**, **units_per_second_dedup** -- symbols per second, all of them and with each run as one.
+        - **bits_per_second**, **bits_per_second_dedup** -- entropy of a single symbol times that rate (the bit rate of
+          the ZeroSpeech challenge 2019, Section 3): an upper bound that a model of sequences lowers.
+        - **num_utterances**, **num_frames**.
+
+    Raises:
+        `ValueError`: If there are no frames, or units and phones of an utterance differ in number.
+
+    Examples:
+
+    ```python
+    >>> quality = unit_quality([[0, 0, 1, 1]], [["SIL", "SIL", "AH0", "T"]])
+    >>> quality["phone_purity"], quality["mean_run_frames"], quality["mean_run_ms"]
+    (0.75, 2.0, 40.0)
+    ```
+    """
+    units = [np.asarray(sequence, np.int64) for sequence in units]
+    if len(units) != len(frame_phones):
+        raise ValueError(
+            f"There are units of {len(units)} utterances and phones of {len(frame_phones)}; give the same ones."
+        )
+    for i, (sequence, phones) in enumerate(zip(units, frame_phones)):
+        if len(sequence) != len(phones):
+            raise ValueError(
+                f"Utterance {i} has {len(sequence)} units and phones of {len(phones)} frames; they must be the same frames."
+            )
+    all_units = np.concatenate([np.zeros(0, np.int64), *units])
+    if len(all_units) == 0:
+        raise ValueError("There are no frames to measure unit quality on; give at least one utterance.")
+    num_units = num_units or int(all_units.max()) + 1
+    if all_units.min() < 0 or all_units.max() >= num_units:
+        raise ValueError(f"Units must be from 0 to {num_units - 1}; found {all_units.min()} to {all_units.max()}.")
+
+    with_stress = np.array([phone for phones in frame_phones for phone in phones])
+    names, index = np.unique(with_stress, return_inverse=True)
+    without_stress = np.array([name.rstrip(_STRESS) for name in names])[index]
+    spoken = with_stress != SILENCE
+    result = {}
+    for suffix, phones, kept in (
+        ("", without_stress, slice(None)),
+        ("_with_stress", with_stress, slice(None)),
+        ("_without_silence", without_stress, spoken),
+        ("_with_stress_without_silence", with_stress, spoken),
+    ):
+        counts = _joint_counts(all_units[kept], phones[kept], num_units)
+        measures = {"pnmi": _pnmi(counts), "phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
+        result.update({name + suffix: value for name, value in measures.items()})
+    result["pnmi_bias"] = _pnmi_bias(_joint_counts(all_units, without_stress, num_units))
+
+    seconds = len(all_units) / frame_rate
+    runs = np.concatenate([_dedup(sequence) for sequence in units])
+    frequency = np.bincount(all_units, minlength=num_units)
+    bits = _entropy(frequency) / np.log(2)
+    phone_runs = sum(len(_dedup(np.asarray(phones))) for phones in frame_phones)
+    result.update(
+        units_used=float(np.mean(frequency > 0)),
+        perplexity=2.0**bits,
+        mean_run_frames=len(all_units) / len(runs),
+        mean_run_ms=1000 * len(all_units) / len(runs) / frame_rate,
+        mean_phone_run_frames=len(all_units) / phone_runs,
+        units_per_second=float(frame_rate),
+        units_per_second_dedup=len(runs) / seconds,
+        bits_per_second=bits * frame_rate,
+        bits_per_second_dedup=_entropy(np.bincount(runs)) / np.log(2) * len(runs) / seconds,
+        num_utterances=len(units),
+        num_frames=len(all_units),
+    )
+    return result
+
+
+def _joint_counts(units: np.ndarray, phones: np.ndarray, num_units: int) -> np.ndarray:
+    """Counts of shape (phones, units)."""
+    names, index = np.unique(phones, return_inverse=True)
+    return np.bincount(index * num_units + units, minlength=len(names) * num_units).reshape(len(names), num_units)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Entropy in nats of the distribution that counts stand for."""
+    probabilities = counts[counts > 0] / counts.sum()
+    return float(-(probabilities * np.log(probabilities)).sum())
+
+
+def _pnmi(counts: np.ndarray) -> float:
+    phone_entropy = _entropy(counts.sum(1)) if counts.size else 0.0
+    if phone_entropy == 0:
+        return float("nan")
+    return (phone_entropy + _entropy(counts.sum(0)) - _entropy(counts.ravel())) / phone_entropy
+
+
+def _pnmi_bias(counts: np.ndarray) -> float:
+    phone_entropy = _entropy(counts.sum(1))
+    if phone_entropy == 0:
+        return float("nan")
+    cells, phones, units = ((table > 0).sum() for table in (counts, counts.sum(1), counts.sum(0)))
+    return float((cells - phones - units + 1) / (2 * counts.sum()) / phone_entropy)
+
+
+def _purity(counts: np.ndarray, axis: int) -> float:
+    """Share of frames in the largest cell of their column (axis 0) or row (axis 1)."""
+    return float(counts.max(axis).sum() / counts.sum()) if counts.size else float("nan")
+
+
+def _dedup(sequence: np.ndarray) -> np.ndarray:
+    """The sequence with each run of equal symbols as one."""
+    return (
+        sequence[np.flatnonzero(np.concatenate([[True], sequence[1:] != sequence[:-1]]))]
+        if len(sequence)
+        else sequence
+    )

@@ -1,0 +1,363 @@
+"""The report: numbers against ones worked out by hand, sentences against their rules, the page against a parser."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import PAPER_SIX, make_fake_run
+
+from evoslm.models.modalities import MODALITIES
+from evoslm.training.report import write_report
+from evoslm.training.report.document import write_document
+from evoslm.training.report.estimates import difference, estimate, pair_outcomes, slope
+from evoslm.training.report.figures import COLORS, INK, MARKERS, draw_figures
+from evoslm.training.report.formatting import count, markdown_table, number, with_interval
+from evoslm.training.report.prose import summarize
+from evoslm.training.report.results import compute_results, load_paper_figures
+from evoslm.training.report.run_folder import read_run
+
+EVERYTHING = tuple(MODALITIES)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The folder of a report on every modality."""
+    run = make_fake_run(tmp_path_factory.mktemp("runs") / "all", modalities=EVERYTHING, pairs=60, voices=1)
+    path = write_report(run)
+    assert path == run / "report" / "report.md"
+    return path.parent
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory):
+    """The results of the paper's six modalities with one seed."""
+    return compute_results(read_run(make_fake_run(tmp_path_factory.mktemp("runs") / "six")))
+
+
+def document(run) -> str:
+    results = compute_results(read_run(run))
+    return write_document(results, draw_figures(results))
+
+
+def items(**columns) -> pd.DataFrame:
+    length = len(next(iter(columns.values())))
+    return pd.DataFrame(
+        {
+            "task": ["swuggy"] * length,
+            "group": ["1-5"] * length,
+            "band": ["1-5"] * length,
+            "positive_tokens": [4] * length,
+            "negative_tokens": [4] * length,
+        }
+        | columns
+    )
+
+
+class TestEstimates:
+    def test_rules_ties_and_voices(self):
+        scored = items(
+            pair_id=["a", "a", "b", "c"],
+            positive=[-10.0, -12.0, -9.0, -8.0],
+            negative=[-11.0, -11.0, -9.0, -10.0],
+            positive_tokens=[4, 4, 4, 2],
+            negative_tokens=[4, 4, 3, 5],
+            positive_unconditional=[-12.0, -12.0, np.nan, np.nan],
+            negative_unconditional=[-11.0, -12.0, np.nan, np.nan],
+        )
+        outcomes = pair_outcomes(scored)
+        assert outcomes["sum"].to_dict() == {"a": 0.5, "b": 0.5, "c": 1.0}
+        assert outcomes["mean"].to_dict() == {"a": 0.5, "b": 1.0, "c": 0.0}
+        assert outcomes["fewer_tokens"].to_dict() == {"a": 0.5, "b": 0.0, "c": 1.0}
+        assert outcomes["pmi"].dropna().to_dict() == {"a": 0.5}
+        assert outcomes["ties"].to_dict() == {"a": 0.0, "b": 1.0, "c": 0.0}
+
+    def test_interval_is_that_of_resampled_pairs(self):
+        values = np.random.default_rng(0).choice([0.0, 0.5, 1.0], size=150, p=[0.2, 0.1, 0.7])
+        resampled = np.random.default_rng(1).choice(values, size=(20_000, 150)).mean(axis=1)
+        found = estimate({0: pd.Series(values)})
+        assert found["value"] == pytest.approx(values.mean())
+        assert found["n"] == 150
+        assert [found["low"], found["high"]] == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.012)
+
+    def test_several_seeds_give_mean_and_spread(self):
+        found = estimate({0: pd.Series([1.0, 1.0, 1.0, 0.0]), 1: pd.Series([1.0, 0.0, 0.0, 0.0])})
+        assert found["value"] == 0.5
+        assert found["seeds"] == [0.75, 0.25]
+        assert found["seed_sd"] == pytest.approx(np.std([0.75, 0.25], ddof=1))
+
+    def test_difference_is_paired(self):
+        correct = pd.Series(np.random.default_rng(0).integers(0, 2, 100).astype(float))
+        same = difference({0: correct}, {0: correct[::-1]})
+        assert same["points"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+        fewer = difference({0: correct}, {0: correct.where(correct.index >= 20, 0.0)})
+        lost = correct[:20].mean() * 0.2
+        assert fewer["points"]["value"] == pytest.approx(-lost)
+        assert fewer["relative"]["value"] == pytest.approx(-lost / correct.mean())
+        assert fewer["points"]["high"] < 0
+
+    def test_difference_takes_common_pairs_and_seeds_only(self):
+        a = {0: pd.Series([1.0, 1.0, 0.0], index=["a", "b", "c"]), 1: pd.Series([0.0], index=["a"])}
+        b = {0: pd.Series([0.0, 1.0], index=["a", "b"])}
+        assert difference(a, b)["n"] == 2
+        assert difference(a, b)["points"]["value"] == -0.5
+        assert difference({1: a[1]}, b) is None
+
+    def test_slope_is_accuracy_for_ten_times_the_tokens(self):
+        steps = [pd.Series(np.arange(100) < n, dtype=float) for n in (50, 60, 70)]
+        line = slope([1e3, 1e4, 1e5], steps)
+        assert line["value"] == pytest.approx(0.1)
+        assert line["intercept"] + 4 * line["value"] == pytest.approx(0.6)
+        assert line["low"] < 0.1 < line["high"]
+        assert slope([1e3, 1e4], steps[:2]) is None
+
+
+class TestResults:
+    def test_headline_of_swuggy_counts_the_lower_bands(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw",), pairs=40)
+        scored = pd.read_parquet(run / "scores/text_raw/seed-0/best/items.parquet")
+        lower = scored[scored["band"].isin(["1-5", "6-20"])]
+        accuracy = compute_results(read_run(run))["accuracies"]["text_raw"]["swuggy"]
+        assert accuracy["headline"]["value"] == pytest.approx((lower["positive"] > lower["negative"]).mean())
+        assert accuracy["headline"]["n"] == lower["pair_id"].nunique()
+        assert accuracy["all_bands"]["sum"]["n"] == 40
+        assert set(accuracy["groups"]) == {"1-5", "6-20", "21-100", ">100"}
+
+    @pytest.mark.parametrize("task", ["swuggy", "sblimp", "topic_sc"])
+    def test_accuracies_and_intervals_are_those_of_the_metric(self, tmp_path, task):
+        run = make_fake_run(tmp_path / "run", modalities=("phone_raw",), pairs=60, points=False, baselines=False)
+        scored = pd.read_parquet(run / "scores/phone_raw/seed-0/best/items.parquet")
+        scored = scored[scored["task"] == task]
+        if task == "swuggy":
+            scored = scored[scored["band"].isin(["1-5", "6-20"])]
+        rows = scored.drop(columns="group" if task == "swuggy" else []).to_dict("records")
+        metric = import_module(f"evoslm.metrics.{task}.pair_accuracy")
+        headline = "mean" if task == "topic_sc" else "sum"
+        expected = metric.pair_accuracies(**metric.judge_arguments(rows), headline=headline)
+        found = compute_results(read_run(run))["accuracies"]["phone_raw"][task]
+        assert found["headline"]["n"] == expected["n"]
+        for rule, accuracy in found["rules"].items():
+            ends = [expected[f"{key}_{rule}"] for key in ("accuracy", "ci_low", "ci_high")]
+            assert [accuracy[key] for key in ("value", "low", "high")] == pytest.approx(ends, abs=1e-12)
+        if task != "swuggy":
+            for group, accuracy in found["groups"].items():
+                assert accuracy["value"] == pytest.approx(expected["groups"][group][f"accuracy_{headline}"])
+
+    def test_topics_are_scored_by_mean_and_pmi_needs_a_context(self, six):
+        accuracy = six["accuracies"]["text_bpe"]["topic_sc"]
+        assert accuracy["headline"] == accuracy["rules"]["mean"]
+        assert "pmi" in accuracy["rules"]
+        assert "pmi" not in six["accuracies"]["text_bpe"]["sblimp"]["rules"]
+
+    def test_paper_figures_are_consistent(self):
+        paper = load_paper_figures()
+        assert set(paper["accuracies"]) == set(PAPER_SIX) == set(paper["modalities"])
+        for effect in paper["effects"]:
+            before, after = (paper["accuracies"][effect[side]] for side in ("baseline", "result"))
+            for task in ("swuggy", "sblimp", "topic_sc"):
+                assert 100 * (after[task] / before[task] - 1) == pytest.approx(effect[task], abs=0.35)
+
+    def test_effects_are_differences_of_the_accuracies(self, six):
+        for effect in six["effects"]:
+            for task, change in effect["tasks"].items():
+                before, after = (
+                    six["accuracies"][effect[side]][task]["headline"]["value"] for side in ("baseline", "result")
+                )
+                assert change["points"]["value"] == pytest.approx(after - before)
+
+    def test_bits_per_second_count_the_ends_of_utterances(self, six):
+        tokens, ends, seconds = 50.0 * 1200, 60, 1200
+        best = six["losses"]["phone_repeat"]["best"]
+        assert best["bits_per_second"] == pytest.approx(best["nats_per_token"] / np.log(2) * (tokens + ends) / seconds)
+
+
+class TestProse:
+    def test_ordering_and_drops_are_named(self, six):
+        chance, words, syntax, topics = summarize(six)
+        assert chance.startswith("**Above chance**")
+        assert "Text and phone modalities are all above chance on sWUGGY and sBLIMP." in chance
+        assert "Text-Raw" in words and "> Speech-MFCC" in words
+        assert "The paper's ordering (a drop at C) shows." in words
+        assert "The paper's ordering (drops at B and C) shows." in syntax
+
+    def test_what_does_not_show_is_said(self, tmp_path):
+        level = dict.fromkeys(PAPER_SIX, (2.0, -0.3, -0.3))
+        run = make_fake_run(tmp_path / "run", points=False, baselines=False, abilities=level)
+        chance, words, syntax, topics = summarize(compute_results(read_run(run)))
+        assert "on sBLIMP none" in chance
+        assert "The paper's ordering (a drop at C) does not show at this size: at C the interval holds zero." in words
+        assert "at B both sides are at chance, at C both sides are at chance." in syntax
+        assert "> " not in words.split("%.")[0]
+
+    def test_models_that_a_baseline_reaches_are_named(self, tmp_path):
+        weak = {"text_bpe": (0.6, 0.6, 0.0)}
+        run = make_fake_run(tmp_path / "run", modalities=("text_bpe",), points=False, abilities=weak)
+        chance = summarize(compute_results(read_run(run)))[0]
+        assert re.search(
+            r"best simple baseline over the same ids: on sWUGGY Text-BPE \(\d\d\.\d, \d.gram \d\d\.\d\)", chance
+        )
+
+    def test_several_seeds_are_told_from_one(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw",), seeds=(0, 1), pairs=24, points=False)
+        text = document(run)
+        assert "means over the training seeds 0 and 1" in text and "items only" not in text
+        assert re.search(r"Text-Raw \| \**\d+\.\d\u00a0±\u00a0\d", text)
+
+    def test_one_seed_is_items_only(self, six):
+        text = write_document(six, {})
+        assert "items only" in text
+        assert "±" not in text.split("## Items")[0].replace("± at most", "")
+
+    def test_missing_parts_are_left_out_with_a_sentence(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("phone_raw",), points=False, baselines=False)
+        for path in run.glob("units/*/quality.json"):
+            path.unlink()
+        text = document(run)
+        for gone in (
+            "## Accuracy by tokens seen",
+            "## What each factor costs",
+            "## Speech units",
+            "simple baselines\n",
+        ):
+            assert gone not in text
+        for said in (
+            "No points along the way were scored",
+            "No baselines were scored",
+            "No text, Phone-Repeat and unit modality was run",
+            "Phone-Stretch was not run",
+        ):
+            assert said in text
+
+    def test_a_whole_run_misses_nothing(self, report):
+        assert "## What is not here" not in (report / "report.md").read_text(encoding="utf-8")
+
+    def test_a_modality_without_scores_is_named(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), points=False)
+        (run / "scores/phone_raw/seed-0/best/items.parquet").unlink()
+        assert "Asked for and not scored: Phone-Raw." in document(run)
+
+
+class TestReport:
+    def test_files(self, report):
+        names = {path.name for path in report.iterdir()}
+        figures = {
+            f"{name}.{kind}" for name in ("accuracies", "effects", "scaling", "losses") for kind in ("png", "svg")
+        }
+        assert names == {"report.md", "report.html", "results.json"} | figures
+
+    def test_page_is_self_contained(self, report):
+        page = (report / "report.html").read_text(encoding="utf-8")
+        assert "<img" not in page and "<script" not in page and "@import" not in page
+        assert set(re.findall(r'href="(https?://[^"]+)"', page.split("</style>")[1])) <= {
+            "https://arxiv.org/abs/2412.17048",
+        }
+        assert not re.findall(r'\bsrc="', page)
+        assert "prefers-color-scheme: dark" in page and "@media print" in page
+
+    def test_drawings_are_well_formed_and_follow_the_theme(self, report):
+        page = (report / "report.html").read_text(encoding="utf-8")
+        drawings = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+        assert len(drawings) == 10
+        ids = [name for drawing in drawings for name in re.findall(r'\bid="([^"]+)"', drawing)]
+        assert len(ids) == len(set(ids))
+        for drawing in drawings:
+            ElementTree.fromstring(drawing)
+            assert "var(--ink)" in drawing
+            assert not any(light in drawing for light, _ in (INK | COLORS).values())
+
+    def test_markdown_and_page_hold_the_same_tables(self, report):
+        text = (report / "report.md").read_text(encoding="utf-8")
+        page = (report / "report.html").read_text(encoding="utf-8")
+        assert len(re.findall(r"^\| :---", text, flags=re.MULTILINE)) == page.count("<table>")
+        assert text.count("## ") == len(re.findall(r"<h[23]", page))
+
+    def test_results_are_strict_json_and_hold_the_tables_numbers(self, report):
+        results = json.loads((report / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+        text = (report / "report.md").read_text(encoding="utf-8")
+        for by_task in results["accuracies"].values():
+            for accuracy in by_task.values():
+                assert with_interval(accuracy["headline"]) in text
+        for effect in results["effects"]:
+            for change in effect["tasks"].values():
+                assert with_interval(change["relative"], sign=True) in text
+
+    def test_the_papers_figures_are_marked(self, report):
+        text = (report / "report.md").read_text(encoding="utf-8")
+        table = next(part for part in text.split("\n\n") if part.startswith("| Modality | sWUGGY"))
+        rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in table.splitlines()[2:]}
+        paper = load_paper_figures()["accuracies"]
+        for name, own in paper.items():
+            label = MODALITIES[name].label.format(encoder="MFCC")
+            mark = "\u00a0‡" if name == "speech_units" else ""
+            assert [cell.strip("| ") for cell in rows[label][3::3]] == [
+                f"*{own[task]}{mark}*" for task in own if task in ("swuggy", "sblimp", "topic_sc")
+            ]
+        assert [cell.strip("| ") for cell in rows["Phone-Stretch"][3::3]] == ["–"] * 3
+
+    def test_nothing_of_the_run_is_called_hubert(self, report):
+        text = (report / "report.md").read_text(encoding="utf-8")
+        assert text.count("HuBERT") == 1
+        assert "of the paper's Speech-HuBERT" in text
+
+    def test_the_same_run_gives_the_same_report(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw",), pairs=24, points=False)
+        kinds = ("*.md", "*.html", "*.json", "*.svg")
+        write_report(run)
+        first = {path.name: path.read_bytes() for kind in kinds for path in (run / "report").glob(kind)}
+        write_report(run)
+        assert first == {path.name: path.read_bytes() for kind in kinds for path in (run / "report").glob(kind)}
+
+    def test_colours_and_marks_are_there_for_every_modality(self):
+        assert list(COLORS) == list(MARKERS) == list(MODALITIES)
+        assert len(set(MARKERS.values())) == len(MARKERS)
+        for light, dark in COLORS.values():
+            assert contrast(light, "#ffffff") >= 3 and contrast(dark, "#14171c") >= 3
+
+
+class TestErrors:
+    def test_a_folder_that_is_no_run(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="not the folder of a run"):
+            write_report(tmp_path)
+
+    def test_a_run_without_scores(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw",), points=False)
+        (run / "scores/text_raw/seed-0/best/items.parquet").unlink()
+        with pytest.raises(FileNotFoundError, match="no scores yet"):
+            write_report(run)
+
+    @pytest.mark.parametrize("name", ["study.json", "scores/text_raw/seed-0/best/items.parquet"])
+    def test_a_broken_file_is_named(self, tmp_path, name):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw",), points=False)
+        (run / name).write_bytes(b"{")
+        with pytest.raises(ValueError, match=re.escape(name)):
+            write_report(run)
+
+
+class TestFormatting:
+    def test_numbers(self):
+        assert number(-1.25) == "−1.2"
+        assert number(-0.0, sign=True) == "−0.0"
+        assert number(float("nan")) == number(None) == "–"
+        assert [count(value) for value in (0, 81_600, 1_364_000, 7.737e9, 123_456_789)] == [
+            "0",
+            "81,600",
+            "1.36M",
+            "7.74B",
+            "123M",
+        ]
+
+    def test_tables_escape_bars(self):
+        assert markdown_table(["a", "b"], [["x|y", "1"]]) == "| a | b |\n| :--- | ---: |\n| x\\|y | 1 |"
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours by WCAG 2."""
+    luminances = []
+    for color in (one, other):
+        channels = np.array([int(color[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        luminances.append(linear @ [0.2126, 0.7152, 0.0722])
+    return (max(luminances) + 0.05) / (min(luminances) + 0.05)
