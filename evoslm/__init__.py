@@ -16,7 +16,7 @@ def register_auto_classes() -> None:
     AutoModel.register(SpeechUnitConfig, SpeechUnitModel, exist_ok=True)
 
 
-# The package's own worker processes only speak and count, most of them: they start in a tenth of the time without torch.
+# Most of the package's own worker processes only speak and count; without torch they start in a tenth of the time.
 if multiprocessing.parent_process() is None:
     register_auto_classes()
 

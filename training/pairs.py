@@ -6,6 +6,7 @@ text, phones, stretched and repeated phones and audio.
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def build_pairs_text(arguments: Arguments, run: Run) -> Path:
     configuration = {
         "pairs_per_task": arguments.pairs.pairs_per_task,
         "seed": arguments.corpus.seed,
+        "bpe_vocab_size": arguments.model.bpe_vocab_size,
         "sblimp": "stories" if stories else _describe_blimp(blimp),
         "blimp_min_count": None if stories else arguments.pairs.blimp_min_count,
     }
@@ -146,14 +148,8 @@ def find_blimp(arguments: Arguments) -> str | None:
     return _BLIMP_ON_THE_HUB
 
 
-def count_words(passages: list[Passage]) -> Counter:
-    """How often each word occurs, as it is spelled, without the punctuation around it."""
-    from ..datasets_scripts.lexicon import words_of
-
-    return Counter(word for passage in passages for word in words_of(passage.text))
-
-
 def _make_swuggy(arguments: Arguments, run: Run, train: list[Passage]) -> tuple[list[PairText], dict]:
+    from ..datasets_scripts.lexicon import count_words
     from ..datasets_scripts.swuggy import make_swuggy_pairs
     from ..datasets_scripts.synthesis import EspeakSynthesizer
 
@@ -162,13 +158,32 @@ def _make_swuggy(arguments: Arguments, run: Run, train: list[Passage]) -> tuple[
         column = pq.read_table(path, columns=["phones"])["phones"].to_pylist()
         phones += [[phone["phone"] for phone in row] for row in column]
     return make_swuggy_pairs(
-        count_words(train),
+        count_words(passage.text for passage in train),
         round(arguments.pairs.pairs_per_task / _HEADLINE_SHARE),
         arguments.corpus.seed,
         EspeakSynthesizer(),
         [passage.text for passage in train],
         phones,
+        num_tokens=_piece_counters(arguments, [passage.text for passage in train], phones),
     )
+
+
+def _piece_counters(arguments: Arguments, texts: list[str], phones: list[list[str]]) -> dict[str, Callable]:
+    """Numbers of BPE pieces of a word, so that "fewer pieces" does not give the word away where that can be had."""
+    from ..models.tokenization import train_tokenizer
+
+    contents = {"text_bpe": texts, "phone_bpe": [" ".join(row) for row in phones]}
+    trained = {
+        name: train_tokenizer(name, contents[name], vocab_size=arguments.model.bpe_vocab_size) for name in contents
+    }
+
+    def count(name: str, rows: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in trained[name](list(rows), add_special_tokens=False)["input_ids"]]
+
+    return {
+        "text_bpe": lambda spellings, phone_contents: count("text_bpe", spellings),
+        "phone_bpe": lambda spellings, phone_contents: count("phone_bpe", phone_contents),
+    }
 
 
 def _make_sblimp(arguments: Arguments, train: list[Passage], blimp: str | None) -> tuple[list[PairText], dict]:
@@ -178,8 +193,10 @@ def _make_sblimp(arguments: Arguments, train: list[Passage], blimp: str | None) 
 
         return generate_sblimp_pairs(pairs.pairs_per_task, seed), {"source": "the stories' own grammar"}
     from ..datasets_scripts.blimp import make_blimp_pairs
+    from ..datasets_scripts.lexicon import count_words
 
-    made, report = make_blimp_pairs(blimp, count_words(train), pairs.pairs_per_task, seed, pairs.blimp_min_count)
+    vocabulary = count_words(passage.text for passage in train)
+    made, report = make_blimp_pairs(blimp, vocabulary, pairs.pairs_per_task, seed, pairs.blimp_min_count)
     return made, report | {"source": "BLiMP (Warstadt et al. 2020)"}
 
 

@@ -116,7 +116,7 @@ def launch(script: Path, title: str) -> None:
         try:
             return evaluate_file(str(script), path)
         except ValueError as error:
-            raise gr.Error(str(error)) from None
+            raise gr.Error(str(error), print_exception=False) from None
 
     # The card without its YAML block.
     card = script.with_name("README.md").read_text(encoding="utf-8").split("---", 2)[-1]

@@ -1,0 +1,49 @@
+"""`make bench`: speed and memory as ratios within one run, written to `docs/benchmarks.md` by the program itself.
+
+Each benchmark is one module with `run() -> str`, a section in Markdown; each is run in a process of its own, so that
+one's memory is not another's.
+"""
+
+import argparse
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+from evoslm.training.environment import describe_commit, describe_device, describe_versions
+
+BENCHMARKS = ("synthesis", "training", "scoring")
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", default=BENCHMARKS, help=f"Some of {', '.join(BENCHMARKS)}; all by default."
+    )
+    names = parser.parse_args().names
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {', '.join(BENCHMARKS)}")
+    sections = []
+    for name in names:
+        print(f"benchmark: {name}", flush=True)
+        code = f"from benchmarks import {name}; print({name}.run())"
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        if result.returncode:
+            sys.exit(result.stderr)
+        sections.append(result.stdout.strip())
+    versions = describe_versions()
+    head = (
+        "# Benchmarks\n\nWritten by `make bench`; ratios are within one run, on one machine. "
+        f"{describe_device('cpu')}; torch {versions['torch']}, transformers {versions['transformers']}; commit "
+        f"{describe_commit() or 'unknown'}; {datetime.date.today().isoformat()}."
+    )
+    if set(names) == set(BENCHMARKS):
+        TARGET.write_text("\n\n".join([head, *sections]) + "\n", encoding="utf-8")
+        print(f"written: {TARGET}")
+    else:
+        print("\n\n".join(sections))
+
+
+if __name__ == "__main__":
+    main()

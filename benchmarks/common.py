@@ -1,0 +1,53 @@
+"""What the benchmarks share: the same stories, the same model, and a median with its spread."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from transformers import LlamaConfig
+
+from evoslm.datasets_scripts.phone_frames import num_frames, phone_content, repeat_content
+from evoslm.datasets_scripts.stories import generate_stories
+from evoslm.datasets_scripts.synthesis import EspeakSynthesizer
+from evoslm.models.tokenization import encode_contents, train_tokenizer
+from evoslm.training.arguments import read_preset
+
+SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+
+
+def story_ids(modality: str, words: int) -> list:
+    """Ids of generated stories in `phone_raw` or `phone_repeat`."""
+    synthesizer, contents = EspeakSynthesizer(), []
+    for story in generate_stories(words, 0):
+        spoken = synthesizer.render(story.sentences)
+        if modality == "phone_repeat":
+            contents.append(repeat_content(spoken.phones, num_frames(spoken.duration)))
+        else:
+            contents.append(phone_content(spoken.phones))
+    return encode_contents(train_tokenizer(modality), contents)
+
+
+def laptop_config(vocab_size: int) -> LlamaConfig:
+    """The `laptop` preset's model."""
+    preset = read_preset("laptop")
+    shape = {name: preset[name] for name in SHAPE}
+    return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape)
+
+
+def seconds(function: Callable[[], None], repeats: int = 5) -> tuple[float, float, float]:
+    """Median, fastest and slowest of several calls, after one that is not counted."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), min(times), max(times)
+
+
+def matrix_rate(size: int = 1024) -> float:
+    """Operations per second of an fp32 matrix product, as this machine runs it now."""
+    first, second = torch.randn(2 * size, size), torch.randn(size, size)
+    median, *_ = seconds(lambda: first @ second)
+    return 2 * 2 * size * size * size / median

@@ -1,0 +1,49 @@
+"""Text to FLAC rows on disk: times real time, and memory at two corpus sizes."""
+
+import subprocess
+import sys
+
+from evoslm.training.workers import count_cores
+
+_CODE = """
+import json, resource, sys, tempfile, time
+from evoslm.datasets_scripts.stories import generate_stories
+from evoslm.datasets_scripts.synthesis import render_utterances
+if __name__ == "__main__":
+    words, num_proc = int(sys.argv[1]), int(sys.argv[2])
+    passages = list(generate_stories(words, 0))
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        style = {"voices": "many", "rate": "fixed", "seed": 0}
+        summary = render_utterances(passages, folder, num_proc=num_proc, progress=False, **style)
+        wall = time.perf_counter() - start
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"seconds": summary["seconds"], "wall": wall, "peak_mb": peak / 1024}))
+"""
+
+
+def run() -> str:
+    import json
+
+    rows = []
+    for words, num_proc in ((10_000, 1), (10_000, count_cores()), (40_000, count_cores())):
+        output = subprocess.run(
+            [sys.executable, "-c", _CODE, str(words), str(num_proc)], capture_output=True, text=True, check=True
+        )
+        result = json.loads(output.stdout)
+        rate = result["seconds"] / result["wall"]
+        rows.append(
+            f"| {words:,} | {num_proc} | {result['seconds'] / 3600:.2f} | {result['wall']:.1f} | {rate:.0f} | "
+            f"{result['peak_mb']:.0f} |"
+        )
+    return "\n".join(
+        [
+            "## Speech synthesis",
+            "",
+            "Generated stories to FLAC rows with word and phone times on disk, many voices, workers' start included.",
+            "",
+            "| words | processes | hours of speech | seconds | times real time | peak MB of one process |",
+            "| ---: | ---: | ---: | ---: | ---: | ---: |",
+            *rows,
+        ]
+    )

@@ -1,0 +1,223 @@
+"""The study as a user runs it: one command, killed and started again, ending in a report and in plain folders."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evoslm.models.modalities import MODALITIES
+
+PAPER = [name for name, modality in MODALITIES.items() if modality.paper]
+# Smaller than the smoke preset, but every stage and every modality.
+TINY = ["--preset", "smoke", "--max_words", "5000", "--pairs_per_task", "24", "--point_pairs", "8"]
+
+
+def evoslm(*arguments, **options):
+    command = [sys.executable, "-m", "evoslm.training.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A tiny study of all modalities."""
+    folder = tmp_path_factory.mktemp("study") / "run"
+    result = evoslm("study", *TINY, "--modalities", "all", "--output_dir", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_study_ends_in_a_report_about_every_modality(finished_run):
+    report = (finished_run / "report" / "report.md").read_text()
+    for modality in MODALITIES.values():
+        assert modality.label.format(encoder="MFCC") in report
+    assert (finished_run / "report" / "report.html").read_text().count("<svg") + 1 > 1
+    assert "HuBERT" not in report.replace("Speech-HuBERT", "")  # the paper's own modality, marked as the paper's
+
+
+def test_a_study_says_what_made_it(finished_run):
+    study = json.loads((finished_run / "study.json").read_text())
+    assert study["configuration"]["corpus"]["max_words"] == 5000
+    assert study["seeds"] == [0] and study["versions"]["torch"]
+    assert {stage["name"].split("/")[0] for stage in study["stages"]} >= {"corpus", "pairs", "units", "models"}
+
+
+def test_every_pair_has_the_same_items_in_every_modality(finished_run):
+    items = {
+        name: pd.read_parquet(finished_run / "scores" / name / "seed-0" / "best" / "items.parquet")
+        for name in MODALITIES
+    }
+    keys = ["task", "pair_id", "group", "band", "voice"]
+    first = items["text_bpe"][keys]
+    for name, frame in items.items():
+        columns = keys if MODALITIES[name].voices is None else keys[:-1]
+        pd.testing.assert_frame_equal(frame[columns], first[columns], obj=name)
+        assert (frame[["positive", "negative"]] < 0).all().all()
+    assert set(first["task"]) == {"swuggy", "sblimp", "topic_sc"}
+
+
+def test_repeated_phones_and_units_have_the_same_length(finished_run):
+    repeat, units = (
+        pd.read_parquet(finished_run / "scores" / name / "seed-0" / "best" / "items.parquet")
+        for name in ("phone_repeat", "speech_units")
+    )
+    for side in ("positive_tokens", "negative_tokens"):
+        assert (repeat[side] == units[side]).all()
+    tokens = [
+        json.loads((finished_run / "tokenizers" / name / "summary.json").read_text())["train_tokens"]
+        for name in ("phone_repeat", "speech_units", "speech_units_one_voice")
+    ]
+    assert len(set(tokens)) == 1
+
+
+def test_every_model_takes_the_same_updates_on_the_same_utterances(finished_run):
+    records = [
+        json.loads((finished_run / "models" / name / "seed-0" / "training.json").read_text()) for name in MODALITIES
+    ]
+    assert len({(record["updates"], record["epochs"]) for record in records}) == 1
+
+
+def test_models_and_tokenizers_load_where_the_package_is_not(finished_run):
+    code = """
+import sys
+sys.modules["evoslm"] = None  # any import of it now fails
+from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
+for folder in sys.argv[1:]:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer) == model.config.vocab_size, folder
+    prompt = tokenizer.decode(list(range(5, 8)))
+    generate = pipeline("text-generation", model=folder, tokenizer=folder)
+    text = generate(prompt, max_new_tokens=4, do_sample=False)[0]["generated_text"]
+    assert text.startswith(prompt), (folder, prompt, text)
+"""
+    folders = [str(finished_run / "models" / name / "seed-0") for name in MODALITIES]
+    result = subprocess.run([sys.executable, "-c", code, *folders], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_run_holds_no_pickle(finished_run):
+    suffixes = {path.suffix for path in finished_run.rglob("*") if path.is_file()}
+    assert not suffixes & {".pt", ".pth", ".bin", ".pkl", ".pickle"}
+
+
+def test_a_finished_study_is_not_redone(finished_run):
+    stages = {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")}
+    before = (finished_run / "report" / "results.json").read_bytes()
+    result = evoslm("study", *TINY, "--modalities", "all", "--output_dir", finished_run)
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")} == stages
+    tables = [
+        json.loads(text)["accuracies"] for text in (before, (finished_run / "report" / "results.json").read_bytes())
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_another_configuration_is_refused_by_name(finished_run):
+    result = evoslm("study", *TINY, "--output_dir", finished_run, "--num_units", "60")
+    assert result.returncode == 2
+    assert "num_units (50 there, 60 now)" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.end_to_end
+def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run):
+    """SIGKILL every few seconds until the study gets through; then compare with one that was never stopped."""
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "evoslm.training.cli", "study", *TINY, "--modalities", "all"]
+    kills, patience = 0, 20
+    while True:
+        process = subprocess.Popen(
+            [*command, "--output_dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            assert process.wait(patience) == 0, process.stderr.read().decode()
+            break
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills, patience = kills + 1, patience + 5
+            time.sleep(1)
+    assert kills >= 2
+    for part in ("accuracies", "effects", "scaling"):
+        ours, theirs = (
+            json.loads((run / "report" / "results.json").read_text())[part] for run in (folder, finished_run)
+        )
+        assert ours == theirs, part
+
+
+@pytest.mark.end_to_end
+def test_the_number_of_processes_changes_nothing(tmp_path, finished_run):
+    folder = tmp_path / "one"
+    result = evoslm("fit-units", *TINY, "--modalities", "all", "--output_dir", folder, "--num_proc", 1)
+    assert result.returncode == 0, result.stderr
+    for path in sorted(folder.rglob("*.parquet")) + sorted(folder.rglob("stage.json")):
+        other = finished_run / path.relative_to(folder)
+        if path.suffix == ".parquet":
+            assert pd.read_parquet(path).to_json() == pd.read_parquet(other).to_json(), path
+        else:
+            assert json.loads(path.read_text())["fingerprint"] == json.loads(other.read_text())["fingerprint"], path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["studdy"], "Unknown command 'studdy'"),
+        (["study", "--preset", "huge"], "Unknown preset 'huge'"),
+        (["study", "--modalities", "morse"], "Unknown modality 'morse'"),
+        (["study", "--voices", "three"], "--voices is 'three'"),
+        (["study", "--colour", "red"], "Unknown flag '--colour'"),
+        (["study", "--epochs", "many"], "invalid float value: 'many'"),
+        (["study", "--corpus", "text"], "--corpus text needs --text_dir"),
+        (["study", "--corpus", "text", "--text_dir", "{tmp}/none"], "There is no folder"),
+        (["study", "--corpus", "text", "--text_dir", "{tmp}/empty"], "No .txt file"),
+        (["study", "--corpus", "text", "--text_dir", "{tmp}/binary"], "skipped"),
+        (["study", "--preset", "smoke", "--max_words", "200"], "too small"),
+        (["study", "--preset", "smoke", "--output_dir", "{tmp}/file"], "is a file"),
+        (["study", "--modalities", "speech_bpe", "--num_units", "5000"], "--unit_bpe_vocab_size is 4096"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "image.txt").write_bytes(bytes(range(256)) * 20)
+    (tmp_path / "file").write_text("")
+    arguments = [argument.format(tmp=tmp_path) for argument in arguments]
+    if "--output_dir" not in arguments and arguments[0] == "study":
+        arguments += ["--output_dir", str(tmp_path / "run")]
+    result = evoslm(*arguments, cwd=tmp_path)
+    assert result.returncode == 2, (result.stdout, result.stderr)
+    assert message in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("evoslm: error: ")
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("run/**/stage.json")) or "small" in message
+
+
+def test_the_commands_are_listed():
+    result = evoslm("--help")
+    assert result.returncode == 0
+    for command in ("study", "build-dataset", "fit-units", "train-tokenizer", "pretrain", "evaluate"):
+        assert command in result.stdout
+
+
+def test_every_preset_reads(tmp_path):
+    from evoslm.training.arguments import list_presets, parse_arguments
+
+    (tmp_path / "text").mkdir()
+    assert set(list_presets()) == {"smoke", "laptop", "h200", "paper"}
+    for preset in list_presets():
+        arguments = parse_arguments(["--preset", preset, "--text_dir", str(tmp_path / "text")])
+        assert arguments.modalities == PAPER
+    paper = parse_arguments(["--preset", "paper", "--text_dir", str(tmp_path / "text")])
+    assert (paper.model.num_hidden_layers, paper.model.num_attention_heads, paper.model.num_key_value_heads) == (
+        22,
+        32,
+        4,
+    )
+    assert (paper.pretrain.learning_rate, paper.pretrain.lr_scheduler) == (4e-4, "cosine")
+    assert paper.pretrain.utterances_per_batch == 128 and paper.pretrain.train_until == "converged"
+    assert Path(paper.output_dir) == Path("runs/paper")
