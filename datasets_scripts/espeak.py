@@ -28,7 +28,7 @@ SAMPLE_RATE = 22_050
 _RETRIEVAL_SYNCHRONOUS = 2
 _PHONEME_EVENTS = 1
 # Short: espeak looks ahead in a queue that it refills only between buffers, and fades a sound out at an empty one.
-_BUFFER_MS = 60
+_BUFFER_MS = 200
 _CHARS_UTF8 = 1
 _RATE, _PITCH = 1, 3
 _EVENT_END, _EVENT_PHONEME = 0, 7
@@ -79,7 +79,7 @@ class Espeak:
     def __init__(self, voices: Mapping[str, str]):
         self._library = _load_library(tuple(sorted(voices.items())))
         self._c_library = ctypes.cdll.ucrtbase if sys.platform == "win32" else ctypes.CDLL(None)
-        self._samples: list[np.ndarray] = []
+        self._samples: list[bytes] = []
         self._events: list[PhoneEvent] = []
         self._callback = _Callback(self._receive)  # espeak keeps the pointer: it must live as long as the object
 
@@ -112,8 +112,7 @@ class Espeak:
             status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
             if status:
                 raise RuntimeError(f"espeak-ng could not speak {text!r} (status {status}).")
-            samples = np.concatenate(self._samples) if self._samples else np.zeros(0, np.int16)
-            return samples, list(self._events)
+            return np.frombuffer(b"".join(self._samples), np.int16), list(self._events)
 
     def phonemes(self, texts: Sequence[str], voice: str) -> list[list[str]]:
         """
@@ -156,7 +155,7 @@ class Espeak:
 
     def _receive(self, samples, num_samples, events) -> int:
         if samples and num_samples > 0:
-            self._samples.append(np.ctypeslib.as_array(samples, (num_samples,)).copy())
+            self._samples.append(ctypes.string_at(samples, 2 * num_samples))
         i = 0
         while (event := events[i]).type != _EVENT_END:
             if event.type == _EVENT_PHONEME:

@@ -170,6 +170,8 @@ def floor_to_frame(bounds: Sequence[int], frame: int) -> list[int]:
     """
     lengths = [end - start for start, end in pairwise(bounds)]
     shortest = min(frame, sum(lengths) // len(lengths))
+    if min(lengths) >= shortest:
+        return list(bounds)
     for i in range(len(lengths)):
         neighbours = [j for j in (i - 1, i + 1) if 0 <= j < len(lengths)]
         for j in sorted(neighbours, key=lambda j: -lengths[j]):

@@ -1,30 +1,38 @@
-"""sBLIMP for the generated stories: sentences that agree against sentences that do not, made from the stories' words.
+"""sBLIMP for the generated stories: sentences that agree against sentences that do not, made of the stories' words.
 
 phenomenon -> a frame with its words drawn -> `say(cue, target)` four times -> two mirrored pairs -> `PairText`.
 
-A frame has a cue (a subject that is singular or plural, ...) and a target that must go with it (a verb, ...), each of
-which can take two values. Pair `a` sets `say(False, False)` against `say(False, True)`, and its twin, pair `b`, sets
-`say(True, True)` against `say(True, False)`. Over the twins both sides hold the same words equally often, so that a
-unigram model is right in exactly one of them, and so is every n-gram model whose window does not reach from cue to
-target (see [`balanced_order`]).
+A frame has a cue (a subject that is singular or plural, ...) and a target that must go with it (a verb, ...); each can
+take two values. Pair `a` sets `say(False, False)` against `say(False, True)`, and its twin, pair `b`, sets
+`say(True, True)` against `say(True, False)`. Over the twins both sides hold the same words equally often: a unigram
+model is right in exactly one of the two, and so is any n-gram model whose window does not reach from cue to target
+([`balanced_order`] says how far that is).
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from random import Random
 
 from .pairs_text import PairText
-from .stories import generate_stories
-from .stories_lexicon import load_lexicon
-
-REFERENCE_WORDS, REFERENCE_SEED, MIN_COUNT = 60_000, 0, 10
-"""Pairs use words that occur at least `MIN_COUNT` times in the stories of that many words and that seed."""
-
-_WANTING = ("want", "need", "like")
+from .sblimp_words import MIN_COUNT, PEOPLE, FrequentWords, reference_counts
 
 Say = Callable[[bool, bool], str]
+
+_TRIES_PER_TWINS = 200
+_WANTING = ("want", "need", "like")
+_WITHOUT_MODIFIER, _COPULA, _PERFECT = 0.35, 0.45, 0.2
+_REFLEXIVE_PHRASES = (
+    "tell {} to be brave",
+    "tell {} to stay calm",
+    "look at {} in the window",
+    "look at {} in the mirror",
+    "hide {} PLACE",
+    "warm {} PLACE",
+    "ask {} what PEOPLE want",
+    "blame {}",
+    "hurt {} PLACE",
+)
 
 
 def generate_sblimp_pairs(
@@ -33,352 +41,224 @@ def generate_sblimp_pairs(
     """
     Generate mirrored minimal pairs, equally many for each of [`PHENOMENA`].
 
-    Phenomena bear BLiMP's names (Warstadt et al. 2020) where they test what BLiMP's paradigms of that name test. All
-    their constructions occur in the stories; a sentence as a whole hardly ever does.
+    Phenomena bear the names of BLiMP's paradigms (Warstadt et al. 2020) that test the same. Every construction occurs
+    in the stories; a whole sentence hardly ever does.
 
     Args:
         num_pairs (`int`): Rounded up to a multiple of twice the number of phenomena.
-        seed (`int`): Another seed gives other pairs. The first pairs of a phenomenon do not depend on `num_pairs`.
+        seed (`int`): Another seed gives other pairs. A phenomenon's first pairs do not depend on `num_pairs`.
         word_counts (`Mapping[str, int]`, *optional*): How often each word, in lower case, occurs in the training text.
-            Defaults to the counts of a corpus of 60,000 words.
+            Defaults to the counts of 60,000 words of stories.
         min_count (`int`, *optional*, defaults to 10): How often each word of a pair must occur there.
 
     Returns:
-        `list[PairText]`: Pairs in the order of the phenomena, twins side by side, with ids `sblimp-000012a` and
-        `sblimp-000012b`. The two are one cluster for a bootstrap ([`twin_cluster`]).
+        `list[PairText]`: Phenomenon after phenomenon, twins side by side as `sblimp-000012a` and `sblimp-000012b`.
+        Twins are not independent: a bootstrap resamples [`twin_cluster`], not ids.
 
     Raises:
-        `ValueError`: If the words that are frequent enough do not suffice for so many different pairs.
+        `ValueError`: If the frequent words do not suffice for so many different pairs.
     """
+    counts = reference_counts() if word_counts is None else word_counts
     per_phenomenon = -(-num_pairs // (2 * len(PHENOMENA)))
-    counts = word_counts if word_counts is not None else reference_counts()
     pairs = []
     for row, (phenomenon, frame) in enumerate(PHENOMENA.items()):
-        twins = _distinct_twins(frame, Random(f"sblimp-{phenomenon}-{seed}"), counts, min_count, per_phenomenon)
-        if len(twins) < per_phenomenon:
-            raise ValueError(
-                f"only {2 * len(twins)} of {2 * per_phenomenon} pairs for {phenomenon} can be made of words that occur "
-                f"{min_count} times or more: ask for fewer pairs, a lower min_count or more stories."
-            )
-        for column, twin in enumerate(twins):
+        choice = FrequentWords(Random(f"sblimp-{phenomenon}-{seed}"), counts, min_count)
+        for column, twins in enumerate(_distinct_twins(phenomenon, frame, choice, per_phenomenon)):
             stem = f"sblimp-{row * per_phenomenon + column:06d}"
-            for letter, (positive, negative) in zip("ab", twin):
+            for letter, (positive, negative) in zip("ab", twins):
                 pairs.append(PairText(f"{stem}{letter}", "sblimp", phenomenon, "", "", positive, negative))
     return pairs
 
 
 def twin_cluster(pair_id: str) -> str:
-    """The stem that a pair shares with its twin: what a bootstrap resamples."""
+    """The part of its id that a pair shares with its twin."""
     return pair_id[:-1]
 
 
 def balanced_order(twins: Sequence[PairText], highest: int = 12) -> int:
     """The highest order of word n-grams that both sides of the twins hold equally often: up to it, 50 % is certain."""
     for order in range(1, highest + 1):
-        sides = [Counter(), Counter()]
+        good, bad = Counter(), Counter()
         for pair in twins:
-            for side, text in zip(sides, (pair.positive, pair.negative)):
+            for side, text in ((good, pair.positive), (bad, pair.negative)):
                 words = ["<s>"] * (order - 1) + re.findall(r"\w+|[.,]", text) + ["</s>"]
                 side.update(zip(*(words[start:] for start in range(order))))
-        if sides[0] != sides[1]:
+        if good != bad:
             return order - 1
     return highest
 
 
-@cache
-def reference_counts() -> Counter:
-    """How often each word occurs in the stories that the lists are cut by."""
-    return Counter(
-        word for story in generate_stories(REFERENCE_WORDS, REFERENCE_SEED) for word in _words_of(story.text)
+def _distinct_twins(
+    phenomenon: str, frame: Callable[[FrequentWords], Say], choice: FrequentWords, number: int
+) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    twins = {}
+    for _ in range(_TRIES_PER_TWINS * number):
+        if len(twins) == number:
+            return list(twins.values())
+        choice.new_frame()
+        try:
+            say = frame(choice)
+        except IndexError:  # a pool is empty, or the frame has had all of it
+            continue
+        pair_a = _sentence(say(False, False)), _sentence(say(False, True))
+        pair_b = _sentence(say(True, True)), _sentence(say(True, False))
+        if choice.count(" ".join(pair_a + pair_b)) >= choice.min_count:
+            twins[pair_a[0]] = pair_a, pair_b
+    raise ValueError(
+        f"Only {2 * len(twins)} of {2 * number} pairs for {phenomenon} can be made of words that occur at least "
+        f"{choice.min_count} times; ask for fewer pairs, a lower min_count or more text."
     )
 
 
-def _words_of(text: str) -> list[str]:
-    return re.findall(r"[a-z]+", text.lower())
+def _sentence(words: str) -> str:
+    words = re.sub(r"\s+", " ", words).strip()
+    return f"{words[0].upper()}{words[1:]}."
 
 
-def _distinct_twins(frame: Callable, rng: Random, counts: Mapping[str, int], min_count: int, number: int) -> list:
-    """Twins of which no two are the same and all words are frequent; fewer than `number` if luck runs out."""
-    choice = FrequentWords(rng, counts, min_count)
-    twins = {}
-    for _ in range(200 * number):
-        if len(twins) == number:
-            break
-        say = frame(choice)
-        sentences = [_capital(say(cue, target)) for cue, target in ((0, 0), (0, 1), (1, 1), (1, 0))]
-        if all(counts[word] >= min_count for sentence in sentences for word in _words_of(sentence)):
-            twins[sentences[0]] = (tuple(sentences[:2]), tuple(sentences[2:]))
-    return list(twins.values())
-
-
-def _capital(text: str) -> str:
-    text = re.sub(r"\s+", " ", text)
-    return text[0].upper() + text[1:]
-
-
-class FrequentWords:
+def _predicate(choice: FrequentWords, adjacent: bool) -> Callable[[bool], str]:
     """
-    Draws words of the stories' lexicon, for one topic a frame, that are frequent in all forms that a frame needs.
+    What a subject does or is, by number.
 
     Args:
-        rng (`random.Random`): Makes every choice.
-        counts (`Mapping[str, int]`): How often each word occurs.
-        min_count (`int`): How often it must occur.
+        adjacent (`bool`): Whether it follows the subject's noun at once. Then an adverb stands before the verb, for
+            else the noun and the verb would be a bigram.
     """
-
-    def __init__(self, rng: Random, counts: Mapping[str, int], min_count: int):
-        self.rng, self.counts, self.min_count = rng, counts, min_count
-        self.lexicon = load_lexicon()
-        self.lists = {}
-        self.had = set()
-
-    def new_frame(self) -> None:
-        """Forget which words the last frame had: within a frame none comes twice."""
-        self.had = set()
-
-    def one_of(self, words: Sequence) -> str:
-        """One of the words or phrases that this frame has not had."""
-        word = self.rng.choice([word for word in words if word not in self.had])
-        self.had.add(word)
-        return word
-
-    def frequent(self, text: str) -> bool:
-        """Whether every word of a text is frequent."""
-        return all(self.counts[word] >= self.min_count for word in _words_of(text))
-
-    def nouns(self, *names: str, both: bool = True) -> list[str]:
-        """The nouns of some lists, of all topics, that are frequent in both numbers (or, if not `both`, in either)."""
-        key = (*names, both)
-        if key not in self.lists:
-            lists = [lists[name] for name in names for lists in self.lexicon.topics.values() if name in lists]
-            lists += [self.lexicon.shared[name] for name in names if name in self.lexicon.shared]
-            every = sorted({noun for words in lists for noun in words})
-            forms = {noun: (noun, self.lexicon.plural(noun)) for noun in every if self.lexicon.plural(noun) != noun}
-            keep = all if both else any
-            self.lists[key] = [noun for noun in forms if keep(self.frequent(form) for form in forms[noun])]
-        return self.lists[key]
-
-    def words(self, name: str) -> list[str]:
-        """The frequent items of a shared list."""
-        return [word for word in self.lexicon.shared[name] if self.frequent(word)]
-
-    def noun(self, noun: str, plural: bool) -> str:
-        """The singular or the plural."""
-        return self.lexicon.plural(noun) if plural else noun
-
-    def either(self, *names: str) -> tuple[str, bool]:
-        """A noun in a number that is frequent, and whether that is the plural."""
-        noun = self.one_of(self.nouns(*names, both=False))
-        plural = self.rng.choice([plural for plural in (False, True) if self.frequent(self.noun(noun, plural))])
-        return self.noun(noun, plural), plural
-
-    def somebody(self) -> tuple[str, bool]:
-        """A noun phrase for one or more people, and whether they are more."""
-        noun, plural = self.either("folk", "people")
-        return f"the {noun}", plural
-
-    def something(self) -> str:
-        """A noun phrase for one or more things."""
-        return f"the {self.either('tools')[0]}"
-
-    def place(self) -> str:
-        """Near, beside or behind something."""
-        return f"{self.rng.choice(('near', 'beside', 'behind'))} the {self.either('fixtures')[0]}"
-
-    def attention(self) -> tuple[str, str]:
-        """A verb and the rest of its phrase: somebody looks at or helps somebody."""
-        if "attention" not in self.lists:
-            phrases = dict.fromkeys((*self.lexicon.shared["attention"], *self.lexicon.shared["gestures"]))
-            split = [phrase.replace("{hero.obj}", "").split(" ", 1) for phrase in phrases]
-            forms = {verb: f"{verb} {self.lexicon.verb(verb, 'present', False)}" for verb, _ in split}
-            self.lists["attention"] = [phrase for phrase in split if self.frequent(forms[phrase[0]] + " " + phrase[1])]
-        verb, rest = self.rng.choice(self.lists["attention"])
-        return verb, rest + self.somebody()[0]
+    kind = 1.0 if adjacent else choice.rng.random()
+    if kind < _COPULA:
+        degree = choice.draw(choice.pool(("very", "really")))
+        adjective = choice.draw(choice.words("person_adjectives"))
+        return lambda plural: f"{choice.verb('be', plural)} {degree} {adjective}"
+    if kind < _COPULA + _PERFECT:
+        adverb = choice.draw(choice.pool(("already", "just")))
+        forms, rest = choice.deed(("participle",))
+        return lambda plural: f"{choice.verb('have', plural)} {adverb} {forms['participle']} {rest}"
+    adverb = choice.draw(choice.words("frequency"))
+    verb, rest = choice.attention()
+    return lambda plural: f"{adverb} {choice.verb(verb, plural)} {rest}"
 
 
 def _subject_verb(choice: FrequentWords, subject: str, modifier: str) -> Say:
-    """A subject, what stands after its noun, an adverb and a verb; the cue is the subject's number."""
-    adverb = choice.one_of(choice.words("frequency"))
-    verb, rest = choice.attention()
-
-    def say(cue: bool, target: bool) -> str:
-        verb_form = choice.lexicon.verb(verb, "present", target)
-        return f"the {choice.noun(subject, cue)} {modifier} {adverb} {verb_form} {rest}."
-
-    return say
+    predicate = _predicate(choice, adjacent=not modifier)
+    return lambda cue, target: f"the {choice.noun(subject, cue)} {modifier} {predicate(target)}"
 
 
-def _modifier(choice: FrequentWords) -> str:
-    """Nothing, or a phrase with one noun in either number."""
-    return choice.rng.choice(("", "", choice.place(), choice.one_of(("from the village", "from the town"))))
+def _plural_subject(choice: FrequentWords, regular: bool) -> Say:
+    nouns = choice.nouns(*PEOPLE, "animals")
+    fitting = {noun: weight for noun, weight in nouns.items() if choice.noun(noun, True).endswith("s") == regular}
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    return _subject_verb(choice, choice.draw(fitting), modifier)
 
 
 def regular_plural(choice: FrequentWords) -> Say:
-    """The sailor (near the boats) often helps / *help the king."""
-    choice.new_frame()
-    regular = [noun for noun in choice.nouns("folk", "people", "animals") if choice.noun(noun, True).endswith("s")]
-    return _subject_verb(choice, choice.one_of(regular), _modifier(choice))
+    """The sailor often helps / *help the king. The sailor near the boats is / *are very kind."""
+    return _plural_subject(choice, regular=True)
 
 
 def irregular_plural(choice: FrequentWords) -> Say:
-    """The child (from the village) always smiles / *smile at the sailors."""
-    choice.new_frame()
-    nouns = choice.nouns("folk", "people", "animals")
-    irregular = [noun for noun in nouns if not choice.noun(noun, True).endswith("s")]
-    return _subject_verb(choice, choice.one_of(irregular), _modifier(choice))
+    """The child always smiles / *smile at the king. The child from the village is / *are very kind."""
+    return _plural_subject(choice, regular=False)
 
 
 def relational_noun(choice: FrequentWords) -> Say:
     """The friend of the sailors never waits / *wait for the girl."""
-    choice.new_frame()
-    relation = choice.one_of(choice.nouns("relations"))
-    return _subject_verb(choice, relation, f"of {choice.somebody()[0]}")
+    return _subject_verb(choice, choice.draw(choice.nouns("relations")), f"of {choice.the(*PEOPLE)[0]}")
 
 
 def relative_clause(choice: FrequentWords) -> Say:
-    """The sailor who works near the boats sometimes looks / *look; the sailor that the girls love sometimes looks."""
-    choice.new_frame()
-    subject = choice.one_of(choice.nouns("folk", "people"))
-    adverb = choice.one_of(choice.words("frequency"))
-    verb, rest = choice.attention()
-    inside = choice.rng.random() < 0.5
-    place = choice.place()
-    plural = choice.rng.random() < 0.5
-    other = choice.noun(choice.one_of(choice.nouns("folk", "people")), plural)
-    bonds = [bond for bond in choice.words("bonds") if choice.frequent(choice.lexicon.verb(bond, "present", plural))]
-    bond = choice.lexicon.verb(choice.rng.choice(bonds), "present", plural)
-
-    def say(cue: bool, target: bool) -> str:
-        clause = f"that the {other} {bond}"
-        if inside:
-            clause = f"who {choice.lexicon.verb('work', 'present', cue)} {place}"
-        head = choice.noun(subject, cue)
-        return f"the {head} {clause} {adverb} {choice.lexicon.verb(verb, 'present', target)} {rest}."
-
-    return say
+    """The sailor who works near the boats is / *are very kind. The sailor that the girls love is / *are very kind."""
+    subject = choice.draw(choice.nouns(*PEOPLE))
+    predicate = _predicate(choice, adjacent=False)
+    if choice.rng.random() < 0.5:
+        place = choice.place()
+        return lambda cue, target: (
+            f"the {choice.noun(subject, cue)} who {choice.verb('work', cue)} {place} {predicate(target)}"
+        )
+    other, plural = choice.the(*PEOPLE)
+    bond = choice.draw(choice.pool(choice.lexicon.shared["bonds"], lambda lemma: choice.verb(lemma, plural)))
+    clause = f"that {other} {choice.verb(bond, plural)}"
+    return lambda cue, target: f"the {choice.noun(subject, cue)} {clause} {predicate(target)}"
 
 
-def _determiner(choice: FrequentWords, with_adjective: bool) -> Say:
-    choice.new_frame()
-    subject, plural = choice.somebody()
-    verb = choice.lexicon.verb(choice.rng.choice(_WANTING), "present", plural)
-    adverb = choice.rng.choice(("", choice.one_of(choice.words("frequency"))))
-    adjective = choice.one_of(choice.words("object_adjectives")) if with_adjective else ""
-    noun = choice.one_of(choice.nouns("tools", "goods"))
-    near = choice.rng.random() < 0.75
-
-    def say(cue: bool, target: bool) -> str:
-        determiner = ("these" if near else "those") if cue else ("this" if near else "that")
-        return f"{subject} {adverb} {verb} {determiner} {adjective} {choice.noun(noun, target)}."
-
-    return say
+def _determiner(choice: FrequentWords, adjective: str) -> Say:
+    subject, plural = choice.the(*PEOPLE)
+    verb = choice.verb(choice.draw(choice.verbs(_WANTING)), plural)
+    noun = choice.draw(choice.nouns("tools", "goods"))
+    singular, plural_form = choice.rng.choice((("this", "these"), ("this", "these"), ("that", "those")))
+    return lambda cue, target: (
+        f"{subject} {verb} {plural_form if cue else singular} {adjective} {choice.noun(noun, target)}"
+    )
 
 
 def determiner_noun(choice: FrequentWords) -> Say:
     """The girls need this rope / *ropes."""
-    return _determiner(choice, with_adjective=False)
+    return _determiner(choice, "")
 
 
 def determiner_adjective_noun(choice: FrequentWords) -> Say:
-    """The girls need these new ropes / *rope."""
-    return _determiner(choice, with_adjective=True)
+    """The girls need this new rope / *ropes."""
+    return _determiner(choice, choice.draw(choice.words("object_adjectives")))
 
 
-_REFLEXIVE_PHRASES = (
-    ("tell", "{} to be brave"),
-    ("tell", "{} to stay calm"),
-    ("look", "at {} in the window"),
-    ("hide", "{} near the {fixture}"),
-    ("hide", "{} behind the {fixture}"),
-    ("ask", "{} what the {person} want"),
-    ("blame", "{}"),
-    ("warm", "{} near the {fixture}"),
-)
+def _reflexive_phrase(choice: FrequentWords, inflect: Callable[[str], str]) -> str:
+    """A verb with the rest of its phrase, `{}` for the reflexive."""
+    phrase = choice.draw({phrase: 1 for phrase in _REFLEXIVE_PHRASES if choice.count(inflect(phrase.split()[0]))})
+    verb, _, rest = phrase.partition(" ")
+    if "PLACE" in rest:
+        rest = rest.replace("PLACE", choice.place())
+    if "PEOPLE" in rest:
+        rest = rest.replace("PEOPLE", f"the {choice.noun(choice.draw(choice.nouns(*PEOPLE)), True)}")
+    return f"{inflect(verb)} {rest}"
 
 
-def _reflexive(choice: FrequentWords) -> tuple[str, str]:
-    """A verb and the rest of its phrase, with `{}` for the reflexive."""
-    verb, rest = choice.rng.choice(_REFLEXIVE_PHRASES)
-    plural = choice.lexicon.plural(choice.one_of(choice.nouns("folk", "people")))
-    return verb, rest.format("{}", fixture=choice.either("fixtures")[0], person=plural)
+def _of_gender(choice: FrequentWords, pronoun: str) -> str:
+    nouns = choice.nouns(*PEOPLE)
+    return choice.draw({noun: count for noun, count in nouns.items() if choice.lexicon.gender(noun) == pronoun})
 
 
 def anaphor_gender(choice: FrequentWords) -> Say:
-    """The girl (near the boats) often tells herself / *himself to be brave."""
-    choice.new_frame()
-    nouns = choice.nouns("folk", "people")
-    female = choice.one_of([noun for noun in nouns if noun in choice.lexicon.shared["female"]])
-    male = choice.one_of([noun for noun in nouns if noun in choice.lexicon.shared["male"]])
-    modifier = _modifier(choice)
-    adverb = choice.one_of(choice.words("frequency"))
-    verb, rest = _reflexive(choice)
-    verb = choice.lexicon.verb(verb, "present", False)
-
-    def say(cue: bool, target: bool) -> str:
-        head, anaphor = (male if cue else female), ("himself" if target else "herself")
-        return f"the {head} {modifier} {adverb} {verb} {rest.format(anaphor)}."
-
-    return say
+    """The girl near the boats often tells herself / *himself to be brave."""
+    female, male = _of_gender(choice, "she"), _of_gender(choice, "he")
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    adverb = choice.draw(choice.words("frequency"))
+    phrase = _reflexive_phrase(choice, lambda lemma: choice.verb(lemma, False))
+    return lambda cue, target: (
+        f"the {male if cue else female} {modifier} {adverb} {phrase.format('himself' if target else 'herself')}"
+    )
 
 
 def anaphor_number(choice: FrequentWords) -> Say:
-    """Yesterday the girl (near the boats) told herself / *themselves to be brave."""
-    choice.new_frame()
-    genders = {"female": "herself", "male": "himself"}
-    gender = choice.rng.choice(sorted(genders))
-    noun = choice.one_of([noun for noun in choice.nouns("folk", "people") if noun in choice.lexicon.shared[gender]])
-    modifier = _modifier(choice)
-    verb, rest = _reflexive(choice)
-    verb = choice.lexicon.past(verb)
-
-    def say(cue: bool, target: bool) -> str:
-        anaphor = "themselves" if target else genders[gender]
-        return f"yesterday the {choice.noun(noun, cue)} {modifier} {verb} {rest.format(anaphor)}."
-
-    return say
+    """Yesterday the girl near the boats told herself / *themselves to be brave."""
+    pronoun, singular = choice.rng.choice((("she", "herself"), ("he", "himself")))
+    noun = _of_gender(choice, pronoun)
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    phrase = _reflexive_phrase(choice, choice.lexicon.past)
+    return lambda cue, target: (
+        f"yesterday the {choice.noun(noun, cue)} {modifier} {phrase.format('themselves' if target else singular)}"
+    )
 
 
 def past_participle(choice: FrequentWords) -> Say:
-    """Yesterday the girls quickly took / *taken the rope; the girls have quickly taken / *took the rope."""
-    choice.new_frame()
-    plural = choice.rng.random() < 0.5
-    subject = choice.noun(choice.one_of(choice.nouns("folk", "people")), plural)
-    adverb = choice.rng.choice(("gladly", "quietly", "quickly", "happily", "slowly", "carefully"))
-    verb = choice.rng.choice(
-        [verb for verb in ("take", "hide", "give", "choose", "forget") if _has_both(choice, verb)]
+    """Yesterday the girls quickly took / *taken the rope. The girls have quickly taken / *took the rope."""
+    subject, plural = choice.the(*PEOPLE)
+    adverb = choice.draw(choice.pool(("gladly", "quietly", "quickly", "happily", "slowly", "carefully")))
+    forms, rest = choice.deed(("past", "participle"))
+    perfect, past = f"{subject} {choice.verb('have', plural)}", f"yesterday {subject}"
+    return lambda cue, target: (
+        f"{perfect if cue else past} {adverb} {forms['participle' if target else 'past']} {rest}"
     )
-    rest = choice.something()
-    if verb == "give":
-        rest += f" to {choice.somebody()[0]}"
-    have = choice.lexicon.verb("have", "present", plural)
-
-    def say(cue: bool, target: bool) -> str:
-        form = choice.lexicon.participle(verb) if target else choice.lexicon.past(verb)
-        return f"{f'the {subject} {have}' if cue else f'yesterday the {subject}'} {adverb} {form} {rest}."
-
-    return say
-
-
-def _has_both(choice: FrequentWords, verb: str) -> bool:
-    return choice.frequent(f"{choice.lexicon.past(verb)} {choice.lexicon.participle(verb)}")
 
 
 def wh_or_that(choice: FrequentWords) -> Say:
-    """The girl knows what / *that the boys need; the girl knows that / *what the boys need the rope."""
-    choice.new_frame()
-    subject = choice.noun(choice.one_of(choice.nouns("folk", "people")), False)
-    knows = choice.lexicon.verb(choice.rng.choice(("know", "see", "remember")), "present", False)
-    plural = choice.rng.random() < 0.5
-    other = choice.noun(choice.one_of(choice.nouns("folk", "people")), plural)
-    modifier = _modifier(choice)
-    verb = choice.lexicon.verb(choice.rng.choice(_WANTING), "present", plural)
-    missing = choice.something()
-
-    def say(cue: bool, target: bool) -> str:
-        word = "that" if target else "what"
-        return f"the {subject} {knows} {word} the {other} {modifier} {verb}{f' {missing}' if cue else ''}."
-
-    return say
+    """The girl knows what / *that the boys need. The girl knows that / *what the boys need the rope."""
+    subject, plural = choice.the(*PEOPLE)
+    knows = choice.verb(choice.draw(choice.pool(("know", "see", "remember"))), plural)
+    other, several = choice.the(*PEOPLE)
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    wants = choice.verb(choice.draw(choice.verbs(_WANTING)), several)
+    thing = choice.the("tools")[0]
+    return lambda cue, target: (
+        f"{subject} {knows} {'that' if target else 'what'} {other} {modifier} {wants} {thing if cue else ''}"
+    )
 
 
 PHENOMENA: dict[str, Callable[[FrequentWords], Say]] = {

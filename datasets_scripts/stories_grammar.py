@@ -28,6 +28,7 @@ ADJECTIVES = {
 PEOPLE_LISTS = frozenset({"people", "folk", "gendered", "relations", "judge"})
 NUMBERS = WordList(("two", "some", "three", "several", "four", "many", "a few", "five", "six"), "topic words")
 NAME_AGAIN, ADJECTIVE_AGAIN, SOME_ADJECTIVE, FIRST_ADJECTIVES, NEAR = 0.7, 0.15, 0.4, 0.65, 0.85
+POINTED_AT, POINTED = ("thing", "tool"), 0.3
 PLURAL, PLURAL_IN_SENTENCE = {"thing": 0.42, "tool": 0.45}, 0.5
 PRONOUN_FOR_SUBJECT, PRONOUN_FOR_OTHERS = 0.8, 0.55
 
@@ -177,7 +178,7 @@ class Story:
             return possessive if clear else "the"
         if form in ("new", "indef") or not me.introduced:
             phrase = self._introduce(me, form)
-        elif form == "this":
+        elif form == "this" or (form == "the" and role in POINTED_AT and self.rng.random() < POINTED):
             phrase = f"{self._demonstrative(me.plural)} {self._noun(me)}"
         elif form != "the" and not self.misread(role) and self._prefers_pronoun(role, form, in_sentence):
             phrase = objective if form == "obj" else subject

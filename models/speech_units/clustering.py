@@ -1,8 +1,8 @@
 """Fitting a quantizer: a stream of audio to the centroids of a `SpeechUnitModel`.
 
-batches of (waveforms, speakers) -> features -> moments of corpus, speakers or utterances, and a random sample of frames
--> normalised and weighted -> k-means -> [`SpeechUnitModel`]. One pass, with memory for the sample only. What is sampled
-depends on the seed and on the utterances, not on their order, their batches or the number of processes that made them.
+batches of (waveforms, speakers) -> features -> moments of corpus, speakers or utterances, and a random sample of
+frames -> normalised and weighted -> k-means -> [`SpeechUnitModel`]. One pass, with memory for the sample only. What is
+sampled depends on the seed and on the utterances, not on their order, batches or the number of processes behind them.
 """
 
 import hashlib
@@ -38,13 +38,13 @@ def fit_units(
     Fit a quantizer on speech.
 
     MiniBatchKMeans with k-means++ seeding (2106.07447, Section IV-B) on a sample of frames, then a few full Lloyd
-    iterations, in float64 and in one thread: the same corpus and seed give the same centroids. A cluster that is nearest
-    to no frame of the sample is moved to the frame that is worst described.
+    iterations, in float64 and in one thread: the same corpus and seed give the same centroids. A cluster that is
+    nearest to no frame of the sample is moved to the frame that is worst described.
 
     Args:
         batches (`Iterable[tuple[Sequence[np.ndarray], Sequence[str]]]`):
-            Pairs of waveforms (16 kHz, int16 or floating point in [-1, 1]) and their speakers; the speakers may be `None`
-            where nothing is normalised by them. Read once.
+            Pairs of waveforms (16 kHz, int16 or floating point in [-1, 1]) and their speakers; the speakers may be
+            `None` where nothing is normalised by them. Read once.
         num_units (`int`, *optional*, defaults to 500):
             Number of clusters K.
         normalization (`str`, *optional*, defaults to `"none"`):
@@ -59,8 +59,8 @@ def fit_units(
             Further arguments of [`SpeechUnitConfig`].
 
     Returns:
-        [`SpeechUnitModel`]: The model. `model.config.fit` holds `seed`, `num_utterances`, `num_frames` (of the corpus),
-        `num_sampled_frames`, what [`kmeans`] reports, and `corpus_fingerprint`.
+        [`SpeechUnitModel`]: The model. `model.config.fit` holds `seed`, `num_utterances`, `num_frames` (of the
+        corpus), `num_sampled_frames`, what [`kmeans`] reports, and `corpus_fingerprint`.
 
     Raises:
         `ValueError`: If there is no audio, a waveform cannot be read, speakers are needed and not given, or there are
@@ -99,7 +99,7 @@ def _fit_model(config: SpeechUnitConfig, corpus: "_Corpus", seed: int) -> Speech
     model.feature_mean.copy_(torch.from_numpy(mean))
     model.feature_std.copy_(torch.from_numpy(std))
     groups = np.repeat([1.0, *config.delta_weights], config.num_cepstra)
-    # Normalised features have the same variance in all dimensions; this gives back what `standardization` leaves of it.
+    # Normalised features have equal variance in all dimensions; this gives back what `standardization` leaves of it.
     model.feature_weight.copy_(torch.from_numpy(groups * spread ** (1 - config.standardization)))
     if config.normalization == "speaker":
         speaker_mean, speaker_std = corpus.speaker_statistics()
@@ -138,9 +138,9 @@ def kmeans(frames: np.ndarray, num_units: int, seed: int = 0) -> tuple[np.ndarra
         seed (`int`, *optional*, defaults to 0): Seed.
 
     Returns:
-        `tuple[np.ndarray, dict]`: Centroids of shape `(num_units, feature_size)`, with float32's precision, and a report:
-        `inertia` (mean squared distance of a frame to its centroid), `num_reseeded_units` (how often a dead cluster was
-        moved) and `num_dead_units` (clusters that are nearest to no frame in the end).
+        `tuple[np.ndarray, dict]`: Centroids of shape `(num_units, feature_size)`, with float32's precision, and a
+        report: `inertia` (mean squared distance of a frame to its centroid), `num_reseeded_units` (how often a dead
+        cluster was moved) and `num_dead_units` (clusters that are nearest to no frame in the end).
 
     Raises:
         `ValueError`: If there are fewer distinct frames than clusters.
@@ -150,7 +150,7 @@ def kmeans(frames: np.ndarray, num_units: int, seed: int = 0) -> tuple[np.ndarra
 
     if (num_distinct := _count_distinct(frames, num_units)) < num_units:
         raise ValueError(
-            f"There are only {num_distinct} distinct frames for {num_units} units; ask for fewer units or give more speech."
+            f"There are only {num_distinct} distinct frames for {num_units} units; give more speech, or ask for fewer."
         )
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in another order would give other centroids

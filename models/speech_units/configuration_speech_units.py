@@ -1,7 +1,7 @@
 """Configuration of a speech-unit quantizer: which frames it reads, what it does to them, and how it was made.
 
-`SpeechUnitConfig` -> [`SpeechUnitModel`], and back through `config.json`. Everything that can change a unit is here or in
-the weights, so that the two together are the quantizer's fingerprint.
+`SpeechUnitConfig` -> [`SpeechUnitModel`], and back through `config.json`. Everything that can change a unit is here or
+in the weights, so that the two together are the quantizer's fingerprint.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,9 @@ class SpeechUnitConfig(PretrainedConfig):
                 "with a whole number of samples per frame."
             )
         if window_ms * frame_rate < 1000:
-            raise ValueError(f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it.")
+            raise ValueError(
+                f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it."
+            )
         if not 1 <= num_cepstra <= num_mel_bins:
             raise ValueError(f"num_cepstra is {num_cepstra}; it must be from 1 to num_mel_bins ({num_mel_bins}).")
         if log_floor <= 0:

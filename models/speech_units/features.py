@@ -1,8 +1,8 @@
 """Audio to frames: what a speech-unit quantizer measures before it normalises and clusters.
 
-waveforms of any lengths -> one [`check_audio`] each -> encoder (here [`MfccEncoder`]) -> one matrix (frames, dimensions)
-each. An encoder is called with a list of waveforms and gives a list of float64 matrices, in which no waveform has any
-influence on another's; nothing after it knows what it is.
+waveforms of any lengths -> [`check_audio`] -> encoder (here [`MfccEncoder`]) -> a matrix (frames, dimensions) each. An
+encoder is called with a list of waveforms and gives a list of float64 matrices, and no waveform has an influence on
+another's; nothing after it knows what it is.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from .configuration_speech_units import SpeechUnitConfig
 
 MIN_FREQUENCY = 20.0
 DELTA_WINDOW = 5  # frames, 100 ms at 50 Hz
-# Every block has the same shape, in which the row of a frame is computed in the same way wherever it lies: this is what
-# makes features equal to the last bit whatever else is in the batch. Small blocks also stay in the processor's cache.
+# Every block has the same shape, in which a frame is computed in the same way whatever else is in the batch: features
+# are then equal to the last bit. Small blocks also stay in the processor's cache.
 _BLOCK = 256
 _LOUDEST = 8.0
 _SAMPLE_TYPES = ("int16", "float16", "bfloat16", "float32", "float64")
@@ -69,9 +69,9 @@ class MfccEncoder:
     Mel-frequency cepstra with deltas and delta-deltas, the features of HuBERT's first iteration (2106.07447, Section
     IV-B), on the frames of [`SpeechUnitConfig`].
 
-    The window of a frame is centred on it, with zeros beyond the edges of the audio. Everything is computed in float64:
-    rounding is then too small to move a frame over the border between two units, so that units do not depend on the
-    number of threads, the batch or the device (CPU or CUDA).
+    The window of a frame is centred on it, with zeros beyond the edges of the audio. Everything is computed in
+    float64: rounding is then too small to move a frame over the border between two units, so that units do not depend
+    on the number of threads, the batch or the device (CPU or CUDA).
 
     Args:
         config ([`SpeechUnitConfig`]): The configuration.
@@ -109,7 +109,7 @@ class MfccEncoder:
         return features
 
     def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, list[int]]:
-        """All waveforms in one signal, so that no window sees two of them; and the index of the first frame of each."""
+        """All waveforms in one signal, so that no window sees two of them; and the first frame of each."""
         hop, margin = self.config.hop_length, (self._window_length - self.config.hop_length) // 2
         gap = 2 + margin // hop
         starts = [0]
@@ -133,7 +133,7 @@ class MfccEncoder:
         return torch.cat(cepstra)
 
     def _get_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Window, mel filters and cosine transform; made on first use, for a model may be built on no device at all."""
+        """Window, mel filters and cosine transform; made on first use, for a model may be built on the meta device."""
         if device not in self._tables:
             config = self.config
             num_bins = _power_of_two(self._window_length) // 2 + 1

@@ -47,11 +47,11 @@ class SpeechUnitOutput(ModelOutput):
 
 class SpeechUnitModel(PreTrainedModel):
     """
-    A k-means quantizer of speech (the discrete tokens of 2412.17048, Section 3.1, and 2310.08715, Section 3).
+    A k-means quantizer of speech (the speech tokens of 2412.17048, Table 2, and 2310.08715).
 
-    The units of an utterance depend on that utterance alone (and on its speaker, with `normalization="speaker"`): not on
-    the batch, the padding or the number of threads. Make one with [`fit_units`]; a model made from a configuration has
-    random centroids.
+    The units of an utterance depend on that utterance alone (and on its speaker, with `normalization="speaker"`): not
+    on the batch, the padding or the number of threads. Make one with [`fit_units`]; a model made from a configuration
+    has random centroids.
 
     Args:
         config ([`SpeechUnitConfig`]): The configuration.
@@ -170,8 +170,8 @@ class SpeechUnitModel(PreTrainedModel):
             `list[np.ndarray]`: `config.num_frames(num_samples)` units of each utterance, as uint16.
 
         Raises:
-            `ValueError`: If a waveform is empty, shorter than a frame, not finite, not mono or of another sampling rate,
-                or if a speaker is needed and unknown.
+            `ValueError`: If a waveform is empty, shorter than a frame, not finite, not mono or of another sampling
+                rate, or if a speaker is needed and unknown.
         """
         if sampling_rate is not None and sampling_rate != self.config.sampling_rate:
             raise ValueError(
@@ -241,8 +241,8 @@ class SpeechUnitModel(PreTrainedModel):
             audio (`Sequence[np.ndarray]`): Speech of them, as in [`~SpeechUnitModel.units`]; the more the better.
 
         Raises:
-            `ValueError`: If the model does not normalise by speaker, knows the name already, or if the speech is shorter
-                than 2 s.
+            `ValueError`: If the model does not normalise by speaker, knows the name already, or if the speech is
+                shorter than 2 s.
         """
         if self.config.normalization != "speaker":
             raise ValueError(f"The model has normalization {self.config.normalization!r} and needs no speakers.")

@@ -1,9 +1,10 @@
 """How much units say about phones, and what they cost: the measures that stand beside every quantizer.
 
-units and phones of the same frames, utterance by utterance -> joint counts -> mutual information and purities; and runs of
-equal units -> rates. On held-out audio: on the audio that the quantizer was fitted on they flatter it.
+units and phones of the same frames, utterance by utterance -> joint counts -> mutual information and purities; and
+runs of equal units -> rates. On held-out audio: on the audio that the quantizer was fitted on they flatter it.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,12 +22,13 @@ def unit_quality(
     """
     Measure units against the phones of the same frames.
 
-    With p the joint distribution of phones y and units z over frames (2106.07447, Section IV-D): phone-normalised mutual
-    information (PNMI) is I(y; z) / H(y), the share of the uncertainty about the phone that the unit removes; phone purity
-    is the accuracy of naming each unit by its most frequent phone; cluster purity is that of naming each phone by its
-    most frequent unit. These three are given for phones without stress (`AH0`, `AH1` -> `AH`), with SIL as a phone like
-    any other; with the suffix `_with_stress`, for phones as they are; with `_without_silence`, over the frames that are
-    not SIL, which a quantizer finds easily and of which a corpus holds as many as its pauses are long. `SPN` is a phone.
+    With p the joint distribution of phones y and units z over frames (2106.07447, Section IV): phone-normalised
+    mutual information (PNMI) is I(y; z) / H(y), the share of the uncertainty about the phone that the unit removes;
+    phone purity is the accuracy of naming each unit by its most frequent phone; cluster purity is that of naming each
+    phone by its most frequent unit. These three are given for phones without stress (`AH0`, `AH1` -> `AH`), with SIL
+    as a phone like any other; with the suffix `_with_stress`, for phones as they are; with `_without_silence`, over
+    the frames that are not SIL: silence is easy to find, and a corpus holds as much of it as its pauses are long.
+    `SPN` counts as a phone.
 
     Args:
         units (`Sequence[np.ndarray]`):
@@ -42,15 +44,15 @@ def unit_quality(
         `dict[str, float]`:
         - **pnmi**, **phone_purity**, **cluster_purity**, and the same with `_with_stress`, `_without_silence` and
           `_with_stress_without_silence`; `nan` where there are no such frames or only one phone.
-        - **pnmi_bias** -- by how much `pnmi` is expected to be too high because there are few frames (Miller and Madow's
-          first-order term): compare quantizers of different K only where it is small beside the difference.
+        - **pnmi_bias** -- by how much `pnmi` is expected to be too high because there are few frames (the first-order
+          term of Miller and Madow): compare quantizers of different K only where it is small beside the difference.
         - **units_used** -- share of the K units that occur.
         - **perplexity** -- the number of equally frequent units that would have the same entropy.
         - **mean_run_frames**, **mean_run_ms** -- mean length of a run of equal units within an utterance.
         - **mean_phone_run_frames** -- the same of phones, for comparison.
         - **units_per_second**, **units_per_second_dedup** -- symbols per second, all of them and with each run as one.
         - **bits_per_second**, **bits_per_second_dedup** -- entropy of a single symbol times that rate (the bit rate of
-          the ZeroSpeech challenge 2019, Section 3): an upper bound that a model of sequences lowers.
+          the ZeroSpeech challenge, 1904.11469): an upper bound that a model of sequences lowers.
         - **num_utterances**, **num_frames**.
 
     Raises:
@@ -66,13 +68,11 @@ def unit_quality(
     """
     units = [np.asarray(sequence, np.int64) for sequence in units]
     if len(units) != len(frame_phones):
-        raise ValueError(
-            f"There are units of {len(units)} utterances and phones of {len(frame_phones)}; give the same ones."
-        )
+        raise ValueError(f"There are units of {len(units)} utterances, but phones of {len(frame_phones)}; give both.")
     for i, (sequence, phones) in enumerate(zip(units, frame_phones)):
         if len(sequence) != len(phones):
             raise ValueError(
-                f"Utterance {i} has {len(sequence)} units and phones of {len(phones)} frames; they must be the same frames."
+                f"Utterance {i} has {len(sequence)} units, but phones of {len(phones)} frames; align them first."
             )
     all_units = np.concatenate([np.zeros(0, np.int64), *units])
     if len(all_units) == 0:
@@ -100,7 +100,7 @@ def unit_quality(
     seconds = len(all_units) / frame_rate
     runs = np.concatenate([_dedup(sequence) for sequence in units])
     frequency = np.bincount(all_units, minlength=num_units)
-    bits = _entropy(frequency) / np.log(2)
+    bits = _entropy(frequency) / math.log(2)
     phone_runs = sum(len(_dedup(np.asarray(phones))) for phones in frame_phones)
     result.update(
         units_used=float(np.mean(frequency > 0)),
@@ -111,7 +111,7 @@ def unit_quality(
         units_per_second=float(frame_rate),
         units_per_second_dedup=len(runs) / seconds,
         bits_per_second=bits * frame_rate,
-        bits_per_second_dedup=_entropy(np.bincount(runs)) / np.log(2) * len(runs) / seconds,
+        bits_per_second_dedup=_entropy(np.bincount(runs)) / math.log(2) * len(runs) / seconds,
         num_utterances=len(units),
         num_frames=len(all_units),
     )
@@ -127,7 +127,7 @@ def _joint_counts(units: np.ndarray, phones: np.ndarray, num_units: int) -> np.n
 def _entropy(counts: np.ndarray) -> float:
     """Entropy in nats of the distribution that counts stand for."""
     probabilities = counts[counts > 0] / counts.sum()
-    return float(-(probabilities * np.log(probabilities)).sum())
+    return -float((probabilities * np.log(probabilities)).sum())
 
 
 def _pnmi(counts: np.ndarray) -> float:
@@ -152,8 +152,6 @@ def _purity(counts: np.ndarray, axis: int) -> float:
 
 def _dedup(sequence: np.ndarray) -> np.ndarray:
     """The sequence with each run of equal symbols as one."""
-    return (
-        sequence[np.flatnonzero(np.concatenate([[True], sequence[1:] != sequence[:-1]]))]
-        if len(sequence)
-        else sequence
-    )
+    if len(sequence) == 0:
+        return sequence
+    return sequence[np.concatenate([[True], sequence[1:] != sequence[:-1]])]

@@ -1,7 +1,6 @@
 import io
 import json
 import random
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -22,11 +21,12 @@ from evoslm.datasets_scripts.synthesis import (
     speaker_settings,
     split_sentences,
 )
+from evoslm.datasets_scripts.worker_pool import run_tasks
 from evoslm.models.phones import ARPABET, SIL
 
 STORY = (
     "The little dog, who liked Mister Smith, sat on the chair of the 23 well-known kings. "
-    "Oh! He was asleep - so they went to the old river; it's a state-of-the-art \"bridge\" there. "
+    'Oh! He was asleep - so they went to the old river; it\'s a state-of-the-art "bridge" there. '
     "Did Mary's friends water the three old trees?"
 )
 
@@ -81,9 +81,9 @@ def test_every_word_of_the_text_has_its_time(synthesizer):
         for word in words
     }
     assert spoken["on"] == ["AO0", "N"]
-    assert spoken["23"] == "T W EH1 N T IY0 TH R IY1".split()
-    assert spoken["well-known"] == "W EH1 L N OW1 N".split()
-    assert spoken["water"] == "W AO1 T ER0".split()
+    assert spoken["23"] == ["T", "W", "EH1", "N", "T", "IY0", "TH", "R", "IY1"]
+    assert spoken["well-known"] == ["W", "EH1", "L", "N", "OW1", "N"]
+    assert spoken["water"] == ["W", "AO1", "T", "ER0"]
 
 
 def test_a_sentence_ends_in_the_same_pause_in_phones_and_sound(synthesizer):
@@ -102,7 +102,7 @@ def test_a_sentence_ends_in_the_same_pause_in_phones_and_sound(synthesizer):
 def test_a_stop_begins_with_its_silent_closure(synthesizer):
     rendering = synthesizer.render("They took a cookie.")
     closures = [samples_of(rendering, phone)[:400] for phone in rendering.phones if phone["phone"] == "K"]
-    assert len(closures) == 2
+    assert len(closures) == 3
     assert all(np.abs(closure[160:]).max() < 60 for closure in closures)
 
 
@@ -153,7 +153,7 @@ def test_voices_differ_in_pitch_but_not_much_in_loudness(synthesizer):
     for name, audio in renderings.items():
         pitch[name.split("-")[0]].append(fundamental(audio))
     assert max(pitch["male"]) < np.mean(pitch["female"]) < np.mean(pitch["child"])
-    assert 60 < min(pitch["male"]) and max(pitch["child"]) < 450
+    assert min(pitch["male"]) > 60 and max(pitch["child"]) < 450
     loudness = [np.sqrt((audio.astype(float) ** 2).mean()) for audio in renderings.values()]
     assert max(loudness) < 2 * min(loudness)
     assert max(np.abs(audio.astype(int)).max() for audio in renderings.values()) < 32_000  # no clipping
@@ -207,7 +207,7 @@ def test_the_wordlist_and_the_books_have_no_unmapped_sound(synthesizer, shared_d
         ({"pitch": 100}, "Pitch is 100"),
         ({"rate": 10}, "Rate is 10 words per minute"),
         ({"text": " "}, "nothing to speak in an empty text"),
-        ({"text": "Yes. - ..."}, "nothing to speak in '- ...'"),
+        ({"text": ["Yes.", "- ..."]}, "nothing to speak in '- ...'"),
         ({"text": "The word для."}, "'д' in 'The word для.' is no letter of the Latin alphabet"),
     ],
 )
@@ -294,10 +294,13 @@ def test_an_utterance_over_30_seconds_is_skipped_and_listed(tmp_path):
     skipped = [json.loads(line) for line in (tmp_path / "skipped.jsonl").read_text().splitlines()]
     assert [skip["id"] for skip in skipped] == ["p0", "p2"]
     assert "longer than 30 s" in skipped[0]["reason"] and "'Э'" in skipped[1]["reason"]
-    with pytest.raises(ValueError, match="1 of 3 items were skipped, more than max_skipped_fraction=0.05"):
+    with pytest.raises(ValueError, match="2 of 3 items were skipped, .* It takes 51"):
         render_utterances(long, tmp_path / "strict", progress=False)
 
 
-def test_workers_start_without_torch():
-    code = "import sys, evoslm.datasets_scripts.synthesis as s; print({'torch', 'transformers', 'datasets'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+def slow_libraries(_) -> set[str]:
+    return {"torch", "transformers", "datasets"} & set(sys.modules)
+
+
+def test_workers_start_without_slow_libraries():
+    assert list(run_tasks(slow_libraries, range(3), num_proc=2)) == [set()] * 3

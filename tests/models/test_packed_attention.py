@@ -47,7 +47,8 @@ def test_changing_one_document_changes_no_other(models):
     ids = torch.randint(50, (1, 11))
     other = ids.clone()
     other[:, :5] = (ids[:, :5] + 1) % 50
-    before, after = (packed(x, position_ids=position_ids, documents=index, use_cache=False).logits for x in (ids, other))
+    layout = {"position_ids": position_ids, "documents": index, "use_cache": False}
+    before, after = packed(ids, **layout).logits, packed(other, **layout).logits
     assert torch.equal(before[:, 5:], after[:, 5:])
     assert not torch.equal(before[:, :5], after[:, :5])
 
@@ -55,7 +56,8 @@ def test_changing_one_document_changes_no_other(models):
 def test_an_unpacked_batch_of_equal_lengths_is_plain_causal_attention(models):
     eager, packed = models
     ids = torch.randint(50, (3, 9))
-    torch.testing.assert_close(packed(ids, use_cache=False).logits, eager(ids, use_cache=False).logits, atol=1e-5, rtol=1e-5)
+    ours, theirs = (model(ids, use_cache=False).logits for model in (packed, eager))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_the_packed_attention_is_not_saved_with_a_model(models, tmp_path):

@@ -49,7 +49,7 @@ def make_fake_run(
     modalities: Sequence[str] = PAPER_SIX,
     seeds: Sequence[int] = (0,),
     pairs: int = 120,
-    voices: int = 2,
+    voices: int = 1,
     points: bool = True,
     baselines: bool = True,
     abilities: dict[str, tuple[float, float, float]] | None = None,

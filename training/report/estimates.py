@@ -1,8 +1,8 @@
 """From scored items to accuracies, differences and slopes with their intervals.
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
-Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together; those
-of one training seed are the ones that the metrics in `metrics/` give for the same items.
+Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together;
+with one training seed they are those that the metrics in `metrics/` give for the same items.
 """
 
 import math
@@ -73,8 +73,8 @@ def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     Accuracies of several columns with their intervals, from the same resampled pairs.
 
     Args:
-        by_seed (`dict[int, pandas.DataFrame]`): Outcomes of the pairs, a column a rule, of each training seed. A column
-            that lacks a pair (PMI of a pair without a context) is left out.
+        by_seed (`dict[int, pandas.DataFrame]`): Outcomes of the pairs, a column a rule, of each training seed. A
+            column that lacks a pair (PMI of a pair without a context) is left out.
 
     Returns:
         `dict[str, dict]`: By column, what [`estimate`] returns.
@@ -106,8 +106,8 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
 
     Returns:
         `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
-        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `relative` is
-        `None` where the baseline's accuracy may be zero. `None` without a common seed or pair.
+        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `relative`
+        is `None` where the baseline's accuracy may be zero. `None` without a common seed or pair.
     """
     seeds = sorted(set(by_seed_a) & set(by_seed_b))
     if not seeds:

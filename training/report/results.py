@@ -185,7 +185,7 @@ def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
         return {}
     columns = {f"{name}_{HEADLINE_RULES[task]}": name for name in BASELINES} | {"fewer_tokens": "fewer_tokens"}
     correct = _headline(scored, task).rename(columns=columns)
-    found = estimates({0: correct[[name for name in BASELINES if name in correct]]})
+    found = {name: estimate({0: correct[name]}) for name in BASELINES if name in correct}
     best = max(found, key=lambda name: found[name]["value"])
     model = _headlines(by_seed, task)
     above = difference(dict.fromkeys(model, correct[best]), model)
