@@ -246,7 +246,8 @@ def _batches(groups: list[_Group], tokens: _Tokens, batch_tokens: int) -> Iterat
 def _scoring_mode(model):
     """Evaluation mode, float32 weights, true float32 products, no autocast, no gradients; then all as it was."""
     training, precision = model.training, torch.get_float32_matmul_precision()
-    stored = [(t, t.dtype) for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+    tensors = (*model.parameters(), *model.buffers())
+    stored = [(tensor, tensor.dtype) for tensor in tensors if tensor.dtype in (torch.bfloat16, torch.float16)]
     try:
         model.eval()
         torch.set_float32_matmul_precision("highest")
@@ -255,7 +256,7 @@ def _scoring_mode(model):
         with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
             yield
     finally:
-        for tensor, dtype in stored:  # float32 holds every bfloat16 and float16 exactly, so that nothing is lost
+        for tensor, dtype in stored:  # float32 holds every value of theirs, so that nothing is lost
             tensor.data = tensor.data.to(dtype)
         torch.set_float32_matmul_precision(precision)
         model.train(training)

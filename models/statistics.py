@@ -38,8 +38,8 @@ def paired_effect(
 
     Returns:
         `dict`: `points` (100 (b - a)) and `percent` (100 (b - a) / a), each with `_low` and `_high`, the ends of a
-        95 % percentile interval, and `n`, the number of pairs. The per cent, or their
-        interval, are NaN where A's accuracy, or a resample of it, is zero.
+        95 % percentile interval, and `n`, the number of pairs. The per cent are NaN
+        where A's accuracy may be zero: where it is in some resample.
 
     Raises:
         `ValueError`: If there are no items, or the arguments differ in length.
@@ -49,9 +49,9 @@ def paired_effect(
     a, b = means.mean(axis=0)
     drawn_a, drawn_b = resampled_means(means, seed, num_resamples).T
     points_low, points_high = 100 * np.quantile(drawn_b - drawn_a, [0.025, 0.975])
-    percent = 100 * (b - a) / a if a > 0 else np.nan
-    percent_low = percent_high = np.nan
+    percent = percent_low = percent_high = np.nan
     if drawn_a.min() > 0:
+        percent = 100 * (b - a) / a
         percent_low, percent_high = 100 * np.quantile(drawn_b / drawn_a - 1, [0.025, 0.975])
     return {
         "points": float(100 * (b - a)),

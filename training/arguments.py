@@ -126,6 +126,8 @@ class ModelArguments:
         num_key_value_heads (`int`, *optional*, defaults to 4): Key and value heads.
         max_position_embeddings (`int`, *optional*, defaults to 2048): Longest sequence, in tokens.
         tie_word_embeddings (`bool`, *optional*, defaults to `True`): Whether input and output embeddings are one.
+        initializer_range (`float`, *optional*, defaults to 0.02): Standard deviation of fresh weights; a narrow model
+            learns faster from wider ones.
     """
 
     bpe_vocab_size: int = field(default=2048, metadata={"help": "Pieces of Text-BPE and Phone-BPE."})
@@ -137,6 +139,7 @@ class ModelArguments:
     num_key_value_heads: int = field(default=4, metadata={"help": "Key and value heads."})
     max_position_embeddings: int = field(default=2048, metadata={"help": "Longest sequence, in tokens."})
     tie_word_embeddings: bool = field(default=True, metadata={"help": "Input and output embeddings are one."})
+    initializer_range: float = field(default=0.02, metadata={"help": "Standard deviation of fresh weights."})
 
 
 @dataclass

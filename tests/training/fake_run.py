@@ -127,6 +127,7 @@ def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.r
         frame[f"ngram{order}_negative"] = -30 - margin / 2
     (folder / "baselines").mkdir()
     frame.to_parquet(folder / "baselines" / "baselines.parquet")
+    _write_json(folder / "baselines" / "summary.json", {"orders": 5, "smoothing": "Witten-Bell, interpolated"})
 
 
 def _write_tokenizer(folder: Path, modality: str) -> None:
@@ -206,17 +207,25 @@ def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int
     pairs = {}
     for task, rows in items.drop_duplicates("pair_id").groupby("task", sort=False):
         groups = {str(group): int(count) for group, count in rows["group"].value_counts(sort=False).items()}
-        pairs[task] = {"n": len(rows), "groups": groups, "dropped": {"sound alike": 4, "length": 2}}
-    pairs["sblimp"]["kept_share"] = 0.91
+        pairs[task] = {
+            "n": len(rows),
+            "groups": groups,
+            "made": len(rows) + 4,
+            "rendering": {"pairs": len(rows), "rows": len(rows), "sound_alike": 3, "skipped": 1},
+            "report": {"words": 2434, "dropped": {"sounds like the word": 656}},
+        }
+    phenomena = {name: {"pairs": 2000, "share_kept": 0.216} for name in PHENOMENA}
+    pairs["sblimp"]["report"] = {"source": "a folder", "phenomena": phenomena}
     _write_json(folder / "pairs" / "summary.json", pairs)
     for name, pnmi in {"speech_units": 0.58, "speech_units_one_voice": 0.74}.items():
         quality = {
             "pnmi": pnmi,
             "phone_purity": pnmi + 0.02,
             "cluster_purity": pnmi - 0.3,
-            "cluster_use": 0.996,
-            "mean_run_length": 1.7,
-            "bit_rate": 240.5,
+            "units_used": 0.996,
+            "mean_run_frames": 1.7,
+            "bits_per_second": 240.5,
+            "num_frames": 88077.0,
         }
         _write_json(folder / "units" / name / "quality.json", quality)
 

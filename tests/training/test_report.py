@@ -215,6 +215,12 @@ class TestProse:
         assert "items only" in text
         assert "±" not in text.split("## Items")[0].replace("± at most", "")
 
+    def test_what_the_makers_of_pairs_counted_is_shown(self, six):
+        text = write_document(six, {})
+        assert "Words: 2,434. Dropped: sounds like the word 656." in text
+        assert "| phenomena | pairs | share kept |" in text and "| anaphora | 2,000 | 0.216 |" in text
+        assert "Witten-Bell" in text
+
     def test_missing_parts_are_left_out_with_a_sentence(self, tmp_path):
         run = make_fake_run(tmp_path / "run", modalities=("phone_raw",), points=False, baselines=False)
         for path in run.glob("units/*/quality.json"):

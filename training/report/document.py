@@ -79,10 +79,11 @@ def _accuracies(results: dict) -> list[str | None]:
     parts.append(tables.accuracy_table(results))
     by_task = {task: tables.baseline_table(results, task) for task in results["tasks"]}
     if any(by_task.values()):
+        smoothing = f" ({results['ngram']['smoothing']})" if "smoothing" in results["ngram"] else ""
         parts += [
             "### Beside the simple baselines",
-            "N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus, and the rule that the "
-            "side with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items "
+            f"N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus{smoothing}, and the rule "
+            "that the side with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items "
             "that these solve test nothing.",
         ]
         for task, table in by_task.items():
@@ -156,7 +157,11 @@ def _items(results: dict) -> list[str | None]:
     table, checks = tables.pair_table(results), prose.check_items(results)
     if table is None and not checks:
         return []
-    return ["## Items", table, "\n".join(f"- {sentence}" for sentence in checks)]
+    parts = ["## Items", table, "\n".join(f"- {sentence}" for sentence in checks)]
+    for task in results["tasks"]:
+        making = tables.making_of_pairs(results, task)
+        parts += [f"### How the pairs of {TASK_LABELS[task]} were made", *making] if making else []
+    return parts
 
 
 def _rules_and_groups(results: dict) -> list[str | None]:
@@ -179,9 +184,18 @@ def _settings(results: dict) -> list[str | None]:
     study = results["study"]
     parts = ["## Settings", tables.stage_table(results), tables.version_table(results)]
     if study.get("configuration"):
-        configuration = yaml.safe_dump(study["configuration"], sort_keys=False, allow_unicode=True).strip()
+        configuration = yaml.safe_dump(_given(study["configuration"]), sort_keys=False, allow_unicode=True).strip()
         parts += ["The whole configuration:", f"```yaml\n{configuration}\n```"]
     return parts if any(parts[1:]) else []
+
+
+def _given(configuration: dict) -> dict:
+    """The configuration without what was left open."""
+    return {
+        name: _given(value) if isinstance(value, dict) else value
+        for name, value in configuration.items()
+        if value is not None
+    }
 
 
 def _missing(results: dict) -> list[str | None]:

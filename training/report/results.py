@@ -59,7 +59,7 @@ def compute_results(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
-        item_checks, scaling, losses`, what the run says of itself (`units, corpus, pairs, study, missing`), `paper`.
+        item_checks, scaling, losses, ngram`, what the run says of itself (`units, corpus, pairs, study, missing`), `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
@@ -85,6 +85,7 @@ def compute_results(run: FinishedRun) -> dict:
         "item_checks": _item_checks(accuracies),
         "scaling": {name: _scaling(part) for name, part in run.modalities.items()},
         "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
+        "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
         "units": run.units,
         "corpus": run.corpus,
         "pairs": run.pairs,

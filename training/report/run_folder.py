@@ -27,6 +27,7 @@ class ModalityRun:
         items (`dict[int, pandas.DataFrame]`): Scored items of the best checkpoint of each seed.
         points (`dict[int, dict[str, pandas.DataFrame]]`): Scored items of the points along the way, by seed and point.
         baselines (`pandas.DataFrame`, *optional*): N-gram scores of the items over the same ids.
+        ngram (`dict`): How these n-grams were made: `orders, smoothing`; empty if not known.
     """
 
     modality: Modality
@@ -36,6 +37,7 @@ class ModalityRun:
     items: dict[int, pd.DataFrame] = field(default_factory=dict)
     points: dict[int, dict[str, pd.DataFrame]] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
+    ngram: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -114,9 +116,10 @@ def _read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
             part.items[seed] = _read_parquet(path)
         else:
             part.points.setdefault(seed, {})[point] = _read_parquet(path)
-    for path in (scores / "baselines.parquet", run.baselines(modality.name) / "baselines.parquet"):
-        if path.is_file():
-            part.baselines = _read_parquet(path)
+    baselines = run.baselines(modality.name)
+    if (baselines / "baselines.parquet").is_file():
+        part.baselines = _read_parquet(baselines / "baselines.parquet")
+        part.ngram = _read_json(baselines / "summary.json", optional=True)
     part.trainings, part.items = dict(sorted(part.trainings.items())), dict(sorted(part.items.items()))
     return part
 

@@ -3,7 +3,6 @@
 `compute_results` -> one function a table -> Markdown, or `None` where the run has nothing for it.
 """
 
-from ...datasets_scripts.pairs_text import TASKS
 from ...models.modalities import MODALITIES
 from .estimates import RULES
 from .formatting import (
@@ -25,12 +24,18 @@ from .results import BASELINES
 
 BASELINE_LABELS = {f"ngram{order}": f"{order}\u2011gram" for order in range(1, 6)} | {"fewer_tokens": "fewer tokens"}
 QUALITY_LABELS = {
-    "pnmi": "PNMI (phone information that units carry, 0 to 1)",
+    "pnmi": "PNMI (share of the phone's information that a unit carries)",
     "phone_purity": "Phone purity",
     "cluster_purity": "Cluster purity",
-    "cluster_use": "Share of units in use",
-    "mean_run_length": "Mean run length (frames)",
-    "bit_rate": "Bit rate (bits per second)",
+    "units_used": "Share of units in use",
+    "perplexity": "Perplexity of units",
+    "mean_run_frames": "Mean run length, frames",
+    "mean_phone_run_frames": "Mean length of a phone, frames",
+    "bits_per_second": "Bits per second",
+    "units_per_second_dedup": "Units per second, runs collapsed",
+    "bits_per_second_dedup": "Bits per second, runs collapsed",
+    "num_utterances": "Utterances that this was measured on",
+    "num_frames": "Frames that this was measured on",
 }
 VERDICTS = {
     "falls": "falls",
@@ -218,8 +223,6 @@ def unit_table(results: dict) -> str | None:
     """The quality of the speech units against the phones, on held-out audio: a row a measure, a column a quantizer."""
     units = results["units"]
     measures = [name for name in QUALITY_LABELS if any(name in quality for quality in units.values())]
-    extra = {name for quality in units.values() for name, value in quality.items() if _is_number(value)}
-    measures += sorted(extra - set(measures))
     if not measures:
         return None
     encoder = results["study"].get("encoder_label", "units")
@@ -227,25 +230,37 @@ def unit_table(results: dict) -> str | None:
     rows = []
     for measure in measures:
         values = [quality.get(measure) for quality in units.values()]
-        rows.append([QUALITY_LABELS.get(measure, _words(measure)), *(_measure(value) for value in values)])
+        rows.append([QUALITY_LABELS[measure], *(_measure(value) for value in values)])
     return markdown_table(["Measure", *labels], rows)
 
 
 def pair_table(results: dict) -> str | None:
-    """Minimal pairs made and dropped, and whatever else their makers counted."""
+    """Minimal pairs by task: how many, in how many groups, and which could not be spoken or told apart."""
     rows = []
-    for task in TASKS:
-        if task in results["pairs"]:
-            summary = results["pairs"][task]
-            headline = next((by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by), None)
-            dropped = ", ".join(f"{_words(why)} {count(n)}" for why, n in summary.get("dropped", {}).items()) or "none"
-            more = [f"{_words(name)} {_measure(x)}" for name, x in summary.items() if name != "n" and _is_number(x)]
-            numbers = [count(summary.get("n")), count(headline), count(len(summary.get("groups", {})))]
-            rows.append([TASK_LABELS[task], *numbers, dropped, ", ".join(more)])
-    header = ["Task", "pairs", "in the headline", "groups", "dropped", "more"]
-    if not any(row[-1] for row in rows):
-        header, rows = header[:-1], [row[:-1] for row in rows]
+    for task, summary in results["pairs"].items():
+        headline = next((by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by), None)
+        numbers = [summary.get("made"), summary.get("n"), headline, len(summary.get("groups", {}))]
+        rendering = summary.get("rendering", {})
+        numbers += [rendering.get("sound_alike"), rendering.get("skipped")]
+        rows.append([TASK_LABELS.get(task, task), *(count(number) for number in numbers)])
+    header = ["Task", "made", "pairs", "in the headline", "groups", "dropped: sound alike", "dropped: not spoken"]
     return markdown_table(header, rows) if rows else None
+
+
+def making_of_pairs(results: dict, task: str) -> list[str]:
+    """What the makers of a task's pairs counted on the way: a sentence for plain counts, a table for a table."""
+    summary = results["pairs"].get(task, {})
+    plain, blocks = [], []
+    for name, value in summary.get("report", {}).items():
+        if not isinstance(value, dict):
+            plain.append(f"{_words(name)}: {_listed(value)}")
+        elif value and all(isinstance(entry, dict) for entry in value.values()):
+            columns = list(dict.fromkeys(column for entry in value.values() for column in entry))
+            rows = [[_words(row), *(_listed(entry.get(c)) for c in columns)] for row, entry in value.items()]
+            blocks.append(markdown_table([_words(name), *(_words(column) for column in columns)], rows))
+        elif value and value != summary.get("groups"):
+            plain.append(f"{_words(name)}: " + ", ".join(f"{_words(why)} {_listed(n)}" for why, n in value.items()))
+    return [". ".join(text[0].upper() + text[1:] for text in plain) + "."] * bool(plain) + blocks
 
 
 def stage_table(results: dict) -> str | None:
@@ -320,4 +335,13 @@ def _is_number(value) -> bool:
 def _measure(value) -> str:
     if not _is_number(value):
         return MISSING
-    return count(value) if isinstance(value, int) else number(value, 1 if abs(value) >= 100 else 3)
+    if float(value).is_integer():
+        return count(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}".replace("-", "−")
+
+
+def _listed(value) -> str:
+    """A number, a word or a list of words."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_listed, value))
+    return _measure(value) if value is None or _is_number(value) else _words(value)
