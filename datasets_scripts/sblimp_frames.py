@@ -21,7 +21,7 @@ Say = Callable[[bool, bool], str]
 
 _TRIES_PER_TWINS = 200
 _WANTING = ("want", "need", "like")
-_WITHOUT_MODIFIER, _COPULA, _PERFECT = 0.35, 0.45, 0.2
+_WITHOUT_MODIFIER, _COPULA, _PERFECT = 0.5, 0.45, 0.2
 _REFLEXIVE_PHRASES = (
     "tell {} to be brave",
     "tell {} to stay calm",
@@ -115,15 +115,9 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _predicate(choice: FrequentWords, adjacent: bool) -> Callable[[bool], str]:
-    """
-    What a subject does or is, by number.
-
-    Args:
-        adjacent (`bool`): Whether it follows the subject's noun at once. Then an adverb stands before the verb, for
-            else the noun and the verb would be a bigram.
-    """
-    kind = 1.0 if adjacent else choice.rng.random()
+def _predicate(choice: FrequentWords, adjacent: bool = False) -> Callable[[bool], str]:
+    """What a subject does, has done or is, by number; if `adjacent`, no adverb comes first."""
+    kind = choice.rng.random()
     if kind < _COPULA:
         degree = choice.draw(choice.pool(("very", "really")))
         adjective = choice.draw(choice.words("person_adjectives"))
@@ -132,7 +126,7 @@ def _predicate(choice: FrequentWords, adjacent: bool) -> Callable[[bool], str]:
         adverb = choice.draw(choice.pool(("already", "just")))
         forms, rest = choice.deed(("participle",))
         return lambda plural: f"{choice.verb('have', plural)} {adverb} {forms['participle']} {rest}"
-    adverb = choice.draw(choice.words("frequency"))
+    adverb = "" if adjacent else choice.draw(choice.words("frequency"))
     verb, rest = choice.attention()
     return lambda plural: f"{adverb} {choice.verb(verb, plural)} {rest}"
 
@@ -150,12 +144,12 @@ def _plural_subject(choice: FrequentWords, regular: bool) -> Say:
 
 
 def regular_plural(choice: FrequentWords) -> Say:
-    """The sailor often helps / *help the king. The sailor near the boats is / *are very kind."""
+    """The sailor helps / *help the king. The sailor near the boats is / *are very kind."""
     return _plural_subject(choice, regular=True)
 
 
 def irregular_plural(choice: FrequentWords) -> Say:
-    """The child always smiles / *smile at the king. The child from the village is / *are very kind."""
+    """The child smiles / *smile at the king. The child from the village is / *are very kind."""
     return _plural_subject(choice, regular=False)
 
 
@@ -167,7 +161,7 @@ def relational_noun(choice: FrequentWords) -> Say:
 def relative_clause(choice: FrequentWords) -> Say:
     """The sailor who works near the boats is / *are very kind. The sailor that the girls love is / *are very kind."""
     subject = choice.draw(choice.nouns(*PEOPLE))
-    predicate = _predicate(choice, adjacent=False)
+    predicate = _predicate(choice)
     if choice.rng.random() < 0.5:
         place = choice.place()
         return lambda cue, target: (
@@ -179,10 +173,10 @@ def relative_clause(choice: FrequentWords) -> Say:
     return lambda cue, target: f"the {choice.noun(subject, cue)} {clause} {predicate(target)}"
 
 
-def _determiner(choice: FrequentWords, adjective: str) -> Say:
+def _determiner(choice: FrequentWords, adjective: str, names: tuple[str, ...]) -> Say:
     subject, plural = choice.the(*PEOPLE)
-    verb = choice.verb(choice.draw(choice.verbs(_WANTING)), plural)
-    noun = choice.draw(choice.nouns("tools", "goods"))
+    verb = choice.verb(choice.draw(choice.verbs(("like", "know") if names == PEOPLE else _WANTING)), plural)
+    noun = choice.draw(choice.nouns(*names))
     singular, plural_form = choice.rng.choice((("this", "these"), ("this", "these"), ("that", "those")))
     return lambda cue, target: (
         f"{subject} {verb} {plural_form if cue else singular} {adjective} {choice.noun(noun, target)}"
@@ -190,13 +184,15 @@ def _determiner(choice: FrequentWords, adjective: str) -> Say:
 
 
 def determiner_noun(choice: FrequentWords) -> Say:
-    """The girls need this rope / *ropes."""
-    return _determiner(choice, "")
+    """The girls need this rope / *ropes. The king likes these boys / *boy."""
+    return _determiner(choice, "", choice.rng.choice((PEOPLE, ("tools", "goods"))))
 
 
 def determiner_adjective_noun(choice: FrequentWords) -> Say:
     """The girls need this new rope / *ropes."""
-    return _determiner(choice, choice.draw(choice.words("object_adjectives")))
+    names = choice.rng.choice((PEOPLE, ("tools", "goods")))
+    adjectives = choice.words("person_adjectives" if names == PEOPLE else "object_adjectives")
+    return _determiner(choice, choice.draw(adjectives), names)
 
 
 def _reflexive_phrase(choice: FrequentWords, inflect: Callable[[str], str]) -> str:
@@ -219,7 +215,7 @@ def anaphor_gender(choice: FrequentWords) -> Say:
     """The girl near the boats often tells herself / *himself to be brave."""
     female, male = _of_gender(choice, "she"), _of_gender(choice, "he")
     modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
-    adverb = choice.draw(choice.words("frequency"))
+    adverb = choice.draw(choice.words("frequency")) if choice.rng.random() < 0.5 else ""
     phrase = _reflexive_phrase(choice, lambda lemma: choice.verb(lemma, False))
     return lambda cue, target: (
         f"the {male if cue else female} {modifier} {adverb} {phrase.format('himself' if target else 'herself')}"

@@ -28,7 +28,7 @@ ADJECTIVES = {
 PEOPLE_LISTS = frozenset({"people", "folk", "gendered", "relations", "judge"})
 NUMBERS = WordList(("two", "some", "three", "several", "four", "many", "a few", "five", "six"), "topic words")
 NAME_AGAIN, ADJECTIVE_AGAIN, SOME_ADJECTIVE, FIRST_ADJECTIVES, NEAR = 0.7, 0.15, 0.4, 0.65, 0.85
-POINTED_AT, POINTED = ("thing", "tool"), 0.3
+POINTED_AT, POINTED = ("thing", "tool"), 0.25
 PLURAL, PLURAL_IN_SENTENCE = {"thing": 0.42, "tool": 0.45}, 0.5
 PRONOUN_FOR_SUBJECT, PRONOUN_FOR_OTHERS = 0.8, 0.55
 

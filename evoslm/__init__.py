@@ -17,7 +17,7 @@ def register_auto_classes() -> None:
 
 
 # Most of the package's own worker processes only speak and count; without torch they start in a tenth of the time.
-if multiprocessing.parent_process() is None:
+if multiprocessing.current_process().name == "MainProcess":
     register_auto_classes()
 
 

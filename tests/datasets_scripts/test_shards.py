@@ -114,7 +114,7 @@ def test_what_is_skipped_is_listed_even_after_a_restart(tmp_path):
 @pytest.mark.parametrize("num_proc", [1, 2])
 def test_too_many_skipped_items_stop_the_work(tmp_path, num_proc):
     settings = {"suffix": "", "unspeakable": ["item-3", "item-20"]}
-    with pytest.raises(ValueError, match=r"2 of 25 items were skipped.*item-3.* cannot be spoken"):
+    with pytest.raises(ValueError, match=r"2 of 25 items were skipped.*item-(3|20) cannot be spoken"):
         build(tmp_path, settings=settings, num_proc=num_proc)
     assert not (tmp_path / "skipped.jsonl").exists()
     build(tmp_path, settings=settings, max_skipped_fraction=0.1)

@@ -82,9 +82,9 @@ def _accuracies(results: dict) -> list[str | None]:
         smoothing = f" ({results['ngram']['smoothing']})" if "smoothing" in results["ngram"] else ""
         parts += [
             "### Beside the simple baselines",
-            f"N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus{smoothing}, and the rule "
-            "that the side with fewer tokens wins. The best of them is chosen with the items in hand, which favours it. Items "
-            "that these solve test nothing.",
+            f"N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus{smoothing}, and the "
+            "rule that the side with fewer tokens wins. The best of them is chosen with the items in hand, which "
+            "favours it. Items that these solve test nothing.",
         ]
         for task, table in by_task.items():
             parts += [f"**{TASK_LABELS[task]}**", table] if table else []

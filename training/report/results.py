@@ -59,7 +59,8 @@ def compute_results(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
-        item_checks, scaling, losses, ngram`, what the run says of itself (`units, corpus, pairs, study, missing`), `paper`.
+        item_checks, scaling, losses, ngram`, what the run says of itself (`units, corpus, pairs, study, missing`) and
+        `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
