@@ -91,10 +91,10 @@ def balanced_order(twins: Sequence[PairText], highest: int = 12) -> int:
 def _distinct_twins(
     phenomenon: str, frame: Callable[[FrequentWords], Say], choice: FrequentWords, number: int
 ) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    twins = {}
+    twins, had = [], set()
     for _ in range(_TRIES_PER_TWINS * number):
         if len(twins) == number:
-            return list(twins.values())
+            return twins
         choice.new_frame()
         try:
             say = frame(choice)
@@ -102,8 +102,10 @@ def _distinct_twins(
             continue
         pair_a = _sentence(say(False, False)), _sentence(say(False, True))
         pair_b = _sentence(say(True, True)), _sentence(say(True, False))
-        if choice.count(" ".join(pair_a + pair_b)) >= choice.min_count:
-            twins[pair_a[0]] = pair_a, pair_b
+        new = pair_a[0] not in had and pair_b[0] not in had
+        if new and choice.count(" ".join(pair_a + pair_b)) >= choice.min_count:
+            twins.append((pair_a, pair_b))
+            had.update((pair_a[0], pair_b[0]))
     raise ValueError(
         f"Only {2 * len(twins)} of {2 * number} pairs for {phenomenon} can be made of words that occur at least "
         f"{choice.min_count} times; ask for fewer pairs, a lower min_count or more text."

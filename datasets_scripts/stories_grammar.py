@@ -234,6 +234,6 @@ class Story:
 def _tidy(text: str) -> str:
     """Put spaces, commas, `a` or `an` and the capital in order."""
     text = re.sub(r"\s+", " ", text).strip()
-    text = re.sub(r",? (?=[,.])|,(?=\.)", "", text)
+    text = re.sub(r"[ ,]*(?=[.!?])|[ ,]+(?=,)", "", text)
     text = re.sub(r"\ba (?=(\w+))", lambda match: indefinite_article(match[1]) + " ", text)
     return text[0].upper() + text[1:]

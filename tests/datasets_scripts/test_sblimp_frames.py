@@ -14,7 +14,7 @@ from evoslm.datasets_scripts.stories import generate_stories
 # Up to this order of word n-grams all pairs are at 50 % by construction; longer windows may solve some.
 SAFE_ORDERS = {
     "regular_plural_subject_verb_agreement": 1,
-    "irregular_plural_subject_verb_agreement": 2,
+    "irregular_plural_subject_verb_agreement": 1,
     "distractor_agreement_relational_noun": 4,
     "distractor_agreement_relative_clause": 4,
     "determiner_noun_agreement": 1,
