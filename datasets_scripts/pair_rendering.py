@@ -39,7 +39,7 @@ _FORMS = {
 }
 PAIR_SCHEMA = pa.schema(
     [
-        *((column, pa.string()) for column in ("id", "task", "group", "band", "voice")),
+        *((column, pa.string()) for column in ("id", "cluster", "task", "group", "band", "voice")),
         ("rate", pa.int32()),
         *((f"{side}_{form}", kind) for side in SIDES for form, kind in _FORMS.items()),
     ]
@@ -159,7 +159,7 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
         spoken = speak_pair(_synthesizer(), pair, speaker)
         if phone_content(spoken["positive"].phones) == phone_content(spoken["negative"].phones):
             raise ValueError(SOUNDS_ALIKE)
-        row = {column: getattr(pair, column) for column in ("id", "task", "group", "band")}
+        row = {column: getattr(pair, column) for column in ("id", "cluster", "task", "group", "band")}
         row |= {"voice": speaker.voice, "rate": speaker.rate}
         for side in SIDES:
             forms = {"text": getattr(pair, side), **_spoken_forms(spoken.get(side), settings)}

@@ -14,13 +14,15 @@ class PairText:
     One minimal pair, written out.
 
     Args:
-        id (`str`): Unique over all tasks; the cluster that bootstrap intervals resample.
+        id (`str`): Unique over all tasks.
         task (`str`): One of `"swuggy"`, `"sblimp"`, `"topic_sc"`.
         group (`str`): Frequency band (sWUGGY), phenomenon (sBLIMP) or topic (Topic-SC).
         band (`str`): Frequency band of a sWUGGY word, else the empty string.
         context (`str`): What both sides continue; the empty string where a pair has no context.
         positive (`str`): The side that a good language model finds likelier.
         negative (`str`): The other side.
+        cluster (`str`, *optional*): What the pair shares with pairs that are made of the same sides, such as its
+            mirrored twin: bootstrap intervals resample clusters. Defaults to the id.
     """
 
     id: str
@@ -30,3 +32,9 @@ class PairText:
     context: str
     positive: str
     negative: str
+    cluster: str = ""
+
+    def __post_init__(self):
+        """A pair without a cluster is one of its own."""
+        if not self.cluster:
+            object.__setattr__(self, "cluster", self.id)

@@ -53,7 +53,7 @@ def generate_sblimp_pairs(
 
     Returns:
         `list[PairText]`: Phenomenon after phenomenon, twins side by side as `sblimp-000012a` and `sblimp-000012b`.
-        Twins are not independent: a bootstrap resamples [`twin_cluster`], not ids.
+        Twins share their cluster, which a bootstrap resamples.
 
     Raises:
         `ValueError`: If the frequent words do not suffice for so many different pairs.
@@ -66,13 +66,8 @@ def generate_sblimp_pairs(
         for column, twins in enumerate(_distinct_twins(phenomenon, frame, choice, per_phenomenon)):
             stem = f"sblimp-{row * per_phenomenon + column:06d}"
             for letter, (positive, negative) in zip("ab", twins):
-                pairs.append(PairText(f"{stem}{letter}", "sblimp", phenomenon, "", "", positive, negative))
+                pairs.append(PairText(f"{stem}{letter}", "sblimp", phenomenon, "", "", positive, negative, stem))
     return pairs
-
-
-def twin_cluster(pair_id: str) -> str:
-    """The part of its id that a pair shares with its twin."""
-    return pair_id[:-1]
 
 
 def balanced_order(twins: Sequence[PairText], highest: int = 12) -> int:

@@ -15,11 +15,14 @@ from .stories_grammar import PEOPLE_LISTS, Referent, Story
 from .stories_lexicon import Lexicon, load_lexicon
 from .stories_templates import Agree, Declare, parse_template, walk
 
+MIN_SENTENCES, MAX_SENTENCES = 4, 6
 MIN_WORDS, MAX_WORDS = 36, 65
 """Words of a story: at 175 words a minute, with its pauses, 65 words take less than 30 s."""
 
-# How often: present tense; a scene after the first sentence; a beat that may be left out.
-PRESENT, SCENE, OPTIONAL_BEAT = 0.9, 0.95, 0.45
+# How often: present tense; a scene after the first sentence; a second one in a plot of few beats; a beat that may be
+# left out.
+PRESENT, SCENE, SECOND_SCENE, OPTIONAL_BEAT = 0.9, 0.95, 0.7, 0.45
+SHORT_PLOT = 3
 # Of the main character: a girl, a man, ... not of the topic's professions; two or three of them; named.
 FOLK, SEVERAL, NAMED, THREE = 0.5, 0.42, 0.4, 0.3
 # Of the second character: a relative or neighbor; the other gender (for clear pronouns); several; named.
@@ -65,6 +68,8 @@ def generate_story(seed: int, number: int) -> Passage:
     topic = rng.choice(tuple(lexicon.topics))
     while True:
         sentences = _tell(lexicon, topic, rng)
+        if not MIN_SENTENCES <= len(sentences) <= MAX_SENTENCES:
+            continue
         if MIN_WORDS <= sum(len(sentence.split()) for sentence in sentences) <= MAX_WORDS:
             break
     name = f"story-{number:06d}"
@@ -107,13 +112,15 @@ def _tell(lexicon: Lexicon, topic: str, rng: Random) -> list[str]:
     story = Story(lexicon, topic, "present" if rng.random() < PRESENT else "past", rng)
     story.roles["hero"] = _cast_hero(story)
     story.roles["friend"] = _cast_friend(story)
-    sentences = [story.sentence(story.draw_rule("intro"))]
-    if rng.random() < SCENE:
-        sentences.append(story.sentence(story.draw_rule("scene")))
-    for beat in rng.choice(lexicon.shared["plots"]).split():
-        if beat.endswith("?") and rng.random() > OPTIONAL_BEAT:
-            continue
-        first, *rest = story.draw_rule(beat.rstrip("?")).split(" / ")
+    beats = [
+        beat.rstrip("?")
+        for beat in rng.choice(lexicon.shared["plots"]).split()
+        if not beat.endswith("?") or rng.random() < OPTIONAL_BEAT
+    ]
+    scenes = (rng.random() < SCENE) + (len(beats) <= SHORT_PLOT and rng.random() < SECOND_SCENE)
+    sentences = [story.sentence(story.draw_rule(pattern)) for pattern in ["intro", *["scene"] * scenes]]
+    for beat in beats:
+        first, *rest = story.draw_rule(beat).split(" / ")
         sentences.append(story.sentence(f"<when> {first}" if beat == "episodes" else first))
         sentences.extend(story.sentence(template) for template in rest)
     return sentences

@@ -29,6 +29,8 @@ PEOPLE_LISTS = frozenset({"people", "folk", "gendered", "relations", "judge"})
 NUMBERS = WordList(("two", "some", "three", "several", "four", "many", "a few", "five", "six"), "topic words")
 NAME_AGAIN, ADJECTIVE_AGAIN, SOME_ADJECTIVE, FIRST_ADJECTIVES, NEAR = 0.7, 0.15, 0.4, 0.65, 0.85
 POINTED_AT, POINTED = ("thing", "tool"), 0.25
+POINTED_LISTS, POINTED_FIRST = frozenset({"people", "folk", "gendered", "animals", "tools", "goods"}), 0.3
+FOLK_AMONG_PEOPLE = 0.4
 PLURAL, PLURAL_IN_SENTENCE = {"thing": 0.42, "tool": 0.45}, 0.5
 PRONOUN_FOR_SUBJECT, PRONOUN_FOR_OTHERS = 0.8, 0.55
 
@@ -150,6 +152,8 @@ class Story:
     def declare(self, role: str, list_name: str, number: str, determiner: str, adjective: str) -> str:
         """Bring in an item of a list under a role, with a determiner that agrees."""
         plural = number == "pl" if number else self.rng.random() < PLURAL.get(role, PLURAL_IN_SENTENCE)
+        if list_name == "people" and self.rng.random() < FOLK_AMONG_PEOPLE:
+            list_name = "folk"
         me = Referent(self.draw(list_name), plural)
         if list_name in PEOPLE_LISTS:
             me.gender = self.lexicon.gender(me.noun)
@@ -158,7 +162,9 @@ class Story:
             me.adjective = self.draw_adjective(list_name) if kind == "adj" else self.draw(kind)
         if determiner == "a":
             determiner = NUMBERS.draw(self.rng) if plural else "a"
-        elif determiner == "this":
+        elif determiner == "this" or (
+            determiner == "the" and list_name in POINTED_LISTS and self.rng.random() < POINTED_FIRST
+        ):
             determiner = self._demonstrative(plural)
         elif determiner.endswith(".poss"):
             determiner = self.refer(determiner.removesuffix(".poss"), "poss")

@@ -19,9 +19,9 @@ TOPIC_FILES = tuple(f"stories_lexicon_{part}.yaml" for part in ("country", "town
 
 RANK_LAWS = {
     "names": (10, 1.5),
-    "shared words": (5, 2.2),
-    "topic words": (3, 2.0),
-    "shared templates": (4, 2.2),
+    "shared words": (3, 2.8),
+    "topic words": (2, 2.8),
+    "shared templates": (4, 2.6),
     "topic templates": (6, 1.3),
 }
 """For each kind of list (plateau, exponent): an item of rank r (from 0) is drawn in proportion to

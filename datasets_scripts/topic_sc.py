@@ -116,7 +116,16 @@ def make_topic_sc_pairs(
         )
     random.Random(f"topic-sc-{seed}").shuffle(couples)
     pairs = [
-        PairText(f"topic_sc-{first.passage}", "topic_sc", first.topic, "", first.context, first.text, second.text)
+        PairText(
+            f"topic_sc-{first.passage}",
+            "topic_sc",
+            first.topic,
+            "",
+            first.context,
+            first.text,
+            second.text,
+            cluster=f"topic_sc-{couple[0].passage}",
+        )
         for couple in couples
         for first, second in (couple, couple[::-1])
     ][:num_pairs]

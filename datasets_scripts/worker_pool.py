@@ -34,7 +34,7 @@ def run_tasks(function: Callable[[Any], Any], tasks: Iterable[Any], num_proc: in
         yield from map(function, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(num_proc, context, initializer=start_worker, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(num_proc, context, initializer=start_worker)
     pending: set[Future] = set()
     try:
         for task in tasks:
@@ -51,13 +51,8 @@ def run_tasks(function: Callable[[Any], Any], tasks: Iterable[Any], num_proc: in
         pool.shutdown(cancel_futures=True)
 
 
-def start_worker(parent: int) -> None:
-    """
-    Initializer of a spawned worker: it dies when its parent does, and leaves Ctrl-C to it.
-
-    Args:
-        parent (`int`): Process id of the parent.
-    """
+def start_worker() -> None:
+    """Initializer of a worker process: it dies when its parent does, and leaves Ctrl-C to it."""
     # Ctrl-C reaches the whole group: the parent alone decides what is given up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -65,7 +60,8 @@ def start_worker(parent: int) -> None:
         # Works where the thread cannot: in a library that holds the interpreter.
         death_signal = 1  # PR_SET_PDEATHSIG
         ctypes.CDLL(None).prctl(death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
+        process = multiprocessing.parent_process()  # a forked worker's is not the server that forked it
+        if process is not None and not process.is_alive():
             os._exit(1)
 
 

@@ -1,24 +1,12 @@
 """EvoSLM: the same utterances in ever more speech-like alphabets, one language model per alphabet."""
 
-import multiprocessing
 from pathlib import Path
+
+from .auto_classes import register_auto_classes
 
 __version__ = "0.1.0"
 
-
-def register_auto_classes() -> None:
-    """Make `AutoConfig` and `AutoModel` know the models that carry code of this package."""
-    from transformers import AutoConfig, AutoModel
-
-    from .models.speech_units import SpeechUnitConfig, SpeechUnitModel
-
-    AutoConfig.register(SpeechUnitConfig.model_type, SpeechUnitConfig, exist_ok=True)
-    AutoModel.register(SpeechUnitConfig, SpeechUnitModel, exist_ok=True)
-
-
-# Most of the package's own worker processes only speak and count; without torch they start in a tenth of the time.
-if multiprocessing.current_process().name == "MainProcess":
-    register_auto_classes()
+register_auto_classes()
 
 
 def metric_path(name: str) -> str:

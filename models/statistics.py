@@ -1,6 +1,6 @@
 """What can be said of two modalities from the same minimal pairs, and how surely.
 
-1, 0.5 or 0 a row -> means a pair, over its voices -> pairs drawn again with replacement -> effect with its interval.
+1, 0.5 or 0 a row -> clusters of rows drawn again with replacement -> effect with its interval.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def paired_effect(
         correct_b (`Sequence[float]`):
             The same of model B, in the same order.
         cluster_ids (`Sequence`, *optional*):
-            The pair that each item belongs to; the voices of a pair are averaged first, and stay together when pairs
-            are drawn. By default every item is a pair of its own.
+            What each item stays together with when items are drawn: the voices of a pair, or a pair and its mirrored
+            twin. By default every item is drawn by itself.
         seed (`int`, *optional*, defaults to 0):
             Of the bootstrap.
         num_resamples (`int`, *optional*, defaults to 10,000):
@@ -38,16 +38,15 @@ def paired_effect(
 
     Returns:
         `dict`: `points` (100 (b - a)) and `percent` (100 (b - a) / a), each with `_low` and `_high`, the ends of a
-        95 % percentile interval, and `n`, the number of pairs. The per cent are NaN
-        where A's accuracy may be zero: where it is in some resample.
+        95 % percentile interval, and `n`, the number of clusters. The per cent are
+        NaN where A's accuracy may be zero: where it is in some resample.
 
     Raises:
         `ValueError`: If there are no items, or the arguments differ in length.
     """
     correct = np.stack(_columns(correct_a, correct_b), axis=1)
-    means = cluster_means(correct, cluster_ids)
-    a, b = means.mean(axis=0)
-    drawn_a, drawn_b = resampled_means(means, seed, num_resamples).T
+    a, b = correct.mean(axis=0) if len(correct) else (np.nan, np.nan)
+    drawn_a, drawn_b = resampled_means(correct, seed, num_resamples, cluster_ids).T
     points_low, points_high = 100 * np.quantile(drawn_b - drawn_a, [0.025, 0.975])
     percent = percent_low = percent_high = np.nan
     if drawn_a.min() > 0:
@@ -60,13 +59,25 @@ def paired_effect(
         "percent": float(percent),
         "percent_low": float(percent_low),
         "percent_high": float(percent_high),
-        "n": len(means),
+        "n": len(correct) if cluster_ids is None else len(set(cluster_ids)),
     }
 
 
-def cluster_means(values: np.ndarray, cluster_ids: Sequence | None = None) -> np.ndarray:
+def resampled_means(
+    values: np.ndarray, seed: int = 0, num_resamples: int = NUM_RESAMPLES, cluster_ids: Sequence | None = None
+) -> np.ndarray:
     """
-    Means over the rows of each cluster: `(rows, columns)` -> `(clusters, columns)`, clusters in sorted order.
+    Means over rows drawn with replacement, the same rows in all columns: `(rows, columns)` -> `(resamples, columns)`.
+
+    Outcomes take few values and equal rows are interchangeable, so that how often each different row is drawn is
+    drawn instead of the rows.
+
+    Args:
+        values (`np.ndarray`): Of shape `(rows, columns)`.
+        seed (`int`, *optional*, defaults to 0): Of the bootstrap.
+        num_resamples (`int`, *optional*, defaults to 10,000): Of the bootstrap.
+        cluster_ids (`Sequence`, *optional*): The cluster of each row. Clusters are then drawn instead of rows, and the
+            mean is over the rows of those that were drawn.
 
     Raises:
         `ValueError`: If there are no rows, or not as many cluster ids as rows.
@@ -74,24 +85,16 @@ def cluster_means(values: np.ndarray, cluster_ids: Sequence | None = None) -> np
     if not len(values):
         raise ValueError("There are no items to compare.")
     if cluster_ids is None:
-        return values
+        cluster_ids = np.arange(len(values))
     if len(cluster_ids) != len(values):
         raise ValueError(f"There are {len(values)} items and {len(cluster_ids)} cluster ids; give one for each.")
-    _, cluster = np.unique(np.asarray(cluster_ids).astype(str), return_inverse=True)
-    sums = np.stack([np.bincount(cluster, column) for column in values.T], axis=1)
-    return sums / np.bincount(cluster)[:, None]
-
-
-def resampled_means(values: np.ndarray, seed: int = 0, num_resamples: int = NUM_RESAMPLES) -> np.ndarray:
-    """
-    Means over rows drawn with replacement, the same rows in all columns: `(rows, columns)` -> `(resamples, columns)`.
-
-    Outcomes take few values and equal rows are interchangeable, so that how often each different row is drawn is
-    drawn instead of the rows.
-    """
-    different, counts = np.unique(values, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=num_resamples)
-    return drawn @ different / len(values)
+    _, clusters = np.unique(np.asarray(cluster_ids).astype(str), return_inverse=True)
+    columns = (*np.asarray(values, np.float64).T, np.ones(len(values)))
+    sums = np.stack([np.bincount(clusters, column) for column in columns], axis=1)
+    different, counts = np.unique(sums, axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(sums), counts / len(sums), size=num_resamples)
+    drawn = drawn @ different
+    return drawn[:, :-1] / drawn[:, -1:]
 
 
 def _columns(correct_a, correct_b) -> tuple[np.ndarray, np.ndarray]:

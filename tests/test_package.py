@@ -1,4 +1,4 @@
-"""The installed package: what `import evoslm` gives, from a checkout and from a wheel."""
+"""The installed package: what `import evoslm` gives, from a checkout and from a wheel, and that it is quick."""
 
 import subprocess
 import sys
@@ -8,10 +8,30 @@ import pytest
 import evoslm
 
 
-def test_importing_the_package_registers_its_models():
-    code = "import evoslm; from transformers import AutoConfig; print(AutoConfig.for_model('speech_units').num_units)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "500", result.stderr
+CODE = """
+import sys
+{first}
+print("torch" in sys.modules)
+from transformers import AutoConfig, AutoModel
+from evoslm.models.speech_units import SpeechUnitConfig
+config = AutoConfig.for_model("speech_units", num_units=7)
+print(type(config).__name__, type(AutoModel.from_config(config)).__name__)
+import transformers.models.auto.modeling_auto as module
+print(type(module.__loader__).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "has_torch"),
+    [("import evoslm", False), ("import transformers.models.auto.modeling_auto, evoslm", True)],
+    ids=["evoslm first", "transformers first"],
+)
+def test_auto_classes_know_the_models_whatever_is_imported_first(first, has_torch):
+    run = subprocess.run(
+        [sys.executable, "-c", CODE.format(first=first)], capture_output=True, text=True, timeout=120, check=True
+    )
+    expected = [str(has_torch), "SpeechUnitConfig SpeechUnitModel", "SourceFileLoader"]
+    assert run.stdout.split("\n")[:-1] == expected
 
 
 def test_folders_of_metrics_are_found_and_unknown_ones_named():

@@ -79,8 +79,9 @@ class PairArguments:
     The minimal pairs that every model is asked about.
 
     Args:
-        pairs_per_task (`int`, *optional*, defaults to 480): Pairs of sBLIMP and of Topic-SC; sWUGGY has as many in
-            each of its two headline bands together, and up to as many again in the higher bands.
+        pairs_per_task (`int`, *optional*, defaults to 480): Pairs of Topic-SC and BLiMP; sWUGGY has as many in
+            its two headline bands together, and a quarter of that in the higher bands. The stories' sBLIMP has as
+            many mirrored twins, which is twice as many pairs.
         voices_per_pair (`int`, *optional*, defaults to 1): Renderings of a pair, each by another voice.
         blimp (`str`, *optional*): Folder of BLiMP's jsonl files, or a Hub id; needed for text corpora.
         blimp_min_count (`int`, *optional*, defaults to 1): How often every word of a BLiMP pair must occur in the

@@ -23,7 +23,7 @@ ITEMS_FILE = "items.parquet"
 BASELINES_FILE = "baselines.parquet"
 BEST = "best"
 SIDES = ("context", "positive", "negative")
-KEYS = ["task", "pair_id", "group", "band", "voice"]
+KEYS = ["task", "pair_id", "cluster", "group", "band", "voice"]
 NGRAM_ORDER = 5
 
 
@@ -36,15 +36,15 @@ def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
         modality ([`Modality`]): The modality.
 
     Returns:
-        `pd.DataFrame`: `task`, `pair_id`, `group`, `band`, `voice`, and contents `context`, `positive` and
-        `negative`; `context` is empty where a pair has none.
+        `pd.DataFrame`: `task`, `pair_id`, `cluster`, `group`, `band`, `voice`, and contents `context`, `positive`
+        and `negative`; `context` is empty where a pair has none.
     """
     from ..datasets_scripts.builders import unit_contents
 
     voices = run.voices_of(modality.name)
     frames = []
     for task in TASKS:
-        columns = ["task", "id", "group", "band", "voice"]
+        columns = ["task", "id", "cluster", "group", "band", "voice"]
         columns += [] if modality.is_speech else [f"{side}_{modality.column}" for side in SIDES]
         for shard in sorted((run.pairs(voices) / task).glob("test-*.parquet")):
             rows = pq.read_table(shard, columns=columns).to_pandas().rename(columns={"id": "pair_id"})
@@ -64,12 +64,16 @@ def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
 
 
 def choose_point_pairs(pairs: pd.DataFrame, pairs_per_task: int, seed: int) -> pd.DataFrame:
-    """The fixed subset of pairs that the points of the scaling figure are scored on: the same for every modality."""
+    """
+    The fixed subset of pairs that the points of the scaling figure are scored on: the same for every modality, and
+    whole clusters, so that a pair never stands without its twin.
+    """
     chosen = []
     for task, rows in pairs.groupby("task", sort=False):
-        ids = np.array(sorted(rows["pair_id"].unique()))
-        order = np.random.default_rng([seed, TASKS.index(task)]).permutation(len(ids))
-        chosen.append(rows[rows["pair_id"].isin(ids[order[:pairs_per_task]])])
+        sizes = rows.groupby("cluster")["pair_id"].nunique()
+        sizes = sizes.iloc[np.random.default_rng([seed, TASKS.index(task)]).permutation(len(sizes))]
+        before = sizes.cumsum() - sizes
+        chosen.append(rows[rows["cluster"].isin(sizes.index[before < pairs_per_task])])
     return pd.concat(chosen, ignore_index=True)
 
 
@@ -118,7 +122,7 @@ def build_scores(
             if report_progress is not None:
                 report_progress((index + 1) / len(weights))
 
-    Stage(run.scores(modality, seed), 1, configuration, inputs).run(build, arguments.run.overwrite)
+    Stage(run.scores(modality, seed), 2, configuration, inputs).run(build, arguments.run.overwrite)
     return run.scores(modality, seed)
 
 
@@ -165,7 +169,7 @@ def build_baselines(
         items.to_parquet(folder / BASELINES_FILE)
         write_json(folder / "summary.json", {"orders": NGRAM_ORDER, "smoothing": "Witten-Bell, interpolated"})
 
-    Stage(run.baselines(modality), 1, {"max_order": NGRAM_ORDER}, inputs).run(build, arguments.run.overwrite)
+    Stage(run.baselines(modality), 2, {"max_order": NGRAM_ORDER}, inputs).run(build, arguments.run.overwrite)
     return run.baselines(modality)
 
 

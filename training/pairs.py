@@ -64,7 +64,7 @@ def build_pairs_text(arguments: Arguments, run: Run) -> Path:
         write_json(folder / SUMMARY_FILE, summary)
 
     inputs = {"passages": run.passages, "utterances": run.utterances()}
-    Stage(run.pairs_text, 1, configuration, inputs).run(build, arguments.run.overwrite)
+    Stage(run.pairs_text, 2, configuration, inputs).run(build, arguments.run.overwrite)
     return run.pairs_text
 
 
@@ -107,7 +107,7 @@ def build_pairs(arguments: Arguments, run: Run, voices: str) -> Path:
         write_json(folder / SUMMARY_FILE, summary)
 
     inputs = {"text": run.pairs_text, "utterances": run.utterances(voices)}
-    Stage(run.pairs(voices), 1, configuration, inputs).run(build, arguments.run.overwrite)
+    Stage(run.pairs(voices), 2, configuration, inputs).run(build, arguments.run.overwrite)
     return run.pairs(voices)
 
 
@@ -191,7 +191,8 @@ def _make_sblimp(arguments: Arguments, train: list[Passage], blimp: str | None) 
     if blimp is None:
         from ..datasets_scripts.sblimp_frames import generate_sblimp_pairs
 
-        return generate_sblimp_pairs(pairs.pairs_per_task, seed), {"source": "the stories' own grammar"}
+        # Mirrored twins are one observation: there are as many twins as there are pairs of another task.
+        return generate_sblimp_pairs(2 * pairs.pairs_per_task, seed), {"source": "the stories' own grammar"}
     from ..datasets_scripts.blimp import make_blimp_pairs
     from ..datasets_scripts.lexicon import count_words
 

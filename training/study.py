@@ -13,7 +13,7 @@ from .corpus import SUMMARY_FILE, build_passages, build_utterances, summarize_co
 from .environment import describe_commit, describe_device, describe_versions
 from .run import Run
 from .stages import Stage, read_json, read_stage, write_json
-from .workers import Job, count_cores, resolve_device, run_jobs
+from .workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
 
 
 def build_dataset(arguments: Arguments) -> Run:
@@ -52,8 +52,10 @@ def train_tokenizers(arguments: Arguments) -> Run:
 
     run = fit_units(arguments)
     _say("tokenizers")
-    for name in arguments.modalities:
-        build_tokenizer(arguments, run, name)
+    jobs = [
+        Job(build_tokenizer, {"arguments": arguments, "run": run, "modality": name}) for name in arguments.modalities
+    ]
+    run_jobs(jobs, arguments.run.num_proc or count_cores(), "tokenizers")
     return run
 
 
@@ -115,6 +117,8 @@ def open_run(arguments: Arguments) -> Run:
     import datasets
 
     datasets.disable_progress_bars()
+    if arguments.run.num_proc != 1:
+        prepare_workers()
     run = Run(arguments.output_dir, arguments.corpus.voices)
     if run.folder.exists() and not run.folder.is_dir():
         raise NotADirectoryError(f"{run.folder} is a file; choose another --output_dir.")

@@ -10,12 +10,11 @@ from pathlib import Path
 from ..models.modalities import Modality, get_modality
 from .arguments import Arguments
 from .corpus import SUMMARY_FILE
-from .data import write_ids
 from .run import Run
 from .stages import Stage, read_json, write_json
 
 
-def build_tokenizer(arguments: Arguments, run: Run, modality: str) -> Path:
+def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progress=None) -> Path:
     """
     Build one modality's tokenizer stage: the tokenizer, `<split>.ids.npy`, `<split>.offsets.npy` and `summary.json`.
 
@@ -23,12 +22,14 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str) -> Path:
         arguments ([`Arguments`]): Of the command.
         run ([`Run`]): Where to.
         modality (`str`): The modality's name.
+        report_progress (`Callable[[float], None]`, *optional*): Not used: the stage takes seconds.
 
     Returns:
         `Path`: The stage's folder.
     """
     from ..datasets_scripts.builders import prepare
     from ..models.tokenization import encode_contents, train_tokenizer
+    from .data import write_ids
 
     entry = get_modality(modality)
     data_dir, inputs = modality_source(run, entry)

@@ -39,8 +39,6 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
     Returns:
         `Path`: The stage's folder.
     """
-    from ..models.speech_units import fit_units
-
     utterances, pairs = run.utterances(voices), run.pairs(voices)
     units = arguments.units
     configuration = {
@@ -52,15 +50,10 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
     }
 
     def build(folder: Path) -> None:
+        workers = arguments.run.num_proc or count_cores()
         if not (folder / MODEL_FOLDER / "model.safetensors").exists():
-            model = fit_units(
-                read_audio_batches(sorted(utterances.glob("train-*.parquet"))),
-                num_units=units.num_units,
-                seed=arguments.corpus.seed,
-                max_frames=units.fit_frames,
-                normalization=units.unit_normalization,
-            )
-            model.save_pretrained(folder / MODEL_FOLDER)
+            job = {"arguments": arguments, "utterances": utterances, "model_dir": folder / MODEL_FOLDER}
+            run_jobs([Job(fit_quantizer, job)], workers, "k-means")
         jobs = []
         sides = tuple(f"{side}_audio" for side in SIDES)
         for source, target, columns in (
@@ -72,12 +65,35 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
                 if not (target / shard.name).exists():
                     job = {"model_dir": folder / MODEL_FOLDER, "shard": shard, "target": target, "columns": columns}
                     jobs.append(Job(encode_shard, job, shard.stat().st_size))
-        run_jobs(jobs, arguments.run.num_proc or count_cores(), "units")
+        run_jobs(jobs, workers, "units")
         write_json(folder / QUALITY_FILE, measure_quality(utterances, folder / "utterances", units.num_units))
 
     inputs = {"utterances": utterances, "pairs": pairs}
     Stage(run.units(voices), 1, configuration, inputs).run(build, arguments.run.overwrite)
     return run.units(voices)
+
+
+def fit_quantizer(arguments: Arguments, utterances: Path, model_dir: Path, report_progress=None) -> None:
+    """
+    Fit the quantizer on the training utterances and save it.
+
+    Args:
+        arguments ([`Arguments`]): Of the command.
+        utterances (`Path`): The shards of utterances.
+        model_dir (`Path`): Where to; the weights are written last.
+        report_progress (`Callable[[float], None]`, *optional*): Not used: the frames are known only once read.
+    """
+    from ..models.speech_units import fit_units
+
+    units = arguments.units
+    model = fit_units(
+        read_audio_batches(sorted(utterances.glob("train-*.parquet"))),
+        num_units=units.num_units,
+        seed=arguments.corpus.seed,
+        max_frames=units.fit_frames,
+        normalization=units.unit_normalization,
+    )
+    model.save_pretrained(model_dir)
 
 
 def read_audio_batches(shards: list[Path], column: str = "audio") -> Iterator[tuple[list[np.ndarray], list[str]]]:

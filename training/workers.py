@@ -1,11 +1,16 @@
-"""Worker processes for trainings and scorings: one thread each, longest job first, gone when their parent is gone.
+"""Worker processes for everything that needs torch: longest job first, gone when their parent is gone.
 
 On a CPU, two one-thread trainings side by side are worth more than one of two threads, because small matrices leave a
 second thread waiting. On a GPU the jobs run one after the other in this process.
+
+Where processes can be forked, workers are forked from a server that has imported torch and transformers once: that
+import takes as long as a short stage, and [`prepare_workers`] lets it happen while other stages speak and count.
 """
 
+import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -15,6 +20,16 @@ from tqdm.auto import tqdm
 
 from ..datasets_scripts.worker_pool import start_worker
 
+# What the forked workers find imported.
+_PRELOADED = (
+    "evoslm.models.speech_units",
+    "evoslm.training.evaluate",
+    "evoslm.training.pretrain",
+    "evoslm.training.tokenizers",
+    "evoslm.training.units",
+    "transformers.models.llama.modeling_llama",
+)
+_SECONDS_BETWEEN_LINES = 30  # of a progress bar that nobody watches
 _progress = None
 
 
@@ -55,9 +70,20 @@ def resolve_device(device: str) -> str:
     return device
 
 
+def prepare_workers() -> None:
+    """Begin to import in the background what workers need, so that the first of them starts at once."""
+    if _start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(_PRELOADED))
+        forkserver.ensure_running()
+
+
 def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
     """
     Run jobs, over several processes if there are several workers, with one progress bar for all.
+
+    The cores are shared out among the workers, so that a single job has them all.
 
     Args:
         jobs (`Sequence[Job]`): The jobs; the first error of one ends the rest.
@@ -67,8 +93,11 @@ def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
     if not jobs:
         return
     order = sorted(jobs, key=lambda job: -job.cost)
-    with tqdm(total=100.0, desc=description, unit="%", bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
-        if num_workers == 1 or len(jobs) == 1:
+    form = {"bar_format": "{l_bar}{bar}| [{elapsed}<{remaining}]", "mininterval": 0.5}
+    if not sys.stderr.isatty():
+        form["mininterval"] = form["maxinterval"] = _SECONDS_BETWEEN_LINES
+    with tqdm(total=100.0, desc=description, unit="%", **form) as bar:
+        if num_workers == 1:
             shares = [0.0] * len(order)
             for index, job in enumerate(order):
                 job.function(report_progress=_Reporter(bar, order, shares, index), **job.arguments)
@@ -88,12 +117,16 @@ class _Reporter:
         _move(self.bar, self.jobs, self.shares)
 
 
+def _start_method() -> str:
+    return "forkserver" if sys.platform == "linux" else "spawn"
+
+
 def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
-    context = multiprocessing.get_context("spawn")
+    prepare_workers()
+    context = multiprocessing.get_context(_start_method())
     shares = context.Array("d", len(jobs), lock=False)
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker imports torch
-    pool = ProcessPoolExecutor(num_workers, context, _start_worker, (os.getpid(), shares))
+    threads = max(1, count_cores() // num_workers)
+    pool = ProcessPoolExecutor(num_workers, context, _start_worker, (shares, threads))
     try:
         waiting = {pool.submit(_run_job, job.function, index, job.arguments) for index, job in enumerate(jobs)}
         while waiting:
@@ -107,23 +140,25 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
 
 
-def _start_worker(parent: int, shares) -> None:
+def _start_worker(shares, threads: int) -> None:
     global _progress
     _progress = shares
-    start_worker(parent)
+    start_worker()
+
+    import datasets
+    import torch
+    from transformers.utils import logging as transformers_logging
+
+    torch.set_num_threads(threads)
+    datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    # A tied output layer is no weight of its own in a checkpoint, which Trainer takes for a missing one.
+    logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys" not in record.getMessage())
 
 
 def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
     def report_progress(share: float) -> None:
         _progress[index] = share
 
@@ -133,5 +168,4 @@ def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
 
 def _move(bar: tqdm, jobs: Sequence[Job], shares: Sequence[float]) -> None:
     total = sum(job.cost for job in jobs)
-    bar.n = 100.0 * sum(share * job.cost for share, job in zip(shares, jobs)) / total
-    bar.refresh()
+    bar.update(100.0 * sum(share * job.cost for share, job in zip(shares, jobs)) / total - bar.n)

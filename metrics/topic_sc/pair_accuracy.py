@@ -34,8 +34,8 @@ Args:
         by group.
     unconditional (`list` of `dict`, *optional*): `positive` and `negative` like the predictions, but without the
         context; the accuracy by pointwise mutual information (PMI) needs them.
-    cluster_ids (`list`, *optional*): The pair that each prediction belongs to, if pairs occur in several voices. The
-        voices of a pair are averaged first, and stay together when the bootstrap draws pairs.
+    cluster_ids (`list`, *optional*): What each prediction stays together with when the bootstrap draws: the pair, if
+        pairs occur in several voices, or a pair and its mirrored twin. The predictions of a cluster are averaged first.
     seed (`int`, *optional*, defaults to 0): Of the bootstrap.
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.
@@ -55,7 +55,7 @@ Returns:
     - `ci_low_sum`, `ci_high_sum` and so on: the 95 % bootstrap interval over pairs (items only: how much trainings
       with other seeds would differ is not in it);
     - `accuracy_fewer_tokens`: the accuracy of always choosing the side with fewer tokens;
-    - `n`, the number of pairs;
+    - `n`, the number of pairs (of clusters, with `cluster_ids`);
     - `groups`, with `groups`: the accuracies and `n` of each group.
 
 """
@@ -196,7 +196,7 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
     Args:
         rows (`Iterable[Mapping]`): Rows with `positive`, `negative`, `positive_tokens` and `negative_tokens`, and
             perhaps `positive_unconditional` and `negative_unconditional` (missing or NaN without a context), `group`,
-            and `id` or `pair_id`.
+            and `cluster`, `id` or `pair_id`.
 
     Returns:
         `dict`: `predictions`, `references`, and those of `unconditional`, `groups` and `cluster_ids` that there are.
@@ -211,7 +211,7 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
         arguments["unconditional"] = [{side: row[f"{side}_unconditional"] for side in SIDES} for row in rows]
     if rows and all(row.get("group") for row in rows):
         arguments["groups"] = [row["group"] for row in rows]
-    for key in ("pair_id", "id"):
+    for key in ("cluster", "pair_id", "id"):
         if rows and all(row.get(key) is not None for row in rows):
             arguments["cluster_ids"] = [row[key] for row in rows]
             break
@@ -235,7 +235,7 @@ def read_pairs(pairs, modality: str, task: str) -> list[dict]:
         `FileNotFoundError`: If there is no such file.
         `ValueError`: If there are no pairs of the task.
     """
-    wanted = {"id", "pair_id", "task", "group", "band", "voice"}
+    wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice"}
     wanted |= {f"{part}_{modality}" for part in ("context", *SIDES)}
     if isinstance(pairs, (str, Path)):
         pairs = _read_source(str(pairs))

@@ -1,8 +1,21 @@
-"""Speech units: audio -> frames -> k-means clusters, as a model with `from_pretrained`."""
+"""Speech units: audio -> frames -> k-means clusters, as a model with `from_pretrained`.
 
-from .clustering import fit_units
-from .configuration_speech_units import SpeechUnitConfig
-from .modeling_speech_units import SpeechUnitModel, SpeechUnitOutput
-from .quality import unit_quality
+Names are imported when they are asked for: the configuration alone does not need torch.
+"""
 
+from importlib import import_module
+
+_MODULES = {
+    "SpeechUnitConfig": ".configuration_speech_units",
+    "SpeechUnitModel": ".modeling_speech_units",
+    "SpeechUnitOutput": ".modeling_speech_units",
+    "fit_units": ".clustering",
+    "unit_quality": ".quality",
+}
 __all__ = ["SpeechUnitConfig", "SpeechUnitModel", "SpeechUnitOutput", "fit_units", "unit_quality"]
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name], __name__), name)

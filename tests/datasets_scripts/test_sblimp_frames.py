@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from evoslm.datasets_scripts.pairs_text import PairText
-from evoslm.datasets_scripts.sblimp_frames import PHENOMENA, balanced_order, generate_sblimp_pairs, twin_cluster
+from evoslm.datasets_scripts.sblimp_frames import PHENOMENA, balanced_order, generate_sblimp_pairs
 from evoslm.datasets_scripts.sblimp_words import MIN_COUNT, reference_counts
 from evoslm.datasets_scripts.stories import generate_stories
 
@@ -35,7 +35,7 @@ def pairs():
 def twins(pairs):
     clusters = defaultdict(list)
     for pair in pairs:
-        clusters[twin_cluster(pair.id)].append(pair)
+        clusters[pair.cluster].append(pair)
     return list(clusters.values())
 
 

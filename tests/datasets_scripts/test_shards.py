@@ -141,6 +141,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
         build(tmp_path / "file" / "folder")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_killed_workers_die_with_their_parent_and_the_rest_is_made_later(tmp_path):
     pids, folder = tmp_path / "pids", tmp_path / "shards"

@@ -26,7 +26,9 @@ VERBS |= {"are": "is", "were": "was"}
 THIRD_PERSON = set(VERBS.values())
 ADVERBS = "always|often|never|still|sometimes|usually|rarely|seldom|almost never|quietly|gladly|happily|proudly|kindly"
 PLACE = r"(?:(?:near|beside|behind) the \w+|from the (?:next )?(?:village|town)|of the \w+|with the \w+ \w+)"
-SUBJECT_VERB = re.compile(rf"\b(?:[Tt]he|This|These|That|Those) (\w+)(?: {PLACE})? (?:(?:{ADVERBS}) )?(\w+)\b")
+SUBJECT_VERB = re.compile(
+    rf"(?<!and )\b(?:[Tt]he|This|These|That|Those) (\w+)(?: {PLACE})? (?:(?:{ADVERBS}) )?(\w+)\b"
+)
 DETERMINER = re.compile(
     r"\b(a|an|this|these|those|two|three|several|many|every|each)(?: (?:old|new|little|small|big|young|kind))? (\w+)",
     re.IGNORECASE,

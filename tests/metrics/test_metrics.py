@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import evoslm
 from evoslm.metrics import copy_shared
 from evoslm.metrics.pair_accuracy import judge_arguments, pair_accuracies
-from evoslm.models.statistics import cluster_means, resampled_means
+from evoslm.models.statistics import resampled_means
 from evoslm.models.tokenization_phone import word_level_tokenizer
 
 METRICS = ("swuggy", "sblimp", "topic_sc")
@@ -176,7 +176,7 @@ def test_the_interval_is_that_of_the_statistics_module():
     clusters = [str(i // 2) for i in range(300)]
     result = pair_accuracies(*given(margins.tolist()), cluster_ids=clusters, seed=3)
     correct = ((margins > 0) + 0.5 * (margins == 0))[:, None]
-    drawn = resampled_means(cluster_means(correct, clusters), seed=3)
+    drawn = resampled_means(correct, seed=3, cluster_ids=clusters)
     low, high = np.quantile(drawn, [0.025, 0.975])
     assert (result["ci_low"], result["ci_high"]) == pytest.approx((low, high), abs=0.01)
     assert result["ci_low"] < result["accuracy"] < result["ci_high"]

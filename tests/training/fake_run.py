@@ -88,6 +88,7 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
                     {
                         "task": task,
                         "pair_id": f"{task}-{number:04d}",
+                        "cluster": f"{task}-{number // 2 if task == 'sblimp' else number:04d}",
                         "group": group,
                         "band": group if task == "swuggy" else "",
                         "voice": f"voice-{voice}",
@@ -103,7 +104,7 @@ def _write_items(
 ) -> None:
     tasks = items["task"].map({"swuggy": 0, "sblimp": 1, "topic_sc": 2}).to_numpy()
     margin = 1.6 * np.asarray(ability)[tasks] - items["difficulty"] + rng.logistic(size=len(items))
-    frame = items[["task", "pair_id", "group", "band", "voice"]].copy()
+    frame = items[["task", "pair_id", "cluster", "group", "band", "voice"]].copy()
     for side, sign in (("positive", 1), ("negative", -1)):
         # Topics are scored by mean: most of its sides are of one length, which keeps that rule close to the sum.
         frame[f"{side}_tokens"] = np.where(tasks == 2, 40, _lengths(items, modality, rng))
@@ -118,7 +119,7 @@ def _lengths(items: pd.DataFrame, modality: str, rng: np.random.Generator) -> np
 
 
 def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.random.Generator) -> None:
-    frame = items[["task", "pair_id", "group", "band", "voice"]].copy()
+    frame = items[["task", "pair_id", "cluster", "group", "band", "voice"]].copy()
     for side in ("positive", "negative"):
         frame[f"{side}_tokens"] = _lengths(items, modality, rng)
     for order in range(1, 6):

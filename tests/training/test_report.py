@@ -61,6 +61,7 @@ class TestEstimates:
     def test_rules_ties_and_voices(self):
         scored = items(
             pair_id=["a", "a", "b", "c"],
+            cluster=["ab", "ab", "ab", "c"],
             positive=[-10.0, -12.0, -9.0, -8.0],
             negative=[-11.0, -11.0, -9.0, -10.0],
             positive_tokens=[4, 4, 4, 2],
@@ -68,7 +69,7 @@ class TestEstimates:
             positive_unconditional=[-12.0, -12.0, np.nan, np.nan],
             negative_unconditional=[-11.0, -12.0, np.nan, np.nan],
         )
-        outcomes = pair_outcomes(scored)
+        outcomes = pair_outcomes(scored).droplevel("cluster")
         assert outcomes["sum"].to_dict() == {"a": 0.5, "b": 0.5, "c": 1.0}
         assert outcomes["mean"].to_dict() == {"a": 0.5, "b": 1.0, "c": 0.0}
         assert outcomes["fewer_tokens"].to_dict() == {"a": 0.5, "b": 0.0, "c": 1.0}
@@ -82,6 +83,15 @@ class TestEstimates:
         assert found["value"] == pytest.approx(values.mean())
         assert found["n"] == 150
         assert [found["low"], found["high"]] == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.012)
+
+    def test_twins_are_drawn_together(self):
+        twins = pd.MultiIndex.from_product([range(50), ["a", "b"]], names=["cluster", "pair_id"])
+        opposite = estimate({0: pd.Series([1.0, 0.0] * 50, index=twins)})
+        assert (opposite["low"], opposite["value"], opposite["high"]) == (0.5, 0.5, 0.5)
+        assert opposite["n"] == 100
+        alike = estimate({0: pd.Series([1.0, 1.0, 0.0, 0.0] * 25, index=twins)})
+        apart = estimate({0: pd.Series([1.0, 1.0, 0.0, 0.0] * 25)})
+        assert alike["high"] - alike["low"] > 1.3 * (apart["high"] - apart["low"])
 
     def test_several_seeds_give_mean_and_spread(self):
         found = estimate({0: pd.Series([1.0, 1.0, 1.0, 0.0]), 1: pd.Series([1.0, 0.0, 0.0, 0.0])})
@@ -140,7 +150,7 @@ class TestResults:
         headline = "mean" if task == "topic_sc" else "sum"
         expected = metric.pair_accuracies(**metric.judge_arguments(rows), headline=headline)
         found = compute_results(read_run(run))["accuracies"]["phone_raw"][task]
-        assert found["headline"]["n"] == expected["n"]
+        assert (found["headline"]["n"], scored["cluster"].nunique()) == (scored["pair_id"].nunique(), expected["n"])
         for rule, accuracy in found["rules"].items():
             ends = [expected[f"{key}_{rule}"] for key in ("accuracy", "ci_low", "ci_high")]
             assert [accuracy[key] for key in ("value", "low", "high")] == pytest.approx(ends, abs=1e-12)

@@ -1,8 +1,8 @@
 """From scored items to accuracies, differences and slopes with their intervals.
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
-Intervals are 95 % percentile intervals of a seeded bootstrap over pair ids, so all voices of a pair stay together;
-with one training seed they are those that the metrics in `metrics/` give for the same items.
+Intervals are 95 % percentile intervals of a seeded bootstrap over clusters of pairs: a pair stays together with all its
+voices and with its mirrored twin. With one training seed they are those of the metrics in `metrics/` for the same items.
 """
 
 import math
@@ -23,13 +23,13 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
     Which pairs a model gets right, by each rule.
 
     Args:
-        items (`pandas.DataFrame`): Scored items, one row a pair and voice: `task, pair_id, group, band`,
+        items (`pandas.DataFrame`): Scored items, one row a pair and voice: `task, pair_id, cluster, group, band`,
             `{prefix}positive` and `{prefix}negative` (nats), `positive_tokens` and `negative_tokens`, and for PMI
             `positive_unconditional` and `negative_unconditional`.
         prefixes (`Sequence[str]`, *optional*, defaults to `("",)`): Whose columns to read, such as `"ngram3_"`.
 
     Returns:
-        `pandas.DataFrame`: By pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for
+        `pandas.DataFrame`: By cluster and pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for
         a tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token, their gain from
         the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by sum.
     """
@@ -45,8 +45,9 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
                 outcomes["pmi"] = _wins(
                     *(score - items[f"{side}_unconditional"].to_numpy(float) for score, side in zip(scores, SIDES))
                 )
-    by_pair = pd.DataFrame(outcomes).groupby(items["pair_id"].to_numpy()).mean()
-    return items.groupby("pair_id")[["task", "group", "band"]].first().join(by_pair)
+    by_pair = pd.DataFrame(outcomes).groupby([items["cluster"].to_numpy(), items["pair_id"].to_numpy()]).mean()
+    by_pair.index.names = ["cluster", "pair_id"]
+    return items.groupby(["cluster", "pair_id"])[["task", "group", "band"]].first().join(by_pair)
 
 
 def _wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     if not pairs or not columns:
         return {}
     values = np.stack([table[columns].to_numpy(float) for table in outcomes])  # (seeds, pairs, columns)
-    resampled = resampled_means(values.mean(axis=0), BOOTSTRAP_SEED)
+    resampled = resampled_means(values.mean(axis=0), BOOTSTRAP_SEED, cluster_ids=_clusters(outcomes[0]))
     return {
         column: _with_interval(values[..., index].mean(), resampled[:, index])
         | {"n": len(pairs)}
@@ -117,14 +118,14 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
     if not len(common):
         return None
     a, b = a.loc[common], b.loc[common]
-    effect = paired_effect(a.mean(axis=1), b.mean(axis=1), seed=BOOTSTRAP_SEED)
+    effect = paired_effect(a.mean(axis=1), b.mean(axis=1), _clusters(a), seed=BOOTSTRAP_SEED)
     points, relative = (
         {key: effect[f"{form}{end}"] / 100 for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
         for form in ("points", "percent")
     )
     if math.isnan(relative["value"]):
         relative = None
-    return {"points": points, "relative": relative, "n": effect["n"]} | _spread((b - a).mean().to_numpy())
+    return {"points": points, "relative": relative, "n": len(a)} | _spread((b - a).mean().to_numpy())
 
 
 def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
@@ -146,8 +147,13 @@ def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
     centred = (x - x.mean()) / np.square(x - x.mean()).sum()  # least squares: slope = centred . accuracies
     means = table.mean().to_numpy()
     value = float(means @ centred)
-    line = _with_interval(value, resampled_means(table.to_numpy(), BOOTSTRAP_SEED) @ centred)
+    resampled = resampled_means(table.to_numpy(), BOOTSTRAP_SEED, cluster_ids=_clusters(table))
+    line = _with_interval(value, resampled @ centred)
     return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens), "n": len(table)}
+
+
+def _clusters(outcomes: pd.DataFrame) -> pd.Index:
+    return outcomes.index.get_level_values(0)
 
 
 def _with_interval(value: float, resampled: np.ndarray) -> dict:
