@@ -35,7 +35,7 @@ Args:
     unconditional (`list` of `dict`, *optional*): `positive` and `negative` like the predictions, but without the
         context; the accuracy by pointwise mutual information (PMI) needs them.
     cluster_ids (`list`, *optional*): What each prediction stays together with when the bootstrap draws: the pair, if
-        pairs occur in several voices, or a pair and its mirrored twin. The predictions of a cluster are averaged first.
+        pairs occur in several voices, or a pair and its mirrored twin. The predictions of a cluster are averaged.
     seed (`int`, *optional*, defaults to 0): Of the bootstrap.
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.

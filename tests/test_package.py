@@ -7,7 +7,6 @@ import pytest
 
 import evoslm
 
-
 CODE = """
 import sys
 {first}

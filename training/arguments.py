@@ -184,6 +184,51 @@ class PretrainArguments:
     point_pairs: int = field(default=160, metadata={"help": "Pairs a task that a point is scored on."})
 
 
+@dataclass
+class HardwareArguments:
+    """
+    How trainings use the devices. None of these changes a batch or a schedule, so none is part of a fingerprint;
+    weights differ by rounding only (and by precision).
+
+    Args:
+        precision (`str`, *optional*, defaults to `"auto"`): `bf16`, `fp32`, or bf16 where the device computes it.
+        deepspeed (`str`, *optional*): `zero1`, `zero2`, `zero3` or a JSON file, for processes that a launcher starts.
+        utterances_per_pass (`int`, *optional*): Utterances on a device at once; a process adds up the gradients of as
+            many passes as its share of the batch needs. The whole share when not given.
+        gradient_checkpointing (`bool`, *optional*, defaults to `False`): Compute layers twice to save memory.
+        attention (`str`, *optional*, defaults to `"auto"`): `packed` (ours), `flash_attention_2`, `sdpa`, `eager` or
+            `flex_attention`; with `auto` FlashAttention where it is installed and there is a GPU, else ours.
+        torch_compile (`bool`, *optional*, defaults to `False`): Compile the model; has no effect without a GPU.
+        liger (`bool`, *optional*, defaults to `False`): Use Liger's kernels; has no effect without them and a GPU.
+        loader_workers (`int`, *optional*, defaults to 0): Processes that lay out batches ahead of the training.
+        save_every (`int`, *optional*): Updates between checkpoints and validations; an epoch's when not given.
+        report_to (`str`, *optional*, defaults to `"none"`): `tensorboard`, `trackio` or `none`.
+        dry_run (`bool`, *optional*, defaults to `False`): Print what `evoslm pretrain` would need, and stop.
+        num_devices (`int`, *optional*, defaults to 1): Devices that `dry_run` reckons with.
+        device_memory_gb (`float`, *optional*, defaults to 80): Memory of each of them.
+        device_tflops (`float`, *optional*): Matrix rate of each of them; measured here when not given.
+    """
+
+    precision: str = field(default="auto", metadata={"help": "auto, bf16 or fp32."})
+    deepspeed: str | None = field(default=None, metadata={"help": "zero1, zero2, zero3 or a JSON file."})
+    utterances_per_pass: int | None = field(default=None, metadata={"help": "Utterances on a device at once."})
+    gradient_checkpointing: bool = field(default=False, metadata={"help": "Compute layers twice to save memory."})
+    attention: str = field(
+        default="auto", metadata={"help": "auto, packed, flash_attention_2, sdpa, eager or flex_attention."}
+    )
+    torch_compile: bool = field(default=False, metadata={"help": "Compile the model (on a GPU)."})
+    liger: bool = field(default=False, metadata={"help": "Use Liger's kernels where installed (on a GPU)."})
+    loader_workers: int = field(default=0, metadata={"help": "Processes that lay out batches ahead."})
+    save_every: int | None = field(
+        default=None, metadata={"help": "Updates between checkpoints; an epoch's if not given."}
+    )
+    report_to: str = field(default="none", metadata={"help": "tensorboard, trackio or none."})
+    dry_run: bool = field(default=False, metadata={"help": "Print what pretrain would need, and stop."})
+    num_devices: int = field(default=1, metadata={"help": "Devices that --dry_run reckons with."})
+    device_memory_gb: float = field(default=80.0, metadata={"help": "Memory of each of them."})
+    device_tflops: float | None = field(default=None, metadata={"help": "Matrix rate of each; measured if unset."})
+
+
 GROUPS = {
     "run": RunArguments,
     "corpus": CorpusArguments,
@@ -191,6 +236,7 @@ GROUPS = {
     "units": UnitArguments,
     "model": ModelArguments,
     "pretrain": PretrainArguments,
+    "hardware": HardwareArguments,
 }
 
 CHOICES = {
@@ -202,6 +248,9 @@ CHOICES = {
     "unit_normalization": ("none", "utterance", "speaker"),
     "train_until": ("epochs", "converged"),
     "lr_scheduler": ("wsd", "cosine"),
+    "precision": ("auto", "bf16", "fp32"),
+    "attention": ("auto", "packed", "flash_attention_2", "sdpa", "eager", "flex_attention"),
+    "report_to": ("none", "tensorboard", "trackio"),
 }
 
 
@@ -215,6 +264,7 @@ class Arguments:
     units: UnitArguments
     model: ModelArguments
     pretrain: PretrainArguments
+    hardware: HardwareArguments
 
     @property
     def modalities(self) -> list[str]:
@@ -318,6 +368,9 @@ def check_arguments(arguments: Arguments) -> None:
         ("pairs_per_task", arguments.pairs.pairs_per_task, 1),
         ("utterances_per_batch", train.utterances_per_batch, 1),
         ("num_proc", arguments.run.num_proc or 1, 1),
+        ("utterances_per_pass", arguments.hardware.utterances_per_pass or 1, 1),
+        ("save_every", arguments.hardware.save_every or 1, 1),
+        ("num_devices", arguments.hardware.num_devices, 1),
     ):
         if value < least:
             raise ValueError(f"--{name} is {value}; it must be at least {least}.")

@@ -8,6 +8,7 @@ import errno
 import sys
 from collections.abc import Callable
 
+from . import distributed
 from .arguments import Arguments, list_presets, parse_arguments
 
 USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
         argv (`list[str]`, *optional*): Command and flags; the process's own when not given.
 
     Returns:
-        `int`: The exit status: 0, or 2 for a user's mistake, which is printed in one sentence.
+        `int`: The exit status: 0, 2 for a user's mistake, which is printed in one sentence, or 75 if SIGTERM stopped a
+        training, which was saved.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -45,10 +47,19 @@ def main(argv: list[str] | None = None) -> int:
         print(__version__)
         return 0
     try:
+        # DeepSpeed's launcher says so; the environment does as well.
+        argv = [word for word in argv if not word.startswith("--local_rank")]
+        if distributed.world_size() > 1 and argv[0] != "pretrain":
+            raise ValueError(
+                f"Several processes can share `evoslm pretrain` only; run `evoslm {argv[0]}` in one process."
+            )
         run_command = _find_command(argv[0])
         run_command(parse_arguments(argv[1:], argv[0]))
     except (ValueError, FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
         return _fail(str(error))
+    except distributed.TrainingStopped as stopped:
+        print(f"evoslm: {stopped}", file=sys.stderr)
+        return distributed.PREEMPTED
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(f"The disk is full ({error.filename or error}); free some space and run the command again.")

@@ -65,26 +65,71 @@ class UtteranceBatchSampler(Sampler[list[int]]):
     """
     Batches of utterance numbers, from nothing but their count, the seed and the epoch: the same for every modality.
 
+    Where several processes train, or a batch is too large for a device's memory, each batch is shared out: every
+    process gets as many shares of it, of about as many tokens each, and all shares together are the batch.
+
     Args:
         num_utterances (`int`): Utterances in the split.
         batch_size (`int`): Utterances in a batch; the last batch of an epoch may hold fewer.
         seed (`int`): Seed of the order.
+        lengths (`np.ndarray`, *optional*): Tokens of each utterance, for the shares to be even.
+        rank (`int`, *optional*, defaults to 0): Which process this is.
+        world_size (`int`, *optional*, defaults to 1): How many there are.
+        shares (`int`, *optional*, defaults to 1): Shares of each batch for each process, one after another.
     """
 
-    def __init__(self, num_utterances: int, batch_size: int, seed: int):
+    def __init__(
+        self,
+        num_utterances: int,
+        batch_size: int,
+        seed: int,
+        lengths: np.ndarray | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        shares: int = 1,
+    ):
         self.num_utterances, self.batch_size, self.seed, self.epoch = num_utterances, batch_size, seed, 0
+        self.lengths, self.rank, self.world_size, self.shares = lengths, rank, world_size, shares
+        self._order: tuple[int, np.ndarray] | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches, which are updates, in an epoch."""
+        return -(-self.num_utterances // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration gives."""
         self.epoch = epoch
 
+    def batch_of_update(self, update: int) -> list[int]:
+        """The whole batch of an update, counted from 1 over all epochs."""
+        epoch, index = divmod(update - 1, self.batches_per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.num_utterances)
+        return self._order[1][index * self.batch_size : (index + 1) * self.batch_size].tolist()
+
     def __len__(self) -> int:
-        return -(-self.num_utterances // self.batch_size)
+        return self.batches_per_epoch * self.shares
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_utterances)
-        for start in range(0, self.num_utterances, self.batch_size):
-            yield order[start : start + self.batch_size].tolist()
+        first = self.epoch * self.batches_per_epoch + 1
+        for update in range(first, first + self.batches_per_epoch):
+            batch = self.batch_of_update(update)
+            if self.world_size * self.shares == 1:
+                yield batch
+            else:
+                yield from self._share_out(batch)[self.rank :: self.world_size]
+
+    def _share_out(self, batch: list[int]) -> list[list[int]]:
+        """Longest first, each to the share that has the fewest tokens so far; a share may stay empty."""
+        shares: list[list[int]] = [[] for _ in range(self.world_size * self.shares)]
+        tokens = [0] * len(shares)
+        sizes = np.ones(len(batch)) if self.lengths is None else self.lengths[batch]
+        for index in np.argsort(-sizes, kind="stable"):
+            lightest = min(range(len(shares)), key=lambda share: (tokens[share], share))
+            shares[lightest].append(batch[index])
+            tokens[lightest] += int(sizes[index])
+        return shares
 
 
 def collate_packed(sequences: list[np.ndarray]) -> dict[str, torch.Tensor]:
@@ -92,12 +137,14 @@ def collate_packed(sequences: list[np.ndarray]) -> dict[str, torch.Tensor]:
     Lay utterances end to end in one row.
 
     Args:
-        sequences (`list[np.ndarray]`): Ids of each utterance, as [`TokenizedUtterances`] gives them.
+        sequences (`list[np.ndarray]`): Ids of each utterance, as [`TokenizedUtterances`] gives them; of none becomes
+            a row of one token, in which nothing is predicted.
 
     Returns:
         `dict[str, torch.Tensor]`: `input_ids`, `labels` (-100 on each `<s>`, which nothing predicts) and
         `position_ids` (which restart) of shape `(1, tokens)`, and `documents` of shape `(utterances, longest)`.
     """
+    sequences = sequences or [np.zeros(1, dtype=np.int64)]
     input_ids = torch.from_numpy(np.concatenate(sequences))[None]
     position_ids, documents = pack_documents([len(sequence) for sequence in sequences])
     labels = torch.where(position_ids == 0, -100, input_ids)

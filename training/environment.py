@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -33,8 +34,13 @@ def describe_versions() -> dict[str, str]:
     return versions
 
 
+@cache
 def describe_commit() -> str | None:
-    """The commit of the checkout that the code runs from (with `+changes` if it differs), `None` for a wheel."""
+    """
+    The commit of the checkout that the code runs from (with `+changes` if it differs), `None` for a wheel.
+
+    Asked early: what is changed in a checkout while a run is under way is not what runs.
+    """
     folder = Path(__file__).resolve().parents[1]
     if not (folder / ".git").exists():
         return None

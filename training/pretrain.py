@@ -1,35 +1,40 @@
 """Pre-training of one language model on one modality with `Trainer`: packed batches, equal for every modality.
 
 ids of a modality + shape + protocol + seed -> checkpoints -> the one with the best validation loss as a plain model
-folder with its tokenizer, and the weights of a few points along the way.
+folder with its tokenizer, and the weights of a few points along the way. On one process or, started by a launcher, on
+many: the batches, and but for rounding the weights, are the same.
 """
 
 import math
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
     LlamaConfig,
     LlamaForCausalLM,
     PrinterCallback,
-    Trainer,
-    TrainerCallback,
     TrainingArguments,
 )
 from transformers.utils import logging as transformers_logging
 
 from ..models.language_model import make_language_model, make_language_model_config, training_flops
 from ..models.modalities import get_modality
-from .arguments import PretrainArguments
-from .data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
-from .stages import write_json
+from ..models.packed_attention import PACKED_ATTENTION
+from . import distributed
+from .arguments import HardwareArguments, PretrainArguments
+from .checkpoints import newest_checkpoint
+from .data import TokenizedUtterances, UtteranceBatchSampler
+from .deepspeed_config import make_universal, read_deepspeed, whole_weights
+from .hardware import matrix_rate, resolve_precision
+from .stages import read_json, write_json
+from .trainer import PackedTrainer, Schedule, StopOnSignal, Throughput
 
 POINTS_FOLDER = "points"
 TRAINING_FILE = "training.json"
@@ -70,44 +75,6 @@ class PretrainingPlan:
         )
 
 
-class PackedTrainer(Trainer):
-    """`Trainer` with batches of whole utterances in a fixed order, and an exact validation loss."""
-
-    def get_train_dataloader(self) -> DataLoader:
-        """Batches of the same utterances in the same order whatever the modality."""
-        sampler = UtteranceBatchSampler(
-            len(self.train_dataset), self.args.per_device_train_batch_size, self.args.data_seed
-        )
-        return self.accelerator.prepare(
-            DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=collate_packed)
-        )
-
-    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        """The validation loss in nats a token: the sum over all tokens by their number, not a mean over batches."""
-        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        loss = validation_loss(self.model, dataset, self.args.per_device_eval_batch_size, self.accelerator.device)
-        metrics = {f"{metric_key_prefix}_loss": loss}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-
-class _Schedule(TrainerCallback):
-    """Evaluates and saves at the last update, keeps the points' weights, and says how far the training is."""
-
-    def __init__(self, plan: PretrainingPlan, folder: Path, report_progress: Callable[[float], None] | None):
-        self.plan, self.folder, self.report_progress = plan, folder, report_progress
-
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = True
-        if state.global_step in self.plan.points and state.is_world_process_zero:
-            save_model(model, self.folder / point_name(state.global_step))
-        if self.report_progress is not None:
-            self.report_progress(state.global_step / state.max_steps)
-        return control
-
-
 def pretrain(
     modality: str,
     tokenizer_dir: Path,
@@ -117,6 +84,7 @@ def pretrain(
     seed: int,
     device: str = "cpu",
     report_progress: Callable[[float], None] | None = None,
+    hardware: HardwareArguments | None = None,
     **extra_config,
 ) -> dict:
     """
@@ -133,78 +101,93 @@ def pretrain(
         seed (`int`): Seed of the weights and of the order of utterances.
         device (`str`, *optional*, defaults to `"cpu"`): `"cpu"` or `"cuda"`.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
+        hardware ([`HardwareArguments`], *optional*): How the devices are used; none of it changes the batches.
         **extra_config: Further keys for the model's configuration.
 
     Returns:
         `dict`: What `training.json` holds: parameters, updates, epochs, tokens, FLOPs, losses and the points.
 
     Raises:
-        `ValueError`: If an utterance is longer than the model's window, or a split is empty.
+        `ValueError`: If an utterance is longer than the model's window, a split is empty, there are more processes
+            than utterances, or the loss is not a number any more.
+        `OSError`: If the disk is full; the checkpoint before is kept.
+        [`~distributed.TrainingStopped`]: If SIGTERM came; the training is saved.
     """
+    hardware = hardware or HardwareArguments()
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     train, validation = (TokenizedUtterances(tokenizer_dir, split, **ends) for split in ("train", "validation"))
     config = make_language_model_config(get_modality(modality), tokenizer, shape, **extra_config)
     _check_lengths(modality, config, {"train": train, "validation": validation})
+    world_size = distributed.world_size()
+    if world_size > len(train):
+        raise ValueError(
+            f"{world_size} processes cannot share the {len(train)} training utterances of {modality}; start fewer."
+        )
     plan = PretrainingPlan.make(len(train), arguments)
+    precision = resolve_precision(hardware.precision, device)
     checkpoints = output_dir / "checkpoints"
-    trainer = PackedTrainer(
-        model=make_language_model(config, seed),
-        args=_training_arguments(checkpoints, plan, arguments, seed, device),
-        train_dataset=train,
-        eval_dataset=validation,
-        callbacks=[_Schedule(plan, output_dir / POINTS_FOLDER, report_progress)],
+    # First: it connects the processes.
+    training_arguments = _training_arguments(checkpoints, plan, arguments, hardware, seed, device, precision)
+    checkpoint = _find_checkpoint(checkpoints, training_arguments)
+    sampler = UtteranceBatchSampler(
+        len(train),
+        arguments.utterances_per_batch,
+        seed,
+        lengths=train.lengths,
+        rank=distributed.rank(),
+        world_size=world_size,
+        shares=training_arguments.gradient_accumulation_steps,
     )
+    with whole_weights(training_arguments):
+        model = make_language_model(config, seed)
+    model.set_attn_implementation(choose_attention(hardware.attention, device))
+    trainer = PackedTrainer(
+        model=model, args=training_arguments, train_dataset=train, eval_dataset=validation, sampler=sampler
+    )
+
+    def save_point(update: int) -> None:
+        weights = trainer.gather_weights()
+        if distributed.is_main():
+            save_model(trainer.model, output_dir / POINTS_FOLDER / point_name(update), weights)
+
+    trainer.add_callback(Schedule(plan.points, save_point, report_progress))
+    trainer.add_callback(signals := StopOnSignal())
+    parameters = sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
+    rate = matrix_rate(device, precision)
+    trainer.add_callback(Throughput(trainer, lambda lengths: training_flops(config, parameters, lengths), rate))
     trainer.remove_callback(PrinterCallback)  # the log is kept in a file; the progress bar is the command's
     if arguments.train_until == "converged":
         trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=arguments.patience))
     transformers_logging.disable_progress_bar()
-    result = trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
-    save_model(trainer.model, output_dir)
-    tokenizer.save_pretrained(output_dir)
-    summary = _summarize(trainer, plan, train, arguments, seed) | {"train_seconds": result.metrics["train_runtime"]}
-    write_json(output_dir / TRAINING_FILE, summary)
-    write_json(output_dir / "log_history.json", trainer.state.log_history)
-    shutil.rmtree(checkpoints)
-    return summary
+    result = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    if signals.stopped:
+        raise distributed.TrainingStopped(
+            f"{modality} was saved after update {trainer.state.global_step} of {plan.updates}; run the same command "
+            "to go on."
+        )
+    summary = None
+    if distributed.is_main():
+        _save_best(trainer, output_dir)
+        tokenizer.save_pretrained(output_dir)
+        summary = _summarize(trainer, plan, sampler, parameters) | {
+            "precision": precision,
+            "processes": world_size,
+            "deepspeed": hardware.deepspeed,
+            "train_seconds": result.metrics["train_runtime"],
+            "matrix_rate": rate,
+        }
+        write_json(output_dir / TRAINING_FILE, summary)
+        write_json(output_dir / "log_history.json", trainer.state.log_history)
+        shutil.rmtree(checkpoints)
+    distributed.barrier()
+    return summary or read_json(output_dir / TRAINING_FILE)
 
 
-def validation_loss(
-    model: LlamaForCausalLM, dataset: TokenizedUtterances, batch_size: int, device: torch.device | str = "cpu"
-) -> float:
-    """
-    Mean negative log-likelihood of a split in nats a token, `</s>` included and `<s>` not.
-
-    Args:
-        model (`LlamaForCausalLM`): With packed attention.
-        dataset ([`TokenizedUtterances`]): The split.
-        batch_size (`int`): Utterances packed into one row.
-        device (`torch.device` or `str`, *optional*, defaults to `"cpu"`): Where the model is.
-
-    Returns:
-        `float`: The loss.
-    """
-    was_training = model.training
-    model.eval()
-    total, tokens = 0.0, 0
-    order = np.argsort(dataset.lengths, kind="stable")  # equal lengths side by side leave little padding to attend
-    with torch.inference_mode():
-        for start in range(0, len(dataset), batch_size):
-            batch = collate_packed([dataset[int(index)] for index in order[start : start + batch_size]])
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            labels = batch.pop("labels")[0, 1:]
-            logits = model(**batch, use_cache=False).logits[0, :-1].float()
-            losses = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="none")
-            total += losses.double().sum().item()
-            tokens += int((labels != -100).sum())
-    model.train(was_training)
-    return total / tokens
-
-
-def save_model(model: LlamaForCausalLM, folder: Path) -> None:
-    """Save weights (safetensors, fp32) and a configuration with which generation uses its cache."""
+def save_model(model: LlamaForCausalLM, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Save weights (safetensors), the model's own or those given, and a configuration that generates with a cache."""
     model.config.use_cache = True
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     model.config.use_cache = False
 
 
@@ -213,29 +196,50 @@ def point_name(update: int) -> str:
     return f"updates-{update:06d}"
 
 
-def newest_checkpoint(folder: Path) -> str | None:
+def choose_attention(attention: str, device: str) -> str:
     """
-    The newest whole checkpoint of an interrupted training.
+    The attention implementation to train with, each of which keeps packed documents apart.
 
-    `Trainer` writes `trainer_state.json` last, so a folder without it was cut off; it is removed.
+    Args:
+        attention (`str`): A name that transformers knows, or `"auto"`: FlashAttention's kernel for sequences of
+            different lengths where it is installed and there is a GPU, else our own.
+        device (`str`): `"cpu"` or `"cuda"`.
     """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
-    for path in reversed(found):
-        if (path / "trainer_state.json").is_file():
-            return str(path)
-        shutil.rmtree(path)
-    return None
+    if attention == "auto":
+        return "flash_attention_2" if device == "cuda" and find_spec("flash_attn") else PACKED_ATTENTION
+    return PACKED_ATTENTION if attention == "packed" else attention
 
 
-def has_bf16(device: str) -> bool:
-    """Whether bf16 is computed by the hardware, not emulated (a hundred times slower on a CPU without it)."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+def _find_checkpoint(checkpoints: Path, arguments: TrainingArguments) -> Path | None:
+    """The newest whole checkpoint, which all processes have to agree on."""
+    if distributed.is_main():
+        newest_checkpoint(checkpoints)  # removes what is not whole
+    distributed.barrier()
+    checkpoint = newest_checkpoint(checkpoints)
+    distributed.barrier()
+    if checkpoint is not None and arguments.deepspeed:
+        make_universal(checkpoint, arguments)
+    return checkpoint
+
+
+def _save_best(trainer: PackedTrainer, folder: Path) -> None:
+    """The best checkpoint's weights as a plain model folder."""
+    if trainer.is_deepspeed_enabled:
+        with whole_weights(trainer.args):
+            best = LlamaForCausalLM.from_pretrained(trainer.state.best_model_checkpoint, dtype=torch.float32)
+            save_model(best, folder)
+    else:
+        save_model(trainer.model, folder)
 
 
 def _training_arguments(
-    folder: Path, plan: PretrainingPlan, arguments: PretrainArguments, seed: int, device: str
+    folder: Path,
+    plan: PretrainingPlan,
+    arguments: PretrainArguments,
+    hardware: HardwareArguments,
+    seed: int,
+    device: str,
+    precision: str,
 ) -> TrainingArguments:
     schedule = {"lr_scheduler_type": "cosine"}
     if arguments.lr_scheduler == "wsd":
@@ -243,34 +247,48 @@ def _training_arguments(
             "lr_scheduler_type": "warmup_stable_decay",
             "lr_scheduler_kwargs": {"num_decay_steps": plan.decay},
         }
+    share = math.ceil(arguments.utterances_per_batch / distributed.world_size())
+    at_once = min(share, hardware.utterances_per_pass or share)
+    save_every = hardware.save_every or min(plan.updates_per_epoch, plan.updates)
+    on_cuda = device == "cuda"
+    if hardware.report_to == "tensorboard":
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=plan.updates,
-        per_device_train_batch_size=arguments.utterances_per_batch,
-        per_device_eval_batch_size=16,
+        per_device_train_batch_size=at_once,
+        per_device_eval_batch_size=16 if hardware.utterances_per_pass is None else at_once,
+        gradient_accumulation_steps=math.ceil(share / at_once),
         learning_rate=arguments.learning_rate,
         warmup_steps=plan.warmup,
         weight_decay=arguments.weight_decay,
         adam_beta2=arguments.adam_beta2,
         max_grad_norm=arguments.max_grad_norm,
         optim="adamw_torch_fused",
-        bf16=has_bf16(device),
+        bf16=precision == "bf16",
         use_cpu=device == "cpu",
+        deepspeed=read_deepspeed(hardware.deepspeed, folder),
+        ddp_find_unused_parameters=False,
+        gradient_checkpointing=hardware.gradient_checkpointing,
+        torch_compile=hardware.torch_compile and on_cuda,
+        use_liger_kernel=hardware.liger and on_cuda and find_spec("liger_kernel") is not None,
         eval_strategy="steps",
-        eval_steps=min(plan.updates_per_epoch, plan.updates),
+        eval_steps=save_every,
         save_strategy="steps",
-        save_steps=min(plan.updates_per_epoch, plan.updates),
+        save_steps=save_every,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_steps=max(1, plan.updates // 100),
+        logging_nan_inf_filter=False,
         seed=seed,
         data_seed=seed,
-        dataloader_pin_memory=device == "cuda",
+        dataloader_pin_memory=on_cuda,
+        dataloader_num_workers=hardware.loader_workers,
         remove_unused_columns=False,
         label_names=["labels"],
-        report_to="none",
+        report_to=hardware.report_to,
         disable_tqdm=True,
         **schedule,
     )
@@ -288,23 +306,13 @@ def _check_lengths(modality: str, config: LlamaConfig, splits: dict[str, Tokeniz
             )
 
 
-def _summarize(
-    trainer: PackedTrainer,
-    plan: PretrainingPlan,
-    train: TokenizedUtterances,
-    arguments: PretrainArguments,
-    seed: int,
-) -> dict:
+def _summarize(trainer: PackedTrainer, plan: PretrainingPlan, sampler: UtteranceBatchSampler, parameters: int) -> dict:
     """What was trained on what: everything is counted from the batches, which the seed fixes."""
-    sampler = UtteranceBatchSampler(len(train), arguments.utterances_per_batch, seed)
-    parameters = sum(weight.numel() for weight in trainer.model.parameters())
-    updates, lengths, tokens, flops = trainer.state.global_step, train.lengths, [0], [0.0]
-    for epoch in range(math.ceil(updates / plan.updates_per_epoch)):
-        sampler.set_epoch(epoch)
-        for batch in sampler:
-            seen = [int(length) for length in lengths[batch]]
-            tokens.append(tokens[-1] + sum(seen))
-            flops.append(flops[-1] + training_flops(trainer.model.config, parameters, seen))
+    updates, all_lengths, tokens, flops = trainer.state.global_step, trainer.train_dataset.lengths, [0], [0.0]
+    for update in range(1, updates + 1):
+        lengths = all_lengths[sampler.batch_of_update(update)].tolist()
+        tokens.append(tokens[-1] + sum(lengths))
+        flops.append(flops[-1] + training_flops(trainer.model.config, parameters, lengths))
     losses = {entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry}
     best_update = min(losses, key=losses.get)
 
@@ -326,7 +334,6 @@ def _summarize(
         "flops": flops[updates],
         "best_update": best_update,
         "best_validation_loss": losses[best_update],
-        "precision": "bf16" if trainer.args.bf16 else "fp32",
         "points": [describe(update) for update in plan.points if update <= updates],
         "evaluations": [describe(update) for update in sorted(losses)],
     }

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .distributed import wait_until
+
 STAGE_FILE = "stage.json"
 PENDING_FILE = ".pending.json"
 
@@ -107,6 +109,23 @@ class Stage:
         (self.partial / PENDING_FILE).unlink()
         os.replace(self.partial, self.folder)
         return True
+
+    def follow(self, build: Callable[[Path], None]) -> None:
+        """
+        Take part in a build that the main process [`run`]s at the same time; return when the folder is whole.
+
+        Args:
+            build (`Callable[[Path], None]`): As for [`run`].
+        """
+
+        def is_pending() -> bool:
+            pending = _read_json(self.partial / PENDING_FILE)
+            return pending is not None and pending["fingerprint"] == fingerprint(self.keys())
+
+        wait_until(lambda: self.is_finished() or is_pending())
+        if not self.is_finished():
+            build(self.partial)
+            wait_until(self.is_finished)
 
 
 def fingerprint(keys: Any) -> str:

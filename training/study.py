@@ -4,10 +4,10 @@ Each function below is one command and does what it needs of those above it; wha
 """
 
 import datetime
-from functools import partial
 from pathlib import Path
 
 from ..models.modalities import get_modality
+from . import distributed
 from .arguments import Arguments
 from .corpus import SUMMARY_FILE, build_passages, build_utterances, summarize_corpus
 from .environment import describe_commit, describe_device, describe_versions
@@ -60,9 +60,19 @@ def train_tokenizers(arguments: Arguments) -> Run:
 
 
 def pretrain_models(arguments: Arguments) -> Run:
-    """`evoslm pretrain`: a language model for each modality and seed."""
-    run = train_tokenizers(arguments)
+    """
+    `evoslm pretrain`: a language model for each modality and seed.
+
+    Started by `torchrun`, `accelerate launch` or `deepspeed`, the processes train each model together; the main one
+    does what comes before, and the others wait for it.
+    """
     device = resolve_device(arguments.run.device)
+    if arguments.hardware.dry_run:
+        from .dry_run import describe_needs
+
+        print(describe_needs(arguments, device))
+        return Run(arguments.output_dir, arguments.corpus.voices)
+    run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
     _say(f"language models on {describe_device(device)}")
     stages = {(name, seed): model_stage(arguments, run, name, seed) for name, seed in _models(arguments)}
     jobs = [
@@ -172,8 +182,9 @@ def unit_renderings(arguments: Arguments) -> list[str]:
 
 
 def num_workers(arguments: Arguments, device: str = "cpu") -> int:
-    """Processes for trainings and scorings: one where they share a GPU."""
-    return 1 if device == "cuda" else arguments.run.num_proc or count_cores()
+    """Processes for trainings and scorings: one where they share a GPU, or where several train each model together."""
+    alone = device == "cuda" or distributed.world_size() > 1
+    return 1 if alone else arguments.run.num_proc or count_cores()
 
 
 def model_stage(arguments: Arguments, run: Run, modality: str, seed: int) -> Stage:
@@ -203,10 +214,15 @@ def train_model(arguments: Arguments, run: Run, modality: str, seed: int, device
             seed,
             device,
             report_progress,
+            arguments.hardware,
             **extra,
         )
 
-    model_stage(arguments, run, modality, seed).run(build, arguments.run.overwrite)
+    stage = model_stage(arguments, run, modality, seed)
+    if distributed.is_main():
+        stage.run(build, arguments.run.overwrite)
+    else:
+        stage.follow(build)
 
 
 def train_and_score(arguments: Arguments, run: Run, modality: str, seed: int, device: str, report_progress) -> None:
@@ -218,6 +234,21 @@ def train_and_score(arguments: Arguments, run: Run, modality: str, seed: int, de
     build_scores(**model, report_progress=lambda share: report_progress(0.95 + 0.05 * share))
 
 
+def _wait_for_tokenizers(arguments: Arguments) -> Run:
+    from .tokenizers import tokenizer_stage
+
+    run = Run(arguments.output_dir, arguments.corpus.voices)
+
+    def are_finished() -> bool:
+        try:
+            return all(tokenizer_stage(arguments, run, name).is_finished() for name in arguments.modalities)
+        except FileNotFoundError:  # a stage before is not finished
+            return False
+
+    distributed.wait_until(are_finished)
+    return run
+
+
 def _shape(arguments: Arguments) -> dict:
     return {name: value for name, value in arguments.to_dict()["model"].items() if "vocab_size" not in name}
 
@@ -226,4 +257,6 @@ def _models(arguments: Arguments) -> list[tuple[str, int]]:
     return [(name, seed) for name in arguments.modalities for seed in arguments.run.seeds]
 
 
-_say = partial(print, "evoslm:", flush=True)
+def _say(text: str) -> None:
+    if distributed.is_main():
+        print("evoslm:", text, flush=True)

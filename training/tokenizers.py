@@ -32,9 +32,10 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
     from .data import write_ids
 
     entry = get_modality(modality)
-    data_dir, inputs = modality_source(run, entry)
-    vocab_size = requested_vocabulary(arguments, entry)
-    configuration = {"modality": modality, "vocab_size": vocab_size, "builder": builder_arguments(run, entry)}
+    data_dir, _ = modality_source(run, entry)
+    stage = tokenizer_stage(arguments, run, modality)
+    configuration = stage.configuration
+    vocab_size = configuration["vocab_size"]
 
     def build(folder: Path) -> None:
         cache = folder / "cache"
@@ -61,8 +62,19 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
         del dataset
         shutil.rmtree(cache)
 
-    Stage(run.tokenizer(modality), 1, configuration, inputs).run(build, arguments.run.overwrite)
+    stage.run(build, arguments.run.overwrite)
     return run.tokenizer(modality)
+
+
+def tokenizer_stage(arguments: Arguments, run: Run, modality: str) -> Stage:
+    """What makes one modality's tokenizer."""
+    entry = get_modality(modality)
+    configuration = {
+        "modality": modality,
+        "vocab_size": requested_vocabulary(arguments, entry),
+        "builder": builder_arguments(run, entry),
+    }
+    return Stage(run.tokenizer(modality), 1, configuration, modality_source(run, entry)[1])
 
 
 def modality_source(run: Run, modality: Modality) -> tuple[Path, dict[str, Path]]:

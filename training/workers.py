@@ -10,15 +10,19 @@ import takes as long as a short stage, and [`prepare_workers`] lets it happen wh
 import logging
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from ..datasets_scripts.worker_pool import start_worker
+from .distributed import TrainingStopped, is_main
 
 # What the forked workers find imported.
 _PRELOADED = (
@@ -96,7 +100,7 @@ def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
     form = {"bar_format": "{l_bar}{bar}| [{elapsed}<{remaining}]", "mininterval": 0.5}
     if not sys.stderr.isatty():
         form["mininterval"] = form["maxinterval"] = _SECONDS_BETWEEN_LINES
-    with tqdm(total=100.0, desc=description, unit="%", **form) as bar:
+    with tqdm(total=100.0, desc=description, unit="%", disable=not is_main(), **form) as bar:
         if num_workers == 1:
             shares = [0.0] * len(order)
             for index, job in enumerate(order):
@@ -127,6 +131,7 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
     shares = context.Array("d", len(jobs), lock=False)
     threads = max(1, count_cores() // num_workers)
     pool = ProcessPoolExecutor(num_workers, context, _start_worker, (shares, threads))
+    stopping = _pass_on_sigterm(pool)
     try:
         waiting = {pool.submit(_run_job, job.function, index, job.arguments) for index, job in enumerate(jobs)}
         while waiting:
@@ -134,12 +139,33 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
             for future in done:
                 future.result()
             _move(bar, jobs, shares)
+    except (BrokenProcessPool, TrainingStopped) as error:
+        if not stopping.is_set():
+            raise
+        pool.shutdown(wait=True, cancel_futures=True)  # trainings are being saved
+        raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
     except BaseException:
         for process in list((pool._processes or {}).values()):
             process.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _pass_on_sigterm(pool: ProcessPoolExecutor) -> threading.Event:
+    """Tell the workers when this process is told to stop, so that trainings are saved before it does."""
+    stopping = threading.Event()
+
+    def pass_on(number, frame) -> None:
+        stopping.set()
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, pass_on)
+    return stopping
 
 
 def _start_worker(shares, threads: int) -> None:

@@ -1,17 +1,26 @@
 """Training: the same order for every modality, exact losses, resumable to the bit, and a plain folder at the end."""
 
+import errno
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from evoslm.models.language_model import make_language_model, make_language_model_config
+from evoslm.models.modalities import get_modality
 from evoslm.models.packed_attention import PACKED_ATTENTION
-from evoslm.training.arguments import PretrainArguments
+from evoslm.training.arguments import HardwareArguments, PretrainArguments
+from evoslm.training.checkpoints import newest_checkpoint, seal
 from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed, write_ids
-from evoslm.training.pretrain import PretrainingPlan, newest_checkpoint, pretrain, validation_loss
+from evoslm.training.distributed import TrainingStopped
+from evoslm.training.pretrain import PretrainingPlan, choose_attention, pretrain
+from evoslm.training.trainer import validation_loss
 
 SHAPE = {
     "hidden_size": 16,
@@ -114,13 +123,125 @@ def test_an_interrupted_training_ends_in_the_same_weights(tokenizer_dir, tmp_pat
     assert ours["points"] == theirs["points"] and ours["evaluations"] == theirs["evaluations"]
 
 
-def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path):
-    for step, whole in ((9, True), (10, False)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert newest_checkpoint(tmp_path).endswith("checkpoint-9")
-    assert not (tmp_path / "checkpoint-10").exists()
+def make_checkpoint(folder, step):
+    checkpoint = folder / f"checkpoint-{step}"
+    (checkpoint / "global_step").mkdir(parents=True)
+    (checkpoint / "model.safetensors").write_bytes(b"weights")
+    (checkpoint / "global_step" / "optimizer.pt").write_bytes(b"states")
+    return checkpoint
+
+
+@pytest.mark.parametrize("damage", ["not sealed", "missing", "truncated"])
+def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path, capsys, damage):
+    assert newest_checkpoint(tmp_path / "none") is None
+    seal(make_checkpoint(tmp_path, 9), ranks=2)
+    newest = make_checkpoint(tmp_path, 10)
+    if damage != "not sealed":
+        seal(newest)
+        assert newest_checkpoint(tmp_path) == newest
+    if damage == "missing":
+        (newest / "global_step" / "optimizer.pt").unlink()
+    if damage == "truncated":
+        (newest / "model.safetensors").write_bytes(b"wei")
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
+    assert not newest.exists()
+    told = {
+        "not sealed": "not finished",
+        "missing": "optimizer.pt is missing",
+        "truncated": "has 3 bytes instead of 7",
+    }
+    assert told[damage] in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_a_number_names_update_and_data(tokenizer_dir, tmp_path):
+    protocol = PretrainArguments(epochs=3, utterances_per_batch=4, learning_rate=1e30, warmup_fraction=0.0, points=[])
+    with pytest.raises(ValueError, match=r"The loss (exploded|is not a number) .* in update \d+, .* \d+, \d+"):
+        pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, protocol, seed=0)
+
+
+def test_a_full_disk_is_one_error_and_leaves_the_checkpoint_before(tokenizer_dir, tmp_path, monkeypatch):
+    from evoslm.training import trainer
+
+    saved = []
+
+    def save(self, model, trial, original=trainer.Trainer._save_checkpoint):
+        original(self, model, trial)
+        saved.append(self.state.global_step)
+        if len(saved) == 2:
+            raise RuntimeError("PytorchStreamWriter failed writing file data/1: No space left on device")
+
+    monkeypatch.setattr(trainer.Trainer, "_save_checkpoint", save)
+    with pytest.raises(OSError) as error:
+        pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, PROTOCOL, seed=0)
+    assert error.value.errno == errno.ENOSPC and "checkpoint-26" in str(error.value)
+    assert newest_checkpoint(tmp_path / "m" / "checkpoints").name == "checkpoint-13"
+
+
+def test_sigterm_saves_once_and_the_same_call_ends_in_the_same_weights(tokenizer_dir, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    pretrain("phone_raw", tokenizer_dir, whole, SHAPE, PROTOCOL, seed=3)
+
+    def stop(share):
+        if share > 0.5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(TrainingStopped, match="saved after update 20 of 39"):
+        pretrain("phone_raw", tokenizer_dir, stopped, SHAPE, PROTOCOL, seed=3, report_progress=stop)
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert newest_checkpoint(stopped / "checkpoints").name == "checkpoint-20"
+    pretrain("phone_raw", tokenizer_dir, stopped, SHAPE, PROTOCOL, seed=3)
+    assert (stopped / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_passes_over_parts_of_a_batch_add_up_to_the_batch(tokenizer_dir, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    pretrain("phone_raw", tokenizer_dir, whole, SHAPE, PROTOCOL, seed=3)
+    hardware = HardwareArguments(utterances_per_pass=1)
+    summary = pretrain("phone_raw", tokenizer_dir, parts, SHAPE, PROTOCOL, seed=3, hardware=hardware)
+    one, other = (load_file(folder / "model.safetensors") for folder in (whole, parts))
+    assert summary["updates"] == 39
+    for name in one:
+        assert torch.allclose(one[name], other[name], atol=2e-4), name
+
+
+def test_shares_of_a_batch_are_the_batch_and_about_even():
+    lengths = np.random.default_rng(0).integers(5, 60, 50)
+    whole = UtteranceBatchSampler(50, 12, seed=1)
+    ranks = [UtteranceBatchSampler(50, 12, 1, lengths=lengths, rank=rank, world_size=3, shares=2) for rank in range(3)]
+    for sampler in (whole, *ranks):
+        sampler.set_epoch(2)
+    shares = [list(sampler) for sampler in ranks]
+    assert [len(share) for share in shares] == [len(sampler) for sampler in ranks] == [10] * 3
+    for index, batch in enumerate(whole):
+        parts = [share[2 * index + half] for share in shares for half in range(2)]
+        assert sorted(sum(parts, [])) == sorted(batch) == sorted(whole.batch_of_update(2 * 5 + index + 1))
+        if len(batch) == 12:
+            tokens = [lengths[part].sum() for part in parts]
+            assert max(tokens) - min(tokens) <= lengths.max()
+    assert any(part == [] for share in shares for part in share)  # of the last batch of an epoch, of two utterances
+
+
+@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
+def test_documents_of_a_row_are_apart_with_every_attention(tokenizer_dir, attention):
+    dataset = TokenizedUtterances(tokenizer_dir, "train", 0, 1)
+    config = make_language_model_config(get_modality("phone_raw"), AutoTokenizer.from_pretrained(tokenizer_dir), SHAPE)
+    model = make_language_model(config, 0).eval()
+    model.set_attn_implementation(choose_attention(attention, "cpu"))
+    rows = [dataset[index] for index in range(3)]
+    batch = collate_packed(rows)
+    batch.pop("labels")
+    with torch.inference_mode():
+        packed = model(**batch, use_cache=False).logits[0]
+        apart = torch.cat([model(torch.from_numpy(row)[None], use_cache=False).logits[0] for row in rows])
+    assert torch.allclose(packed, apart, atol=1e-5)
+
+
+def test_throughput_is_logged_beside_the_loss(tokenizer_dir, tmp_path):
+    pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, PROTOCOL, seed=0)
+    logged = [entry for entry in json.loads((tmp_path / "m" / "log_history.json").read_text()) if "loss" in entry]
+    assert logged and all(entry["tokens_per_second"] > 0 and 0 < entry["mfu"] < 1 for entry in logged)
+    assert {entry["non_padding"] for entry in logged} == {1.0}
 
 
 def test_too_long_an_utterance_and_an_empty_split_are_named(tokenizer_dir, tmp_path):

@@ -51,8 +51,9 @@ def _how_to_read(results: dict) -> str:
         f"both sides are at chance. The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}). *Its own "
         f"figures are in italics*; none of them was measured here.{speech} It gives no intervals, so a change of less "
         f"than {PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from "
-        f"{statistics['resamples']:,} resamples (seed {statistics['seed']}) of pairs, a pair together with "
-        "all its voices and its mirrored twin, and are not corrected for their number. All numbers are in [results.json](results.json)."
+        f"{statistics['resamples']:,} resamples (seed {statistics['seed']}) of pairs, a pair together with all its "
+        "voices and its mirrored twin, and are not corrected for their number. All numbers are in "
+        "[results.json](results.json)."
     )
 
 

@@ -1,8 +1,9 @@
 """From scored items to accuracies, differences and slopes with their intervals.
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
-Intervals are 95 % percentile intervals of a seeded bootstrap over clusters of pairs: a pair stays together with all its
-voices and with its mirrored twin. With one training seed they are those of the metrics in `metrics/` for the same items.
+Intervals are 95 % percentile intervals of a seeded bootstrap over clusters of pairs: a pair stays together with all
+its voices and with its mirrored twin. With one training seed they are those of the metrics in `metrics/` for the same
+items.
 """
 
 import math
@@ -29,9 +30,10 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
         prefixes (`Sequence[str]`, *optional*, defaults to `("",)`): Whose columns to read, such as `"ngram3_"`.
 
     Returns:
-        `pandas.DataFrame`: By cluster and pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a win, 0.5 for
-        a tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token, their gain from
-        the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by sum.
+        `pandas.DataFrame`: By cluster and pair id: `task, group, band`, and, averaged over the pair's voices, 1 for a
+        win, 0.5 for a tie and 0 for a loss by the `{prefix}sum` of log-likelihoods, their `{prefix}mean` per token,
+        their gain from the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by
+        sum.
     """
     tokens = [items[f"{side}_tokens"].to_numpy(float) for side in SIDES]
     outcomes = {"fewer_tokens": _wins(-tokens[0], -tokens[1])}

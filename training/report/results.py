@@ -69,7 +69,7 @@ def compute_results(run: FinishedRun) -> dict:
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
     return {
         "statistics": {
-            "interval": "95 % percentile bootstrap over pairs; all voices of a pair, and mirrored twins, stay together",
+            "interval": "95 % percentile bootstrap over pairs; the voices of a pair and mirrored twins stay together",
             "resamples": NUM_RESAMPLES,
             "seed": BOOTSTRAP_SEED,
         },
