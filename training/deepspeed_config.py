@@ -59,7 +59,7 @@ def whole_weights(arguments) -> Iterator[None]:
 
     transformers would share the weights out while they are drawn, and each process would draw others.
     """
-    stage_3 = arguments.hf_deepspeed_config is not None and arguments.hf_deepspeed_config.is_zero3()
+    stage_3 = getattr(arguments, "hf_deepspeed_config", None) is not None and arguments.hf_deepspeed_config.is_zero3()
     if not stage_3:
         yield
         return

@@ -181,7 +181,9 @@ def pretrain(
         write_json(output_dir / "log_history.json", trainer.state.log_history)
         shutil.rmtree(checkpoints)
     distributed.barrier()
-    return summary or read_json(output_dir / TRAINING_FILE)
+    summary = summary or read_json(output_dir / TRAINING_FILE)
+    distributed.barrier()  # from here on the main process may rename the folder
+    return summary
 
 
 def save_model(model: LlamaForCausalLM, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
@@ -217,7 +219,7 @@ def _find_checkpoint(checkpoints: Path, arguments: TrainingArguments) -> Path | 
     distributed.barrier()
     checkpoint = newest_checkpoint(checkpoints)
     distributed.barrier()
-    if checkpoint is not None and arguments.deepspeed:
+    if checkpoint is not None and getattr(arguments, "hf_deepspeed_config", None) is not None:
         make_universal(checkpoint, arguments)
     return checkpoint
 

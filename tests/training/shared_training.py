@@ -37,7 +37,7 @@ def main(tokenizer_dir, output_dir, shape, protocol, hardware=None, signals=None
 
 if __name__ == "__main__":
     try:
-        main(**json.loads(sys.argv[1]))
+        main(**json.loads(sys.argv[-1]))
     except TrainingStopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(PREEMPTED)

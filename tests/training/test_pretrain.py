@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evoslm.models.language_model import make_language_model, make_language_model_config
 from evoslm.models.modalities import get_modality
 from evoslm.models.packed_attention import PACKED_ATTENTION
 from evoslm.training.arguments import HardwareArguments, PretrainArguments
 from evoslm.training.checkpoints import newest_checkpoint, seal
-from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed, write_ids
+from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
 from evoslm.training.distributed import TrainingStopped
 from evoslm.training.pretrain import PretrainingPlan, choose_attention, pretrain
 from evoslm.training.trainer import validation_loss
@@ -31,23 +30,6 @@ SHAPE = {
     "max_position_embeddings": 64,
 }
 PROTOCOL = PretrainArguments(epochs=3, utterances_per_batch=4, learning_rate=1e-2, points=[0.5, 1.0, 3.0])
-
-
-@pytest.fixture(scope="module")
-def tokenizer_dir(tmp_path_factory):
-    """Ids in which every symbol names the next one, so that there is something to learn."""
-    folder = tmp_path_factory.mktemp("tokenizer")
-    words = ["<s>", "</s>", "<pad>", "<unk>", *map(str, range(20))]
-    backend = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    random = np.random.default_rng(0)
-    for split, count in (("train", 50), ("validation", 10)):
-        starts, lengths = random.integers(20, size=count), random.integers(5, 30, size=count)
-        write_ids(folder, split, [(start + np.arange(length)) % 20 + 4 for start, length in zip(starts, lengths)])
-    return folder
 
 
 def test_batches_depend_on_count_seed_and_epoch_alone():
