@@ -1,10 +1,10 @@
 """What the benchmarks share: the same stories, the same model, and a median with its spread."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable
 
-import torch
 from transformers import LlamaConfig
 
 from evoslm.datasets_scripts.phone_frames import num_frames, phone_content, repeat_content
@@ -28,11 +28,11 @@ def story_ids(modality: str, words: int) -> list:
     return encode_contents(train_tokenizer(modality), contents)
 
 
-def laptop_config(vocab_size: int) -> LlamaConfig:
+def laptop_config(vocab_size: int, **more) -> LlamaConfig:
     """The `laptop` preset's model."""
     preset = read_preset("laptop")
     shape = {name: preset[name] for name in SHAPE}
-    return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape)
+    return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape, **more)
 
 
 def seconds(function: Callable[[], None], repeats: int = 5) -> tuple[float, float, float]:
@@ -46,8 +46,6 @@ def seconds(function: Callable[[], None], repeats: int = 5) -> tuple[float, floa
     return statistics.median(times), min(times), max(times)
 
 
-def matrix_rate(size: int = 1024) -> float:
-    """Operations per second of an fp32 matrix product, as this machine runs it now."""
-    first, second = torch.randn(2 * size, size), torch.randn(size, size)
-    median, *_ = seconds(lambda: first @ second)
-    return 2 * 2 * size * size * size / median
+def peak_memory_mb() -> float:
+    """The largest resident set of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

@@ -1,55 +1,183 @@
-"""Log-likelihoods of minimal pairs: batched and with shared contexts against one sequence at a time."""
+"""Log-likelihoods of minimal pairs: ours beside minicons, lm-evaluation-harness and one sequence at a time.
+
+The same model and the same sentences (BLiMP's, where `EVOSLM_BLIMP` names a folder of its .jsonl files, else the
+stories' sBLIMP), in turns, so that a machine that slows down slows all of them.
+"""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
-from evoslm.models.scoring import sequence_log_likelihoods
+from evoslm.datasets_scripts.sblimp_frames import generate_sblimp_pairs
+from evoslm.models.scoring import score_pairs
+from evoslm.models.tokenization import train_tokenizer
 
-from .common import laptop_config, seconds, story_ids
+from .common import laptop_config, peak_memory_mb, seconds, story_ids
+
+PAIRS, SLOW_PAIRS, TURNS = 2000, 300, 3
+BATCHES = (16, 64, 256)
 
 
 def run() -> str:
-    torch.set_num_threads(1)
-    ids = [row.tolist() for row in story_ids("phone_raw", 6000)]
+    rows, source = _pairs()
+    sentences = [row[side] for row in rows for side in ("positive", "negative")]
+    tokenizer = train_tokenizer("text_bpe", sentences, vocab_size=2048)
+    config = laptop_config(len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
     torch.manual_seed(0)
-    model = LlamaForCausalLM._from_config(laptop_config(80)).eval()
-    random = np.random.default_rng(0)
-    short = [row[:length] for row, length in zip(ids, random.integers(15, 45, len(ids)))]
-    contexts = [row[:150] for row in ids for _ in range(2)]
-    endings = [other[150 : 150 + length] for row in ids for other, length in ((row, 40), (ids[0], 42))]
-    endings = [ending or [5] for ending in endings]
-
-    naive = seconds(lambda: _one_at_a_time(model, short), repeats=3)
-    batched = seconds(lambda: sequence_log_likelihoods(model, short, bos_token_id=1), repeats=3)
-    score = {"bos_token_id": 1, "contexts": contexts}
-    shared = seconds(lambda: sequence_log_likelihoods(model, endings, **score), repeats=3)
-    apart = seconds(lambda: sequence_log_likelihoods(model, endings, share_prefixes=False, **score), repeats=3)
-    difference = np.abs(sequence_log_likelihoods(model, short, bos_token_id=1) - _one_at_a_time(model, short))
-    worst = (difference / [len(row) for row in short]).max()
+    model = LlamaForCausalLM._from_config(config).eval()
+    engines = {
+        "ours": lambda pairs: _ours(model, tokenizer, pairs),
+        "one sequence at a time": lambda pairs: _one_at_a_time(model, tokenizer, pairs),
+        **_minicons(model, tokenizer),
+        **_harness(model, tokenizer),
+    }
+    few = {name for name in engines if name.endswith("batch 1") or name.startswith("one")}
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    values = {}
+    for _ in range(TURNS):
+        for name, engine in engines.items():
+            pairs = rows[:SLOW_PAIRS] if name in few else rows
+            start = time.perf_counter()
+            values[name] = engine(pairs)
+            times[name].append(len(pairs) / (time.perf_counter() - start))
+    lengths = np.array([len(ids) for ids in tokenizer(sentences, add_special_tokens=False)["input_ids"]])
+    table = _table(times, values, lengths)
+    shared, apart, count = _shared_contexts()
     return "\n".join(
         [
             "## Scoring",
             "",
-            "The `laptop` model on phones of stories, fp32, one thread. Sentences have 15 to 45 tokens, endings "
-            "have about 40 after a context of 150 that a pair shares. The largest disagreement with one sequence at a "
-            f"time is {worst:.1e} nats a token.",
+            f"{PAIRS:,} pairs of {source} ({lengths.mean():.1f} tokens a sentence), the `laptop` preset's model "
+            f"({model.num_parameters() / 1e6:.2f} M parameters, 2,048 pieces), fp32, {torch.get_num_threads()} "
+            f"threads. Each engine had {TURNS} turns, one after another; the slowest settings had {SLOW_PAIRS} of the "
+            "pairs. 'apart': the largest difference to ours, in nats a token.",
             "",
-            "| items | engine | sequences/s | ratio |",
-            "| :--- | :--- | ---: | ---: |",
-            f"| sentences | one at a time | {len(short) / naive[0]:,.0f} | 1.00 |",
-            f"| sentences | ours | {len(short) / batched[0]:,.0f} | {naive[0] / batched[0]:.2f} |",
-            f"| endings | ours, contexts not shared | {len(endings) / apart[0]:,.0f} | 1.00 |",
-            f"| endings | ours | {len(endings) / shared[0]:,.0f} | {apart[0] / shared[0]:.2f} |",
+            "| engine | pairs/s | spread | ours is faster by | apart |",
+            "| :--- | ---: | ---: | ---: | ---: |",
+            *table,
+            "",
+            f"Endings of about 40 tokens after a context of 150 that the two of a pair share, {count} of them: "
+            f"{count / shared[0]:,.0f} a second, {count / apart[0]:,.0f} if contexts are not shared: "
+            f"{apart[0] / shared[0]:.2f} times as fast.",
+            "",
+            *_memory(model, tokenizer, rows),
         ]
     )
 
 
-def _one_at_a_time(model, sequences: list[list[int]]) -> np.ndarray:
+def _table(times: dict, values: dict, lengths: np.ndarray) -> list[str]:
+    ours = statistics.median(times["ours"])
+    lines = []
+    for name, rates in times.items():
+        middle = statistics.median(rates)
+        count = len(values[name])
+        apart = np.abs(values[name] - values["ours"][:count]) / lengths[:count]
+        lines.append(
+            f"| {name} | {middle:,.0f} | {min(rates):,.0f} to {max(rates):,.0f} | {ours / middle:.2f} | "
+            f"{apart.max():.0e} |"
+        )
+    return lines
+
+
+def _pairs() -> tuple[list[dict], str]:
+    folder = os.environ.get("EVOSLM_BLIMP")
+    if folder:
+        rows = []
+        for path in sorted(Path(folder).glob("*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines()[:40]:
+                pair = json.loads(line)
+                rows.append({"positive": pair["sentence_good"], "negative": pair["sentence_bad"]})
+        return rows[:PAIRS], "BLiMP"
+    pairs = generate_sblimp_pairs(PAIRS, 0)
+    return [{"positive": pair.positive, "negative": pair.negative} for pair in pairs][:PAIRS], "the stories' sBLIMP"
+
+
+def _ours(model, tokenizer, pairs: Sequence[dict]) -> np.ndarray:
+    scores = score_pairs(model, tokenizer, pairs)
+    return np.array([row[side] for row in scores for side in ("positive", "negative")])
+
+
+def _one_at_a_time(model, tokenizer, pairs: Sequence[dict]) -> np.ndarray:
     sums = []
     with torch.inference_mode():
-        for sequence in sequences:
-            ids = torch.tensor([[1, *sequence]])
-            logits = model(ids, use_cache=False).logits[0, :-1].float().log_softmax(-1)
-            sums.append(logits.gather(1, ids[0, 1:, None]).double().sum().item())
+        for sentence in (pair[side] for pair in pairs for side in ("positive", "negative")):
+            ids = [tokenizer.bos_token_id, *tokenizer(sentence, add_special_tokens=False)["input_ids"]]
+            ids = torch.tensor([ids])
+            log_probs = model(ids, use_cache=False).logits[0, :-1].float().log_softmax(-1)
+            sums.append(log_probs.gather(1, ids[0, 1:, None]).double().sum().item())
     return np.array(sums)
+
+
+def _minicons(model, tokenizer) -> dict[str, Callable]:
+    try:
+        from minicons.scorer import IncrementalLMScorer
+    except ImportError:
+        return {}
+    scorer = IncrementalLMScorer(model, "cpu", tokenizer=tokenizer)  # which adds <s> by itself
+
+    def score(pairs: Sequence[dict], batch: int) -> np.ndarray:
+        sentences = [pair[side] for pair in pairs for side in ("positive", "negative")]
+        sums = []
+        for start in range(0, len(sentences), batch):
+            sums += scorer.sequence_score(
+                sentences[start : start + batch], reduction=lambda x: x.sum(0).item(), bos_token=False
+            )
+        return np.array(sums)
+
+    return {f"minicons, batch {batch}": lambda pairs, batch=batch: score(pairs, batch) for batch in (1, *BATCHES)}
+
+
+def _harness(model, tokenizer) -> dict[str, Callable]:
+    try:
+        from lm_eval.api.instance import Instance
+        from lm_eval.models.huggingface import HFLM
+    except ImportError:
+        return {}
+
+    def score(pairs: Sequence[dict], batch: int) -> np.ndarray:
+        harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch, device="cpu", add_bos_token=False)
+        requests = [
+            Instance(request_type="loglikelihood", doc={}, arguments=("", pair[side]), idx=index)
+            for index, pair in enumerate(pairs)
+            for side in ("positive", "negative")
+        ]
+        return np.array([value for value, _ in harness.loglikelihood(requests, disable_tqdm=True)])
+
+    return {
+        f"lm-evaluation-harness, batch {batch}": lambda pairs, batch=batch: score(pairs, batch)
+        for batch in (1, *BATCHES)
+    }
+
+
+def _shared_contexts() -> tuple[tuple, tuple, int]:
+    from evoslm.models.scoring import sequence_log_likelihoods
+
+    ids = [row.tolist() for row in story_ids("phone_raw", 6000)]
+    torch.manual_seed(0)
+    model = LlamaForCausalLM._from_config(laptop_config(80)).eval()
+    contexts = [row[:150] for row in ids for _ in range(2)]
+    endings = [other[150 : 150 + length] or [5] for row in ids for other, length in ((row, 40), (ids[0], 42))]
+    score = {"bos_token_id": 1, "contexts": contexts}
+    shared = seconds(lambda: sequence_log_likelihoods(model, endings, **score), repeats=3)
+    apart = seconds(lambda: sequence_log_likelihoods(model, endings, share_prefixes=False, **score), repeats=3)
+    return shared, apart, len(endings)
+
+
+def _memory(model, tokenizer, rows: list[dict]) -> list[str]:
+    """How the peak grows with pairs and with the length of sequences."""
+    base = peak_memory_mb()
+    _ours(model, tokenizer, rows * 10)
+    many = peak_memory_mb()
+    texts = [{side: " ".join([pair[side]] * 20) for side in ("positive", "negative")} for pair in rows[:200]]
+    _ours(model, tokenizer, texts)
+    return [
+        f"The process's peak was {base:,.0f} MB after the table above, {many:,.0f} MB after ten times as many pairs "
+        f"at once, and {peak_memory_mb():,.0f} MB after sequences twenty times as long."
+    ]

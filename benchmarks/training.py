@@ -1,81 +1,250 @@
-"""Training steps on stories at 50 Hz: packed rows against rows padded to the longest and to a fixed window."""
+"""Training on stories at 50 Hz: ours, `Trainer` with padding, and TRL's packing, each by its own `Trainer`.
+
+The same model and utterances, in turns. A run's rate is that of its updates after the first few, from one's end to the
+next one's, so that everything between updates counts and starting does not.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import LlamaForCausalLM
+from datasets import Dataset
+from transformers import LlamaForCausalLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from evoslm.models.language_model import make_language_model, training_flops
-from evoslm.training.data import collate_packed
+from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, write_ids
+from evoslm.training.hardware import matrix_rate, resolve_precision
+from evoslm.training.trainer import PackedTrainer
 
-from .common import laptop_config, matrix_rate, seconds, story_ids
+from .common import laptop_config, peak_memory_mb, story_ids
 
-UTTERANCES = 4
+UTTERANCES, UPDATES, SKIPPED, TURNS = 4, 10, 2, 3
 WINDOW = 1024
+BOS, EOS, PAD = 1, 2, 0
+
+
+class _Clock(TrainerCallback):
+    def __init__(self):
+        self.ends = []
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.ends.append(time.perf_counter())
 
 
 def run() -> str:
     torch.set_num_threads(1)
-    ids = story_ids("phone_repeat", 4000)
-    batches = [
-        [np.concatenate([[1], row, [2]]).astype(np.int64) for row in ids[start : start + UTTERANCES]]
-        for start in range(0, len(ids) - UTTERANCES + 1, UTTERANCES)
-    ][:8]
-    tokens = sum(len(row) for batch in batches for row in batch)
-    mean = tokens / UTTERANCES / len(batches)
-    longest = max(len(row) for batch in batches for row in batch)
-    config = laptop_config(80)
-    packed = make_language_model(config, 0)
-    plain = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
-
-    def train(model, collate):
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-        inputs = [collate(batch) for batch in batches]
-
-        def step() -> None:
-            for batch in inputs:
-                model(**batch, use_cache=False).loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()
-
-        return seconds(step, repeats=3)
-
+    ids = story_ids("phone_repeat", 60 * UTTERANCES * UPDATES)
+    rows = [np.concatenate([[BOS], row, [EOS]]).astype(np.int64) for row in ids]
+    lengths = [len(row) for row in rows]
+    config = laptop_config(80, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
+    longest = max(lengths)
     window = max(WINDOW, longest)
-    times = {
-        "packed (ours)": train(packed, collate_packed),
-        f"padded to the longest utterance ({longest})": train(plain, lambda batch: _pad(batch, longest)),
-        f"padded to a window of {window}": train(plain, lambda batch: _pad(batch, window)),
+    runs = {
+        "ours: packed": lambda: _ours(config, ids),
+        f"padded to the longest ({longest})": lambda: _padded(config, rows, longest),
+        f"padded to a window of {window}": lambda: _padded(config, rows, window),
+        "TRL's packing": lambda: _trl(config, rows, window),
     }
-    ours = times["packed (ours)"][0]
-    parameters = sum(weight.numel() for weight in packed.parameters())
-    flops = sum(training_flops(config, parameters, [len(row) for row in batch]) for batch in batches)
-    rate = matrix_rate()
-    rows = [
-        f"| {name} | {tokens / middle:,.0f} | {tokens / slow:,.0f} to {tokens / fast:,.0f} | {middle / ours:.2f} |"
-        for name, (middle, fast, slow) in times.items()
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(TURNS):
+        for name, once in runs.items():
+            rate = once()
+            if rate is not None:
+                rates[name].append(rate)
+    ours = statistics.median(rates["ours: packed"])
+    model = make_language_model(config, 0)
+    flops = training_flops(config, model.num_parameters(), lengths) / sum(lengths)
+    precision = resolve_precision("auto", "cpu")
+    peak = matrix_rate("cpu", precision)
+    table = [
+        f"| {name} | {statistics.median(values):,.0f} | {min(values):,.0f} to {max(values):,.0f} | "
+        f"{ours / statistics.median(values):.2f} |"
+        for name, values in rates.items()
+        if values
     ]
     return "\n".join(
         [
             "## Training",
             "",
-            f"Phone-Repeat of stories, {UTTERANCES} utterances an update, the `laptop` model "
-            f"({parameters / 1e6:.2f} M parameters), fp32, one thread. Tokens are those that "
-            f"are not padding. Mean length {mean:.0f}, "
-            f"longest {longest}. The packed steps run at {flops / ours / 1e9:.0f} GFLOP/s, "
-            f"{100 * flops / ours / rate:.0f} % of the {rate / 1e9:.0f} GFLOP/s of a plain matrix product.",
+            f"Phone-Repeat of stories, {UTTERANCES} utterances an update, the `laptop` preset's model "
+            f"({model.num_parameters() / 1e6:.2f} M parameters), {precision}, one thread. Tokens are those that are "
+            f"not padding; utterances have {np.mean(lengths):.0f} of them on average and {longest} at most, so that "
+            f"padding to the longest costs {longest / np.mean(lengths):.2f} times the positions and to the window "
+            f"{window / np.mean(lengths):.2f} times. {TURNS} turns of {UPDATES} updates, one engine after another.",
             "",
-            "| batches | tokens/s | spread | time against ours |",
+            "| batches | tokens/s | spread | ours is faster by |",
             "| :--- | ---: | ---: | ---: |",
-            *rows,
+            *table,
+            "",
+            f"Ours computes {flops * ours / 1e9:.1f} GFLOP/s, {100 * flops * ours / peak:.0f} % of the "
+            f"{peak / 1e9:.0f} GFLOP/s of a plain matrix product in {precision} on one thread "
+            f"({'bf16 is emulated on this processor' if precision == 'fp32' else 'the processor has bf16'}). "
+            f"{_loader_share(ids)}",
+            "",
+            *_where_it_goes(config, rows),
+            "",
+            f"Peak of the whole process: {peak_memory_mb():,.0f} MB.",
         ]
     )
 
 
-def _pad(batch: list[np.ndarray], length: int) -> dict[str, torch.Tensor]:
-    ids, mask = np.zeros((len(batch), length), np.int64), np.zeros((len(batch), length), np.int64)
-    for row, sequence in enumerate(batch):
-        ids[row, : len(sequence)], mask[row, : len(sequence)] = sequence, 1
-    labels = np.where(mask == 1, ids, -100)
+def _arguments(folder: str, rows: int) -> TrainingArguments:
+    return TrainingArguments(**_common(folder, rows))
+
+
+def _common(folder: str, rows: int) -> dict:
     return {
-        name: torch.from_numpy(value)
-        for name, value in (("input_ids", ids), ("attention_mask", mask), ("labels", labels))
+        "output_dir": folder,
+        "max_steps": UPDATES,
+        "per_device_train_batch_size": rows,
+        "learning_rate": 1e-3,
+        "optim": "adamw_torch_fused",
+        "use_cpu": True,
+        "bf16": resolve_precision("auto", "cpu") == "bf16",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "seed": 0,
     }
+
+
+def _rate(trainer: Trainer, tokens_of_updates: list[int]) -> float:
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(clock := _Clock())
+    trainer.train()
+    return sum(tokens_of_updates[SKIPPED:UPDATES]) / (clock.ends[-1] - clock.ends[SKIPPED - 1])
+
+
+def _ours(config, ids: list) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        write_ids(Path(folder), "train", ids)
+        dataset = TokenizedUtterances(folder, "train", BOS, EOS)
+        sampler = UtteranceBatchSampler(len(dataset), UTTERANCES, 0)
+        trainer = PackedTrainer(
+            model=make_language_model(config, 0),
+            args=_arguments(folder, UTTERANCES),
+            train_dataset=dataset,
+            sampler=sampler,
+        )
+        return _rate(trainer, [int(dataset.lengths[batch].sum()) for batch in sampler])
+
+
+class _Counted:
+    """A collator that counts the tokens of each batch that are not padding."""
+
+    def __init__(self, collate):
+        self.collate, self.tokens = collate, []
+
+    def __call__(self, rows):
+        batch = self.collate(rows)
+        self.tokens.append(int((batch["labels"] != -100).sum()))
+        return batch
+
+
+def _padded(config, rows: list[np.ndarray], length: int) -> float:
+    def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
+        ids, mask = np.full((len(batch), length), PAD), np.zeros((len(batch), length), np.int64)
+        for index, row in enumerate(batch):
+            ids[index, : len(row["input_ids"])], mask[index, : len(row["input_ids"])] = row["input_ids"], 1
+        tensors = {"input_ids": ids, "attention_mask": mask, "labels": np.where(mask == 1, ids, -100)}
+        return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+    counted = _Counted(collate)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model=_plain(config),
+            args=_arguments(folder, UTTERANCES),
+            train_dataset=Dataset.from_dict({"input_ids": rows}),
+            data_collator=counted,
+        )
+        return _rate(trainer, counted.tokens)
+
+
+def _trl(config, rows: list[np.ndarray], window: int) -> float | None:
+    try:
+        from trl import SFTConfig, SFTTrainer
+    except ImportError:
+        return None
+    from transformers import PreTrainedTokenizerFast
+
+    from evoslm.models.tokenization import train_tokenizer
+
+    tokenizer: PreTrainedTokenizerFast = train_tokenizer("phone_repeat", ["SIL"])
+    mean = np.mean([len(row) for row in rows])
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SFTConfig(
+            **_common(folder, max(1, round(UTTERANCES * mean / window))),
+            packing=True,
+            max_length=window,
+            dataset_kwargs={"skip_prepare_dataset": False},
+            gradient_checkpointing=False,
+        )
+        trainer = SFTTrainer(
+            model=_plain(config),
+            args=arguments,
+            train_dataset=Dataset.from_dict({"input_ids": [row.tolist() for row in rows * 2]}),
+            processing_class=tokenizer,
+        )
+        counted = _Counted(trainer.data_collator)
+        trainer.data_collator = counted
+        return _rate(trainer, counted.tokens)
+
+
+def _plain(config) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+
+
+def _loader_share(ids: list) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        write_ids(Path(folder), "train", ids)
+        dataset = TokenizedUtterances(folder, "train", BOS, EOS)
+        from evoslm.training.data import collate_packed
+
+        start = time.perf_counter()
+        tokens = 0
+        for batch in UtteranceBatchSampler(len(dataset), UTTERANCES, 0):
+            tokens += collate_packed([dataset[row] for row in batch])["input_ids"].numel()
+        rate = tokens / (time.perf_counter() - start)
+    return f"The loader alone lays out {rate / 1e6:.1f} million tokens a second."
+
+
+def _where_it_goes(config, rows: list[np.ndarray]) -> list[str]:
+    """The share of an update's time by kind of operation, as torch's profiler sees it."""
+    from torch.profiler import ProfilerActivity, profile
+
+    from evoslm.training.data import collate_packed
+
+    model = make_language_model(config, 0)
+    batch = collate_packed(rows[:UTTERANCES])
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+
+    def update() -> None:
+        model(**batch, use_cache=False).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    update()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        update()
+    kinds = {
+        "attention": ("scaled_dot_product", "flash_attention"),
+        "matrix products": ("aten::mm", "aten::addmm", "aten::bmm"),
+        "softmax and loss": ("log_softmax", "nll_loss"),
+        "optimizer": ("_fused_adam",),
+    }
+    spent = dict.fromkeys([*kinds, "everything else"], 0.0)
+    for event in profiler.key_averages():
+        kind = next((kind for kind, names in kinds.items() if any(name in event.key for name in names)), None)
+        spent[kind or "everything else"] += event.self_cpu_time_total
+    total = sum(spent.values())
+    return [
+        "Where an update's time goes: "
+        + ", ".join(f"{kind} {100 * t / total:.0f} %" for kind, t in spent.items())
+        + "."
+    ]
