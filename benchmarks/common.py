@@ -1,9 +1,6 @@
 """What the benchmarks share: the same stories, the same model, and a median with its spread."""
 
 import resource
-import statistics
-import time
-from collections.abc import Callable
 
 from transformers import LlamaConfig
 
@@ -33,17 +30,6 @@ def laptop_config(vocab_size: int, **more) -> LlamaConfig:
     preset = read_preset("laptop")
     shape = {name: preset[name] for name in SHAPE}
     return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape, **more)
-
-
-def seconds(function: Callable[[], None], repeats: int = 5) -> tuple[float, float, float]:
-    """Median, fastest and slowest of several calls, after one that is not counted."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), min(times), max(times)
 
 
 def peak_memory_mb() -> float:

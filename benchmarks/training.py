@@ -36,11 +36,27 @@ class _Clock(TrainerCallback):
 
 def run() -> str:
     torch.set_num_threads(1)
-    ids = story_ids("phone_repeat", 60 * UTTERANCES * UPDATES)
+    precision = resolve_precision("auto", "cpu")
+    peak = matrix_rate("cpu", precision)
+    parts = [
+        "## Training",
+        "",
+        f"Generated stories, {UTTERANCES} utterances an update, the `laptop` preset's model, {precision} "
+        f"({'bf16 is emulated on this processor' if precision == 'fp32' else 'the processor has bf16'}), one thread, "
+        f"which multiplies matrices at {peak / 1e9:.0f} GFLOP/s. Tokens are those that are not padding. {TURNS} turns "
+        f"of {UPDATES} updates, one engine after another.",
+    ]
+    for modality, label in (("phone_raw", "Phone-Raw"), ("phone_repeat", "Phone-Repeat")):
+        parts += ["", *_compare(modality, label, peak)]
+    return "\n".join([*parts, "", f"Peak of the whole process: {peak_memory_mb():,.0f} MB."])
+
+
+def _compare(modality: str, label: str, peak: float) -> list[str]:
+    ids = story_ids(modality, 60 * UTTERANCES * UPDATES)
     rows = [np.concatenate([[BOS], row, [EOS]]).astype(np.int64) for row in ids]
     lengths = [len(row) for row in rows]
     config = laptop_config(80, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
-    longest = max(lengths)
+    longest, mean = max(lengths), np.mean(lengths)
     window = max(WINDOW, longest)
     runs = {
         "ours: packed": lambda: _ours(config, ids),
@@ -57,38 +73,24 @@ def run() -> str:
     ours = statistics.median(rates["ours: packed"])
     model = make_language_model(config, 0)
     flops = training_flops(config, model.num_parameters(), lengths) / sum(lengths)
-    precision = resolve_precision("auto", "cpu")
-    peak = matrix_rate("cpu", precision)
     table = [
         f"| {name} | {statistics.median(values):,.0f} | {min(values):,.0f} to {max(values):,.0f} | "
         f"{ours / statistics.median(values):.2f} |"
         for name, values in rates.items()
         if values
     ]
-    return "\n".join(
-        [
-            "## Training",
-            "",
-            f"Phone-Repeat of stories, {UTTERANCES} utterances an update, the `laptop` preset's model "
-            f"({model.num_parameters() / 1e6:.2f} M parameters), {precision}, one thread. Tokens are those that are "
-            f"not padding; utterances have {np.mean(lengths):.0f} of them on average and {longest} at most, so that "
-            f"padding to the longest costs {longest / np.mean(lengths):.2f} times the positions and to the window "
-            f"{window / np.mean(lengths):.2f} times. {TURNS} turns of {UPDATES} updates, one engine after another.",
-            "",
-            "| batches | tokens/s | spread | ours is faster by |",
-            "| :--- | ---: | ---: | ---: |",
-            *table,
-            "",
-            f"Ours computes {flops * ours / 1e9:.1f} GFLOP/s, {100 * flops * ours / peak:.0f} % of the "
-            f"{peak / 1e9:.0f} GFLOP/s of a plain matrix product in {precision} on one thread "
-            f"({'bf16 is emulated on this processor' if precision == 'fp32' else 'the processor has bf16'}). "
-            f"{_loader_share(ids)}",
-            "",
-            *_where_it_goes(config, rows),
-            "",
-            f"Peak of the whole process: {peak_memory_mb():,.0f} MB.",
-        ]
-    )
+    return [
+        f"**{label}**: {mean:.0f} tokens an utterance, {longest} at most; padding to the longest costs "
+        f"{longest / mean:.2f} times the positions, to the window {window / mean:.2f} times.",
+        "",
+        "| batches | tokens/s | spread | ours is faster by |",
+        "| :--- | ---: | ---: | ---: |",
+        *table,
+        "",
+        f"Ours computes {flops * ours / 1e9:.1f} GFLOP/s ({model.num_parameters() / 1e6:.2f} M parameters), "
+        f"{100 * flops * ours / peak:.0f} % of the matrix product's. {_loader_rate(ids)} "
+        f"{_where_it_goes(config, rows)}",
+    ]
 
 
 def _arguments(folder: str, rows: int) -> TrainingArguments:
@@ -200,7 +202,7 @@ def _plain(config) -> LlamaForCausalLM:
     return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
 
 
-def _loader_share(ids: list) -> str:
+def _loader_rate(ids: list) -> str:
     with tempfile.TemporaryDirectory() as folder:
         write_ids(Path(folder), "train", ids)
         dataset = TokenizedUtterances(folder, "train", BOS, EOS)
@@ -214,7 +216,7 @@ def _loader_share(ids: list) -> str:
     return f"The loader alone lays out {rate / 1e6:.1f} million tokens a second."
 
 
-def _where_it_goes(config, rows: list[np.ndarray]) -> list[str]:
+def _where_it_goes(config, rows: list[np.ndarray]) -> str:
     """The share of an update's time by kind of operation, as torch's profiler sees it."""
     from torch.profiler import ProfilerActivity, profile
 

@@ -21,6 +21,9 @@ _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 _SHORTEST_PREFIX = 16
 _SMALLEST_SAVING = 0.35
 _LARGEST_GROUP = 32
+# Continuations stand side by side in a row (one pass, but a full square of attention) up to so many positions; longer
+# ones continue from a cache.
+_LONGEST_BESIDE = 512
 
 
 def sequence_log_likelihoods(
@@ -218,6 +221,11 @@ def _rounded(length: int) -> int:
     return length >> shift << shift
 
 
+def _shape_and_members(item):
+    shape, group = item
+    return shape, group.members
+
+
 def _batches(groups: list[_Group], tokens: _Tokens, batch_tokens: int) -> Iterator[list[_Group]]:
     """Groups of like shape together, the largest first, so that what does not fit into memory fails at once."""
 
@@ -225,10 +233,14 @@ def _batches(groups: list[_Group], tokens: _Tokens, batch_tokens: int) -> Iterat
         longest = max(int(tokens.lengths[member]) for member in group.members) - 1
         return len(group.members) > 1, group.prefix if len(group.members) > 1 else 0, longest
 
+    def positions(groups: int, members: int, key) -> int:
+        is_shared, prefix, longest = key
+        return groups * prefix + members * (longest - prefix) if is_shared else members * longest
+
     batch, rows, previous = [], 0, None
-    for group in sorted(groups, key=lambda group: (shape(group), group.members), reverse=True):
-        key = shape(group)
-        if batch and (key[:2] != previous[:2] or (rows + len(group.members)) * previous[2] > batch_tokens):
+    for key, group in sorted(((shape(group), group) for group in groups), key=_shape_and_members, reverse=True):
+        size = rows + len(group.members)
+        if batch and (key[:2] != previous[:2] or positions(len(batch) + 1, size, previous) > batch_tokens):
             yield batch
             batch, rows = [], 0
         if not batch:
@@ -273,6 +285,7 @@ class _Network:
         vocabulary = model.get_input_embeddings().weight.shape[0]
         probe = {"input_ids": torch.arange(min(8, vocabulary), device=self.device)[None], "use_cache": True}
         output = model(**probe)
+        self.takes_masks = self._takes_masks(output.logits)
         self.can_share = self._can_share(output.logits)
         # Some models work on their logits after the output layer (Gemma 2 caps them, Cohere scales them).
         self.decoder, self.head = model.get_decoder(), model.get_output_embeddings()
@@ -287,6 +300,33 @@ class _Network:
         if self.head is None:  # all logits of a batch exist at once, so that the batch has to be smaller
             self.batch_tokens = min(self.batch_tokens, max(1, 2**26 // vocabulary))
 
+    def _takes_masks(self, logits: torch.Tensor) -> bool:
+        """Whether continuations that stand side by side behind a beginning have the logits that they have alone."""
+        config = self.model.config.get_text_config()
+        layers = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+        if layers or getattr(config, "sliding_window", None) or config._attn_implementation not in ("sdpa", "eager"):
+            return False
+        length = logits.shape[1]
+        half = length // 2
+        ids = torch.arange(length, device=self.device)
+        ids = torch.cat([ids, ids[half:]])[None]
+        try:
+            beside = self.model(input_ids=ids, use_cache=False, **self._branches(half, length - half, 2)).logits
+        except (ValueError, RuntimeError, TypeError):
+            return False
+        alone = torch.cat([logits, logits[:, half:]], dim=1)
+        return bool((beside - alone).abs().max() <= 1e-3 * logits.std())
+
+    def _branches(self, prefix: int, width: int, branches: int) -> dict[str, torch.Tensor]:
+        """Mask and positions of rows in which several continuations, as wide as each other, follow a beginning."""
+        size = prefix + branches * width
+        branch = torch.cat([torch.zeros(prefix), torch.arange(1, branches + 1).repeat_interleave(width)])
+        position = torch.cat([torch.arange(prefix), *[torch.arange(prefix, prefix + width)] * branches])
+        visible = (branch[None] == 0) | (branch[None] == branch[:, None])
+        visible &= torch.ones(size, size, dtype=torch.bool).tril()
+        mask = torch.zeros(size, size).masked_fill(~visible, torch.finfo(torch.float32).min)
+        return {"attention_mask": mask[None, None].to(self.device), "position_ids": position[None].to(self.device)}
+
     def _can_share(self, logits: torch.Tensor) -> bool:
         """Whether a beginning computed once gives its continuations the logits that they have as a whole."""
         length = logits.shape[1]
@@ -300,16 +340,29 @@ class _Network:
             return False
         cache.batch_select_indices(torch.zeros(2, dtype=torch.long, device=self.device))
         ends = ids[:, length // 2 :].repeat(2, 1)
-        continued = self.model(input_ids=ends, past_key_values=cache, use_cache=True).logits
+        continued = self.model(
+            input_ids=ends, past_key_values=cache, use_cache=True, **self._mask(length // 2, ends.shape[1])
+        ).logits
         # Attention that takes every call for the start of a sequence, as some for training does, is far off here.
         return bool((continued - logits[:, length // 2 :]).abs().max() <= 1e-3 * logits.std())
 
-    def features(self, ids: np.ndarray, past=None, use_cache: bool = False):
+    def _mask(self, past: int, width: int) -> dict[str, torch.Tensor]:
+        """
+        The causal mask behind a cache, as numbers to add: one for all layers and rows, where the model would make it
+        of truth values in every layer again.
+        """
+        if not self.takes_masks:
+            return {}
+        mask = torch.full((width, past + width), torch.finfo(torch.float32).min, device=self.device)
+        return {"attention_mask": mask.triu(past + 1)[None, None]}
+
+    def features(self, ids: np.ndarray, past=None, use_cache: bool = False, **branches: torch.Tensor):
         """Features (or, without a separable output layer, logits) of shape `(rows * width, size)`, and the cache."""
         network = self.model if self.head is None else self.decoder
-        inputs = {"input_ids": torch.from_numpy(ids).to(self.device), "use_cache": use_cache}
+        inputs = {"input_ids": torch.from_numpy(ids).to(self.device), "use_cache": use_cache, **branches}
         if past is not None:
             inputs["past_key_values"] = past
+            inputs |= self._mask(past.get_seq_length(), ids.shape[1])
         output = network(**inputs)
         features = output.logits if self.head is None else output.last_hidden_state
         return features.flatten(0, 1), output.past_key_values if use_cache else None
@@ -341,8 +394,21 @@ def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.
     first_members = members[np.cumsum(sizes) - sizes]
 
     ids = _padded(tokens, first_members, np.zeros_like(prefixes), prefixes)
-    width, shared = ids.shape[1], sizes.max() > 1
-    features, cache = network.features(ids, use_cache=bool(shared))
+    shared, slots, longest = sizes.max() > 1, int(sizes.max()), int(max(1, (end - prefix).max()))
+    beside = shared and network.takes_masks and ids.shape[1] + slots * longest <= _LONGEST_BESIDE
+    if beside:  # every member behind the one before it, in rows of the groups
+        slot = np.arange(len(members)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        wide = np.repeat(ids[:, -1:], ids.shape[1] + slots * longest, axis=1)
+        wide[:, : ids.shape[1]] = ids
+        has_more = np.flatnonzero(end > prefix)
+        more = _padded(tokens, members[has_more], prefix[has_more], end[has_more])
+        columns = ids.shape[1] + slot[has_more, None] * longest + np.arange(more.shape[1])
+        wide[row[has_more, None], columns] = more
+        width = wide.shape[1]
+        features, cache = network.features(wide, **network._branches(ids.shape[1], longest, slots))
+    else:
+        width = ids.shape[1]
+        features, cache = network.features(ids, use_cache=bool(shared))
 
     # Inside the prefix every member predicts the same tokens: once a group, from the earliest scored position on.
     group_start = np.minimum(np.minimum.reduceat(start, np.cumsum(sizes) - sizes), prefixes - 1)
@@ -361,7 +427,13 @@ def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.
     sums += np.bincount(member, values[group_offset[row[member]] + column - group_start[row[member]]], len(members))
 
     longer = np.flatnonzero(end > prefix)
-    if shared and len(longer):
+    if beside and len(longer):
+        branch, column = _ragged(np.maximum(start, prefix)[longer], end[longer])
+        targets = tokens.flat[tokens.offsets[members[longer][branch]] + column + 1]
+        of_branch = longer[branch]
+        positions = row[of_branch] * width + slot[of_branch] * longest + column
+        sums += np.bincount(of_branch, network.log_probabilities(features, positions, targets), len(members))
+    elif shared and len(longer):
         del features
         cache.batch_select_indices(torch.from_numpy(row[longer]).to(network.device))
         ids = _padded(tokens, members[longer], prefix[longer], end[longer])
