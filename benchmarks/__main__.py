@@ -31,7 +31,7 @@ def main() -> None:
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         if result.returncode:
             sys.exit(result.stderr)
-        sections.append(result.stdout.strip())
+        sections.append(result.stdout[result.stdout.index("## ") :].strip())  # libraries print, too
     versions = describe_versions()
     head = (
         "# Benchmarks\n\nWritten by `make bench`; ratios are within one run, on one machine. "

@@ -160,8 +160,8 @@ def _shared_contexts() -> list[str]:
     torch.manual_seed(0)
     model = LlamaForCausalLM._from_config(laptop_config(80)).eval()
     lines = [
-        "Endings behind a context that the two of a pair share, as in Topic-SC (the last fifth of a story, and that of "
-        "another one). 'At most': the ratio of tokens, which no engine passes.",
+        "Endings behind a context that the two of a pair share, as in Topic-SC (the last fifth of a story, and that "
+        "of another one). 'At most': the ratio of tokens, which no engine passes.",
         "",
         "| tokens before, of an ending | endings/s | contexts not shared | ratio | at most |",
         "| ---: | ---: | ---: | ---: | ---: |",

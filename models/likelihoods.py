@@ -231,11 +231,11 @@ def _batches(groups: list[_Group], tokens: _Tokens, batch_tokens: int) -> Iterat
 
     def shape(group):
         longest = max(int(tokens.lengths[member]) for member in group.members) - 1
-        return len(group.members) > 1, group.prefix if len(group.members) > 1 else 0, longest
+        return len(group.members), group.prefix if len(group.members) > 1 else 0, longest
 
     def positions(groups: int, members: int, key) -> int:
-        is_shared, prefix, longest = key
-        return groups * prefix + members * (longest - prefix) if is_shared else members * longest
+        size, prefix, longest = key
+        return groups * prefix + members * (longest - prefix) if size > 1 else members * longest
 
     batch, rows, previous = [], 0, None
     for key, group in sorted(((shape(group), group) for group in groups), key=_shape_and_members, reverse=True):

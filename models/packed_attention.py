@@ -49,25 +49,43 @@ def packed_attention_forward(
             query, key, value, dropout_p=dropout, scale=scaling, is_causal=query.shape[2] > 1, enable_gqa=True
         )
         return output.transpose(1, 2), None
-    rows = [_lay_out(states[0].transpose(0, 1), documents) for states in (query, key, value)]
+    tokens = query.shape[2]
+    places = documents.reshape(-1)
+    # Where each token of the packed row is laid out; the dummy row's own place is dropped.
+    back = torch.zeros(tokens + 1, dtype=torch.long, device=places.device)
+    back = back.scatter_(0, places, torch.arange(len(places), device=places.device))[:tokens]
+    rows = [
+        _Rearranged.apply(states[0].transpose(0, 1), places, back).unflatten(0, documents.shape).transpose(1, 2)
+        for states in (query, key, value)
+    ]
     grouped = query.shape[1] != key.shape[1]
     output = F.scaled_dot_product_attention(
         *rows, dropout_p=dropout, scale=scaling, is_causal=True, enable_gqa=grouped
     )
-    return _gather_back(output.transpose(1, 2), documents, query.shape[2])[None], None
+    return _Rearranged.apply(output.transpose(1, 2).flatten(0, 1), back, places)[None], None
 
 
-def _lay_out(states: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
-    """`(tokens, heads, head_dim)` -> `(documents, heads, longest, head_dim)`, zeros where a document is over."""
-    padded = F.pad(states, (0, 0, 0, 0, 0, 1))
-    return padded[documents].transpose(1, 2)
+class _Rearranged(torch.autograd.Function):
+    """
+    Rows picked by index, with zeros for an index past the end, and a gradient that is picked by the inverse index:
+    every row is picked at most once, so that nothing has to be added up.
+    """
+
+    @staticmethod
+    def forward(ctx, states: torch.Tensor, places: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+        """`(rows, heads, head_dim)` -> `(len(places), heads, head_dim)`."""
+        ctx.save_for_backward(places, back)
+        return _pick(states, places)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor):
+        """The gradient of the rows, in their first order."""
+        places, back = ctx.saved_tensors
+        return _pick(gradient, back), None, None
 
 
-def _gather_back(states: torch.Tensor, documents: torch.Tensor, tokens: int) -> torch.Tensor:
-    """`(documents, longest, heads, head_dim)` -> `(tokens, heads, head_dim)`, dropping the padding."""
-    packed = states.new_empty((tokens + 1, *states.shape[2:]))
-    packed[documents.reshape(-1)] = states.reshape(-1, *states.shape[2:])
-    return packed[:tokens]
+def _pick(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    return F.pad(states, (0, 0, 0, 0, 0, 1)).index_select(0, places)
 
 
 def pack_documents(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
