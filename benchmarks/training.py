@@ -245,8 +245,5 @@ def _where_it_goes(config, rows: list[np.ndarray]) -> str:
         kind = next((kind for kind, names in kinds.items() if any(name in event.key for name in names)), None)
         spent[kind or "everything else"] += event.self_cpu_time_total
     total = sum(spent.values())
-    return [
-        "Where an update's time goes: "
-        + ", ".join(f"{kind} {100 * t / total:.0f} %" for kind, t in spent.items())
-        + "."
-    ]
+    shares = ", ".join(f"{kind} {100 * part / total:.0f} %" for kind, part in spent.items())
+    return f"Where an update's time goes: {shares}."
