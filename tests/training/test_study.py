@@ -152,6 +152,21 @@ def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run)
 
 
 @pytest.mark.end_to_end
+def test_sigterm_saves_the_trainings_and_says_so_in_the_status(tmp_path):
+    flags = [*TINY, "--modalities", "text_raw", "phone_raw", "--epochs", "30", "--save_every", "20", "--num_proc", "2"]
+    command = [sys.executable, "-m", "evoslm.training.cli", "pretrain", *flags, "--output_dir", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    models = tmp_path / "run" / "models"
+    while process.poll() is None and not list(models.glob("*/.seed-0.partial/checkpoints/checkpoint-20")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 75, process.stderr.read()
+    assert "Trainings were saved; run the same command to go on." in process.stderr.read()
+    saved = [path.parent.name for path in models.glob("*/.seed-0.partial/checkpoints/*/checkpoint.json")]
+    assert any(int(name.rsplit("-", 1)[1]) % 20 for name in saved), saved  # between two of the planned ones
+
+
+@pytest.mark.end_to_end
 def test_the_number_of_processes_changes_nothing(tmp_path, finished_run):
     folder = tmp_path / "one"
     result = evoslm("fit-units", *TINY, "--modalities", "all", "--output_dir", folder, "--num_proc", 1)
