@@ -5,6 +5,7 @@ that can be prepared in several processes, streamed and pushed to the Hub. One b
 this one; `builders.py` names them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -90,7 +91,7 @@ def conditions(
     ]
 
 
-class ShardBuilder(datasets.ArrowBasedBuilder):
+class ShardBuilder(datasets.ArrowBasedBuilder, ABC):
     """
     A builder that reads parquet shards from `data_dir` and keeps what it prepared until they change.
 
@@ -132,8 +133,9 @@ class ShardBuilder(datasets.ArrowBasedBuilder):
                 for batch_index, batch in enumerate(batches):
                     yield Key(file_index, batch_index), self._rows(batch, file)
 
+    @abstractmethod
     def _rows(self, batch: pa.RecordBatch, file: str) -> pa.Table:
-        raise NotImplementedError
+        """The prepared rows of a batch of a shard."""
 
 
 class ModalityBuilder(ShardBuilder):
@@ -151,6 +153,7 @@ class ModalityBuilder(ShardBuilder):
     summary: ClassVar[str]
     citation: ClassVar[str] = CITATION
 
+    @abstractmethod
     def contents(self, batch: pa.RecordBatch) -> pa.Array:
         """
         Write the contents of a batch of rows.
@@ -164,7 +167,6 @@ class ModalityBuilder(ShardBuilder):
         Raises:
             `ValueError`: If a row cannot be written; the message need not name the shard.
         """
-        raise NotImplementedError
 
     def _info(self) -> datasets.DatasetInfo:
         condition = [VOICES[self.config.voices]] if self.config.voices else []

@@ -6,12 +6,15 @@ that make its result and no others.
 
 import sys
 from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..models.modalities import MODALITIES, get_modality
+from . import distributed
+from .deepspeed_config import read_deepspeed
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
@@ -288,6 +291,11 @@ class Arguments:
         """The run's folder."""
         return Path(self.run.output_dir or Path("runs") / Path(self.run.preset).stem)
 
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The language model's shape: arguments of `LlamaConfig`."""
+        return {name: value for name, value in asdict(self.model).items() if "vocab_size" not in name}
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Every argument by group, as saved with a run."""
         return {name: asdict(getattr(self, name)) for name in GROUPS}
@@ -356,9 +364,10 @@ def check_arguments(arguments: Arguments) -> None:
     if not arguments.modalities:
         raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
     corpus, model, train = arguments.corpus, arguments.model, arguments.pretrain
-    if corpus.corpus == "text" and not corpus.text_dir:
+    _check_hardware(arguments.hardware)
+    if corpus.corpus == "text" and not corpus.text_dir and not arguments.hardware.dry_run:
         raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
-    if corpus.corpus == "hub" and not corpus.dataset:
+    if corpus.corpus == "hub" and not corpus.dataset and not arguments.hardware.dry_run:
         raise ValueError("--corpus hub needs --dataset, a dataset's id or folder.")
     if corpus.corpus != "stories" and corpus.text_dir and not Path(corpus.text_dir).is_dir():
         raise FileNotFoundError(f"There is no folder {corpus.text_dir}; --text_dir names a folder of .txt files.")
@@ -367,12 +376,12 @@ def check_arguments(arguments: Arguments) -> None:
         ("num_units", arguments.units.num_units, 2),
         ("pairs_per_task", arguments.pairs.pairs_per_task, 1),
         ("utterances_per_batch", train.utterances_per_batch, 1),
-        ("num_proc", arguments.run.num_proc or 1, 1),
-        ("utterances_per_pass", arguments.hardware.utterances_per_pass or 1, 1),
-        ("save_every", arguments.hardware.save_every or 1, 1),
+        ("num_proc", arguments.run.num_proc, 1),
+        ("utterances_per_pass", arguments.hardware.utterances_per_pass, 1),
+        ("save_every", arguments.hardware.save_every, 1),
         ("num_devices", arguments.hardware.num_devices, 1),
     ):
-        if value < least:
+        if value is not None and value < least:
             raise ValueError(f"--{name} is {value}; it must be at least {least}.")
     if train.epochs <= 0:
         raise ValueError(f"--epochs is {train.epochs}; it must be above 0.")
@@ -386,6 +395,24 @@ def check_arguments(arguments: Arguments) -> None:
             f"--unit_bpe_vocab_size is {model.unit_bpe_vocab_size}; it must be above --num_units "
             f"{arguments.units.num_units}, since every unit is a piece of its own."
         )
+
+
+def _check_hardware(hardware: HardwareArguments) -> None:
+    if hardware.deepspeed is not None:
+        read_deepspeed(hardware.deepspeed)
+        if not (hardware.dry_run or distributed.is_launched()):
+            raise ValueError(
+                "--deepspeed shares a training out among processes: start `evoslm pretrain` with torchrun, accelerate "
+                "launch or deepspeed (docs/training.md)."
+            )
+    needed = {
+        "--attention flash_attention_2": ("flash_attn", hardware.attention == "flash_attention_2"),
+        "--report_to tensorboard": ("tensorboard", hardware.report_to == "tensorboard"),
+        "--report_to trackio": ("trackio", hardware.report_to == "trackio"),
+    }
+    for flag, (package, is_asked) in needed.items():
+        if is_asked and find_spec(package) is None:
+            raise ValueError(f"{flag} needs the package {package.replace('_', '-')}, which is not installed.")
 
 
 def _find_flag(argv: list[str], name: str) -> str | None:

@@ -18,13 +18,12 @@ from .stages import read_json
 FOLDER = Path(__file__).parent / "deepspeed"
 
 
-def read_deepspeed(name: str | None, output_dir: Path) -> dict | None:
+def read_deepspeed(name: str | None) -> dict | None:
     """
     Read a configuration.
 
     Args:
         name (`str` or `None`): `"zero1"`, `"zero2"`, `"zero3"` or the path of a JSON file.
-        output_dir (`Path`): The training's folder.
 
     Returns:
         `dict` or `None`: The configuration; `None` without a name.
@@ -48,7 +47,7 @@ def read_deepspeed(name: str | None, output_dir: Path) -> dict | None:
 
 def zero_stage(name: str | None) -> int:
     """The ZeRO stage of a configuration, 0 without one."""
-    config = read_deepspeed(name, Path())
+    config = read_deepspeed(name)
     return int(config.get("zero_optimization", {}).get("stage", 0)) if config else 0
 
 

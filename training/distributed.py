@@ -19,12 +19,12 @@ class TrainingStopped(Exception):
 
 def world_size() -> int:
     """How many processes train together: 1 unless a launcher started this one."""
-    return int(os.environ.get("WORLD_SIZE", 1)) if _launched() else 1
+    return int(os.environ.get("WORLD_SIZE", 1)) if is_launched() else 1
 
 
 def rank() -> int:
     """Which of them this one is, from 0."""
-    return int(os.environ.get("RANK", 0)) if _launched() else 0
+    return int(os.environ.get("RANK", 0)) if is_launched() else 0
 
 
 def is_main() -> bool:
@@ -32,7 +32,8 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def _launched() -> bool:
+def is_launched() -> bool:
+    """Whether a launcher started this process."""
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"))
 
 

@@ -15,18 +15,17 @@ from .run import Run
 from .stages import read_json, read_stage
 from .tokenizers import SUMMARY_FILE
 
-SECONDS_PER_WORD = 0.32
-"""Of synthetic speech at the fixed rate, pauses included; measured on generated stories."""
-
-UTTERANCE_SECONDS, LONGEST_SECONDS = 17.0, 30.0
+# Of the default run on generated stories, at the fixed rate and with pauses; Speech-BPE with 4,096 pieces.
+SECONDS_PER_WORD, UTTERANCE_SECONDS = 0.315, 19.0
 TOKENS_PER_SECOND = {
-    "text_bpe": 4.0,
-    "text_raw": 16.0,
-    "phone_bpe": 4.5,
-    "phone_raw": 11.0,
-    "speech_dedup": 30.0,
-    "speech_bpe": 15.0,
+    "text_bpe": 4.05,
+    "text_raw": 17.6,
+    "phone_bpe": 3.51,
+    "phone_raw": 11.9,
+    "speech_dedup": 37.6,
+    "speech_bpe": 16.2,
 }
+LONGEST_SECONDS = 30.0
 SPECIAL_IDS = 4
 _FILLED, _LONGER = 0.9, 1.2
 
@@ -60,7 +59,7 @@ def describe_needs(arguments: Arguments, device: str) -> str:
     for name in arguments.modalities:
         modality = get_modality(name)
         tokens, vocab_size, is_measured = _corpus_size(arguments, run, modality)
-        config = LlamaConfig(vocab_size=vocab_size, **_shape(arguments))
+        config = LlamaConfig(vocab_size=vocab_size, **arguments.shape)
         mean = tokens / _utterances(arguments)
         devices = (hardware.num_devices, stage, hardware.gradient_checkpointing)
         passes = hardware.utterances_per_pass or share
@@ -109,7 +108,3 @@ def _corpus_size(arguments: Arguments, run: Run, modality: Modality) -> tuple[fl
     }
     vocab_size = vocabularies.get(modality.name, (units if modality.is_speech else 71) + SPECIAL_IDS)
     return seconds * rate, vocab_size, False
-
-
-def _shape(arguments: Arguments) -> dict:
-    return {name: value for name, value in arguments.to_dict()["model"].items() if "vocab_size" not in name}

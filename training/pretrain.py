@@ -269,7 +269,7 @@ def _training_arguments(
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
         use_cpu=device == "cpu",
-        deepspeed=read_deepspeed(hardware.deepspeed, folder),
+        deepspeed=read_deepspeed(hardware.deepspeed),
         ddp_find_unused_parameters=False,
         gradient_checkpointing=hardware.gradient_checkpointing,
         torch_compile=hardware.torch_compile and on_cuda,

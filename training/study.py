@@ -192,7 +192,7 @@ def model_stage(arguments: Arguments, run: Run, modality: str, seed: int) -> Sta
     configuration = {
         "modality": modality,
         "seed": seed,
-        "model": _shape(arguments),
+        "model": arguments.shape,
         "pretrain": {name: value for name, value in arguments.to_dict()["pretrain"].items() if name != "point_pairs"},
     }
     return Stage(run.model(modality, seed), 1, configuration, {"tokenizer": run.tokenizer(modality)})
@@ -209,7 +209,7 @@ def train_model(arguments: Arguments, run: Run, modality: str, seed: int, device
             modality,
             run.tokenizer(modality),
             folder,
-            _shape(arguments),
+            arguments.shape,
             arguments.pretrain,
             seed,
             device,
@@ -247,10 +247,6 @@ def _wait_for_tokenizers(arguments: Arguments) -> Run:
 
     distributed.wait_until(are_finished)
     return run
-
-
-def _shape(arguments: Arguments) -> dict:
-    return {name: value for name, value in arguments.to_dict()["model"].items() if "vocab_size" not in name}
 
 
 def _models(arguments: Arguments) -> list[tuple[str, int]]:

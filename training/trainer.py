@@ -62,6 +62,8 @@ class PackedTrainer(Trainer):
             `ValueError`: If the loss is not a number, or exploded; the message says where.
         """
         own = int((inputs["labels"][..., 1:] != -100).sum())
+        if self.meter is not None:
+            self.meter.count(inputs, is_empty=own == 0)
         loss = super().training_step(model, inputs, num_items_in_batch)
         # The loss is a share of the mean over the whole batch, times the number of processes: see what it is a token.
         per_token = float(loss) * float(num_items_in_batch) / self.args.world_size / max(1, own)
@@ -217,8 +219,9 @@ class StopOnSignal(TrainerCallback):
 
 class Throughput(TrainerCallback):
     """
-    How fast a training is: tokens per second over all processes, the share of the positions in memory that are tokens,
-    and, where the device's rate is known, model FLOPs utilisation (MFU).
+    How fast a training is: tokens per second over all processes, the share of this process's positions that are tokens
+    (of those that layers compute, and of those that attention computes, where documents are laid side by side), and,
+    where the device's rate is known, model FLOPs utilisation (MFU).
 
     Args:
         trainer ([`PackedTrainer`]): The trainer, for the lengths of its batches; it logs what the meter reads.
@@ -228,8 +231,18 @@ class Throughput(TrainerCallback):
 
     def __init__(self, trainer: PackedTrainer, flops_of: Callable[[list[int]], float], rate: float | None = None):
         self.trainer, self.flops_of, self.rate = trainer, flops_of, rate
-        self.tokens, self.flops, self.start = 0, 0.0, time.perf_counter()
+        self._begin()
         trainer.meter = self
+
+    def _begin(self) -> None:
+        self.tokens, self.flops, self.start = 0, 0.0, time.perf_counter()
+        self.filled = self.positions = self.attended = 0
+
+    def count(self, inputs: dict[str, torch.Tensor], is_empty: bool) -> None:
+        """Count the positions of one pass, none of which is a token if its share of the batch is empty."""
+        self.positions += inputs["input_ids"].numel()
+        self.attended += inputs["documents"].numel()
+        self.filled += 0 if is_empty else inputs["input_ids"].numel()
 
     def on_step_begin(self, args, state, control, **kwargs):
         """Count what the update is about to read."""
@@ -241,8 +254,12 @@ class Throughput(TrainerCallback):
     def read(self) -> dict[str, float]:
         """The figures since the last reading."""
         seconds = time.perf_counter() - self.start
-        figures = {"tokens_per_second": round(self.tokens / seconds, 1), "non_padding": 1.0}  # packed rows have none
+        figures = {
+            "tokens_per_second": round(self.tokens / seconds, 1),
+            "non_padding": round(self.filled / max(1, self.positions), 4),
+            "non_padding_in_attention": round(self.filled / max(1, self.attended), 4),
+        }
         if self.rate:
             figures["mfu"] = round(self.flops / seconds / self.rate / self.trainer.args.world_size, 4)
-        self.tokens, self.flops, self.start = 0, 0.0, time.perf_counter()
+        self._begin()
         return figures

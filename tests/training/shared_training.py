@@ -13,6 +13,15 @@ from evoslm.training.arguments import HardwareArguments, PretrainArguments
 from evoslm.training.distributed import PREEMPTED, TrainingStopped
 from evoslm.training.pretrain import pretrain
 
+SHAPE = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+}
+
 
 def main(tokenizer_dir, output_dir, shape, protocol, hardware=None, signals=None) -> None:
     """Train; `signals` maps a rank to the share of the training at which a signal hits it, and which."""

@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from shared_training import SHAPE
 
-SHAPE = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
 PROTOCOL = {"epochs": 3, "utterances_per_batch": 4, "learning_rate": 1e-2, "points": [0.5, 1.0, 3.0]}
 SCRIPT = Path(__file__).with_name("shared_training.py")
 ROOT = SCRIPT.parents[2]

@@ -1,5 +1,8 @@
 """Estimates of memory and time against what small models really need."""
 
+import importlib.util
+import re
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -66,9 +69,7 @@ def test_time_is_work_by_rate():
 
 
 def test_a_dry_run_of_the_paper_says_what_fits(tmp_path):
-    text = tmp_path / "books"
-    text.mkdir()
-    flags = ["--preset", "paper", "--text_dir", str(text), "--output_dir", str(tmp_path / "run"), "--dry_run"]
+    flags = ["--preset", "paper", "--output_dir", str(tmp_path / "run"), "--dry_run"]
     flags += ["--device_tflops", "700", "--num_devices", "4", "--deepspeed", "zero2"]
     pytest.importorskip("deepspeed")
     large = describe_needs(parse_arguments(flags, "pretrain"), "cpu")
@@ -78,6 +79,26 @@ def test_a_dry_run_of_the_paper_says_what_fits(tmp_path):
     small = describe_needs(parse_arguments([*flags, "--device_memory_gb", "4"], "pretrain"), "cpu")
     assert "too much: try --deepspeed zero3" in small
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--deepspeed", "zero9"], "There is no DeepSpeed configuration 'zero9'; choose from zero1, zero2, zero3"),
+        (["--deepspeed", "zero2"], "start `evoslm pretrain` with torchrun"),
+        (["--attention", "flash_attention_2"], "needs the package flash-attn, which is not installed"),
+        (["--report_to", "trackio"], "needs the package trackio, which is not installed"),
+        (["--utterances_per_pass", "0"], "--utterances_per_pass is 0; it must be at least 1"),
+        (["--precision", "fp8"], "--precision is 'fp8'; choose from auto, bf16, fp32"),
+    ],
+)
+def test_what_cannot_be_used_here_is_named_before_any_work(flags, message, monkeypatch):
+    pytest.importorskip("deepspeed")
+    known = importlib.util.find_spec
+    missing = ("flash_attn", "trackio")
+    monkeypatch.setattr("evoslm.training.arguments.find_spec", lambda name: None if name in missing else known(name))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_arguments(["--preset", "smoke", *flags], "pretrain")
 
 
 def test_precision_that_would_be_emulated_is_refused(monkeypatch):

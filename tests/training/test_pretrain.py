@@ -3,12 +3,16 @@
 import errno
 import json
 import os
+import shutil
 import signal
+import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from shared_training import SHAPE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evoslm.models.language_model import make_language_model, make_language_model_config
@@ -21,14 +25,6 @@ from evoslm.training.distributed import TrainingStopped
 from evoslm.training.pretrain import PretrainingPlan, choose_attention, pretrain
 from evoslm.training.trainer import validation_loss
 
-SHAPE = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
 PROTOCOL = PretrainArguments(epochs=3, utterances_per_batch=4, learning_rate=1e-2, points=[0.5, 1.0, 3.0])
 
 
@@ -141,22 +137,26 @@ def test_a_loss_that_is_not_a_number_names_update_and_data(tokenizer_dir, tmp_pa
         pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, protocol, seed=0)
 
 
-def test_a_full_disk_is_one_error_and_leaves_the_checkpoint_before(tokenizer_dir, tmp_path, monkeypatch):
-    from evoslm.training import trainer
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for one checkpoint of the small model and its first point."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no permission to mount a small file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
 
-    saved = []
 
-    def save(self, model, trial, original=trainer.Trainer._save_checkpoint):
-        original(self, model, trial)
-        saved.append(self.state.global_step)
-        if len(saved) == 2:
-            raise RuntimeError("PytorchStreamWriter failed writing file data/1: No space left on device")
-
-    monkeypatch.setattr(trainer.Trainer, "_save_checkpoint", save)
+def test_a_full_disk_is_one_error_and_leaves_the_checkpoint_before(tokenizer_dir, small_disk):
+    protocol = replace(PROTOCOL, points=[])
     with pytest.raises(OSError) as error:
-        pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, PROTOCOL, seed=0)
-    assert error.value.errno == errno.ENOSPC and "checkpoint-26" in str(error.value)
-    assert newest_checkpoint(tmp_path / "m" / "checkpoints").name == "checkpoint-13"
+        pretrain("phone_raw", tokenizer_dir, small_disk / "m", SHAPE, protocol, seed=0)
+    assert error.value.errno == errno.ENOSPC
+    kept = newest_checkpoint(small_disk / "m" / "checkpoints")
+    assert kept is not None
+    assert f"checkpoint-{int(kept.name.rsplit('-', 1)[1]) + 13}" in str(error.value)
 
 
 def test_sigterm_saves_once_and_the_same_call_ends_in_the_same_weights(tokenizer_dir, tmp_path):
@@ -204,7 +204,7 @@ def test_shares_of_a_batch_are_the_batch_and_about_even():
     assert any(part == [] for share in shares for part in share)  # of the last batch of an epoch, of two utterances
 
 
-@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager", "flex_attention"])
 def test_documents_of_a_row_are_apart_with_every_attention(tokenizer_dir, attention):
     dataset = TokenizedUtterances(tokenizer_dir, "train", 0, 1)
     config = make_language_model_config(get_modality("phone_raw"), AutoTokenizer.from_pretrained(tokenizer_dir), SHAPE)
@@ -224,6 +224,11 @@ def test_throughput_is_logged_beside_the_loss(tokenizer_dir, tmp_path):
     logged = [entry for entry in json.loads((tmp_path / "m" / "log_history.json").read_text()) if "loss" in entry]
     assert logged and all(entry["tokens_per_second"] > 0 and 0 < entry["mfu"] < 1 for entry in logged)
     assert {entry["non_padding"] for entry in logged} == {1.0}
+    lengths = TokenizedUtterances(tokenizer_dir, "train", 0, 1).lengths
+    update = UtteranceBatchSampler(50, 4, seed=0).batch_of_update(logged[1]["step"])
+    assert logged[1]["step"] == logged[0]["step"] + 1
+    attended = lengths[update].sum() / (4 * lengths[update].max())
+    assert logged[1]["non_padding_in_attention"] == pytest.approx(attended, abs=1e-4)
 
 
 def test_too_long_an_utterance_and_an_empty_split_are_named(tokenizer_dir, tmp_path):
