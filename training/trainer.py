@@ -255,11 +255,12 @@ class Throughput(TrainerCallback):
         """The figures since the last reading."""
         seconds = time.perf_counter() - self.start
         figures = {
-            "tokens_per_second": round(self.tokens / seconds, 1),
+            "tokens_per_second": float(f"{self.tokens / seconds:.6g}"),
             "non_padding": round(self.filled / max(1, self.positions), 4),
             "non_padding_in_attention": round(self.filled / max(1, self.attended), 4),
         }
         if self.rate:
-            figures["mfu"] = round(self.flops / seconds / self.rate / self.trainer.args.world_size, 4)
+            mfu = self.flops / seconds / self.rate / self.trainer.args.world_size
+            figures["mfu"] = float(f"{mfu:.4g}")
         self._begin()
         return figures
