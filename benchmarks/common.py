@@ -1,6 +1,8 @@
 """What the benchmarks share: the same stories, the same model, and a median with its spread."""
 
 import resource
+import subprocess
+import sys
 
 from transformers import LlamaConfig
 
@@ -30,6 +32,15 @@ def laptop_config(vocab_size: int, **more) -> LlamaConfig:
     preset = read_preset("laptop")
     shape = {name: preset[name] for name in SHAPE}
     return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape, **more)
+
+
+def peak_of(module: str, call: str) -> float:
+    """The peak of a process of its own that makes one call of a benchmark's module, in MB."""
+    code = f"from benchmarks import common, {module}; {module}.{call}; print('peak', common.peak_memory_mb())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    return float(result.stdout.rsplit("peak", 1)[1])
 
 
 def peak_memory_mb() -> float:

@@ -5,8 +5,10 @@ stories' sBLIMP), in turns, so that a machine that slows down slows all of them.
 """
 
 import json
+import logging
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,25 +21,18 @@ from evoslm.datasets_scripts.sblimp_frames import generate_sblimp_pairs
 from evoslm.models.scoring import score_pairs
 from evoslm.models.tokenization import train_tokenizer
 
-from .common import laptop_config, peak_memory_mb, story_ids
+from .common import laptop_config, peak_of, story_ids
 
 PAIRS, SLOW_PAIRS, TURNS = 2000, 300, 3
 BATCHES = (16, 64, 256)
+SIZES = ((1, 1), (10, 1), (1, 10))  # times as many pairs, times as long
+OF_MEMORY = ("ours", "minicons, batch 64", "lm-evaluation-harness, batch 64")
 
 
 def run() -> str:
     rows, source = _pairs()
+    model, tokenizer, engines = _engines(rows)
     sentences = [row[side] for row in rows for side in ("positive", "negative")]
-    tokenizer = train_tokenizer("text_bpe", sentences, vocab_size=2048)
-    config = laptop_config(len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
-    torch.manual_seed(0)
-    model = LlamaForCausalLM._from_config(config).eval()
-    engines = {
-        "ours": lambda pairs: _ours(model, tokenizer, pairs),
-        "one sequence at a time": lambda pairs: _one_at_a_time(model, tokenizer, pairs),
-        **_minicons(model, tokenizer),
-        **_harness(model, tokenizer),
-    }
     few = {name for name in engines if name.endswith("batch 1") or name.startswith("one")}
     times: dict[str, list[float]] = {name: [] for name in engines}
     values = {}
@@ -62,11 +57,28 @@ def run() -> str:
             "| :--- | ---: | ---: | ---: | ---: |",
             *table,
             "",
+            *_as_a_task(model, tokenizer, rows),
+            "",
             *_shared_contexts(),
             "",
-            *_memory(model, tokenizer, rows),
+            *_memory(engines),
         ]
     )
+
+
+def _engines(rows: list[dict]) -> tuple:
+    sentences = [row[side] for row in rows for side in ("positive", "negative")]
+    tokenizer = train_tokenizer("text_bpe", sentences, vocab_size=2048)
+    config = laptop_config(len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM._from_config(config).eval()
+    engines = {
+        "ours": lambda pairs: _ours(model, tokenizer, pairs),
+        "one sequence at a time": lambda pairs: _one_at_a_time(model, tokenizer, pairs),
+        **_minicons(model, tokenizer),
+        **_harness(model, tokenizer),
+    }
+    return model, tokenizer, engines
 
 
 def _table(times: dict, values: dict, lengths: np.ndarray) -> list[str]:
@@ -187,14 +199,76 @@ def _shared_contexts() -> list[str]:
     return lines
 
 
-def _memory(model, tokenizer, rows: list[dict]) -> list[str]:
-    """How the peak grows with pairs and with the length of sequences."""
-    base = peak_memory_mb()
-    _ours(model, tokenizer, rows * 10)
-    many = peak_memory_mb()
-    texts = [{side: " ".join([pair[side]] * 20) for side in ("positive", "negative")} for pair in rows[:200]]
-    _ours(model, tokenizer, texts)
+def _as_a_task(model, tokenizer, rows: list[dict]) -> list[str]:
+    """The pairs as a local task of lm-evaluation-harness, by its own model class and by ours inside it."""
+    try:
+        import lm_eval
+        from lm_eval.models.huggingface import HFLM
+    except ImportError:
+        return ["lm-evaluation-harness is not installed."]
+    from evoslm.models.harness_model import EvoSLMHarnessModel
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    rates, accuracies = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pairs.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        task = {
+            "task": "pairs",
+            "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"train": str(file)}},
+            "output_type": "multiple_choice",
+            "validation_split": "train",
+            "doc_to_text": "",
+            "doc_to_target": 0,
+            "doc_to_choice": "{{[positive, negative]}}",
+            "metric_list": [{"metric": "acc"}],
+        }
+        for name, kind, batch in (("hf", HFLM, 1), ("hf", HFLM, 64), ("evoslm", EvoSLMHarnessModel, 64)):
+            harness = kind(pretrained=model, tokenizer=tokenizer, batch_size=batch, device="cpu", add_bos_token=False)
+            start = time.perf_counter()
+            found = lm_eval.simple_evaluate(harness, tasks=[task], bootstrap_iters=0, verbosity="ERROR")
+            rates[f"`{name}`, batch {batch}"] = len(rows) / (time.perf_counter() - start)
+            accuracies[f"`{name}`, batch {batch}"] = found["results"]["pairs"]["acc,none"]
+    fastest = rates["`evoslm`, batch 64"]
+    lines = [
+        f"| {name} | {rate:,.0f} | {fastest / rate:.2f} | {accuracies[name]:.4f} |" for name, rate in rates.items()
+    ]
     return [
-        f"The process's peak was {base:,.0f} MB after the table above, {many:,.0f} MB after ten times as many pairs "
-        f"at once, and {peak_memory_mb():,.0f} MB after sequences twenty times as long."
+        "The same pairs as a local task of lm-evaluation-harness, everything that it does around the model included "
+        "(one turn). `evoslm` is our engine as its model class (`evoslm.models.harness_model`), where the batch size "
+        "has no effect.",
+        "",
+        "| model class | pairs/s | `evoslm` is faster by | accuracy |",
+        "| :--- | ---: | ---: | ---: |",
+        *lines,
+    ]
+
+
+def score_once(engine: str, times: int, length: int) -> None:
+    """One engine on `times` as many pairs, each `length` times as long; what a process that is measured calls."""
+    rows, _ = _pairs()
+    _, _, engines = _engines(rows)
+    rows = [
+        {side: " ".join([f"{number} {row[side]}"] * length) for side in ("positive", "negative")}
+        for number in range(times)
+        for row in rows
+    ]
+    engines[engine](rows[: max(64, len(rows) // length)])
+
+
+def _memory(engines: dict) -> list[str]:
+    """Peaks of processes of their own: how they grow with pairs and with the length of sequences."""
+    lines = []
+    for engine in OF_MEMORY:
+        if engine in engines:
+            peaks = [peak_of("scoring", f"score_once({engine!r}, {times}, {length})") for times, length in SIZES]
+            lines.append(f"| {engine} | {' | '.join(f'{peak:,.0f}' for peak in peaks)} |")
+    return [
+        "Peak memory of a process that does only this, in MB, importing torch and transformers included "
+        "(10 times as long: a tenth of the pairs).",
+        "",
+        f"| engine | {PAIRS:,} pairs | 10 times as many | 10 times as long |",
+        "| :--- | ---: | ---: | ---: |",
+        *lines,
     ]

@@ -19,7 +19,7 @@ from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, wri
 from evoslm.training.hardware import matrix_rate, resolve_precision
 from evoslm.training.trainer import PackedTrainer
 
-from .common import laptop_config, peak_memory_mb, story_ids
+from .common import laptop_config, peak_of, story_ids
 
 UTTERANCES, UPDATES, SKIPPED, TURNS = 4, 10, 2, 3
 WINDOW = 1024
@@ -48,22 +48,57 @@ def run() -> str:
     ]
     for modality, label in (("phone_raw", "Phone-Raw"), ("phone_repeat", "Phone-Repeat")):
         parts += ["", *_compare(modality, label, peak)]
-    return "\n".join([*parts, "", f"Peak of the whole process: {peak_memory_mb():,.0f} MB."])
+    return "\n".join([*parts, "", *_memory()])
+
+
+def _runs(modality: str, times: int = 1) -> tuple:
+    """Model, ids and engines for a modality; `times` as many utterances as the updates need."""
+    ids = story_ids(modality, 60 * UTTERANCES * UPDATES * times)
+    rows = [np.concatenate([[BOS], row, [EOS]]).astype(np.int64) for row in ids]
+    config = laptop_config(80, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
+    longest = max(len(row) for row in rows)
+    window = max(WINDOW, longest)
+    return (
+        config,
+        ids,
+        rows,
+        {
+            "ours: packed": lambda: _ours(config, ids),
+            f"padded to the longest ({longest})": lambda: _padded(config, rows, longest),
+            f"padded to a window of {window}": lambda: _padded(config, rows, window),
+            "TRL's packing": lambda: _trl(config, rows, window),
+        },
+    )
+
+
+def train_once(engine: int, modality: str, times: int) -> None:
+    """One engine by its number; what a process that is measured calls."""
+    torch.set_num_threads(1)
+    list(_runs(modality, times)[-1].values())[engine]()
+
+
+def _memory() -> list[str]:
+    """Peaks of processes of their own: how they grow with the corpus and with the length of sequences."""
+    sizes = (("phone_raw", 1), ("phone_raw", 8), ("phone_repeat", 1))
+    lines = []
+    for engine, label in enumerate(("ours: packed", "padded to the longest", "padded to the window", "TRL's packing")):
+        peaks = [peak_of("training", f"train_once({engine}, {modality!r}, {times})") for modality, times in sizes]
+        lines.append(f"| {label} | {' | '.join(f'{peak:,.0f}' for peak in peaks)} |")
+    return [
+        f"Peak memory of a process that makes {UPDATES} updates and does nothing else, in MB, importing torch, "
+        "transformers and the synthesis of the stories included.",
+        "",
+        "| batches | Phone-Raw | from 8 times as many stories | Phone-Repeat |",
+        "| :--- | ---: | ---: | ---: |",
+        *lines,
+    ]
 
 
 def _compare(modality: str, label: str, peak: float) -> list[str]:
-    ids = story_ids(modality, 60 * UTTERANCES * UPDATES)
-    rows = [np.concatenate([[BOS], row, [EOS]]).astype(np.int64) for row in ids]
+    config, ids, rows, runs = _runs(modality)
     lengths = [len(row) for row in rows]
-    config = laptop_config(80, bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
     longest, mean = max(lengths), np.mean(lengths)
     window = max(WINDOW, longest)
-    runs = {
-        "ours: packed": lambda: _ours(config, ids),
-        f"padded to the longest ({longest})": lambda: _padded(config, rows, longest),
-        f"padded to a window of {window}": lambda: _padded(config, rows, window),
-        "TRL's packing": lambda: _trl(config, rows, window),
-    }
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(TURNS):
         for name, once in runs.items():

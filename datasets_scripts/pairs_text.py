@@ -6,6 +6,8 @@ words, grammar frames or passages -> `PairText` -> `minimal_pairs.render_pairs` 
 from dataclasses import dataclass
 
 TASKS = ("swuggy", "sblimp", "topic_sc")
+HEADLINE_RULES = {"swuggy": "sum", "sblimp": "sum", "topic_sc": "mean"}
+"""By which rule a task's headline compares the sides: sums of log-likelihoods, or means per token."""
 
 
 @dataclass(frozen=True)

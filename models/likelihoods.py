@@ -1,7 +1,8 @@
 """Log-likelihoods of token sequences under any causal language model, many at a time.
 
 (context ids, sequence ids) -> duplicates dropped -> sequences with a common beginning grouped -> batches of like shape
--> forward passes -> log p of the wanted tokens -> one sum a sequence.
+-> forward passes -> log p of the wanted tokens -> one sum a sequence. Sequences longer than the model's window are an
+error, or are cut into overlapping pieces ([`slide`]) where that is asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ _LARGEST_GROUP = 32
 # Continuations stand side by side in a row (one pass, but a full square of attention) up to so many positions; longer
 # ones continue from a cache.
 _LONGEST_BESIDE = 512
+LONG_SEQUENCES = ("error", "slide")
+"""What can be done with a sequence that is longer than the model's window."""
 
 
 def sequence_log_likelihoods(
@@ -35,6 +38,7 @@ def sequence_log_likelihoods(
     names: Sequence[str] | None = None,
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
+    long_sequences: str = "error",
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -61,6 +65,10 @@ def sequence_log_likelihoods(
             Most positions, padding included, in one forward pass; a longer sequence makes a batch of its own.
         share_prefixes (`bool`, *optional*, defaults to `True`):
             Whether beginnings that several sequences have in common, such as the context of a pair, are computed once.
+        long_sequences (`str`, *optional*, defaults to `"error"`):
+            What to do with a sequence that is longer than the model's window, context included: `"error"`, or
+            `"slide"`: it is scored in pieces of half a window, each behind BOS and as many of the tokens before it as
+            fit ([`slide`]).
         device (`str` or `torch.device`, *optional*):
             Where to move the model first; by default it stays where it is.
         progress (`bool`, *optional*, defaults to `False`):
@@ -76,22 +84,121 @@ def sequence_log_likelihoods(
     contexts = [()] * len(sequences) if contexts is None else contexts
     if len(contexts) != len(sequences):
         raise ValueError(f"There are {len(sequences)} sequences but {len(contexts)} contexts; give one for each.")
-    if batch_tokens is not None and batch_tokens < 1:
-        raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    if long_sequences not in LONG_SEQUENCES:
+        raise ValueError(f"long_sequences is {long_sequences!r}; choose from {', '.join(LONG_SEQUENCES)}.")
     bos = model.config.bos_token_id if bos_token_id is None else bos_token_id
     if bos is None:
         raise ValueError("The model has no beginning-of-sequence token: give bos_token_id.")
-    if not len(sequences):
-        return np.zeros(0)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    if not 0 <= bos < vocabulary:
+        raise ValueError(f"The BOS id {bos} is outside the model's vocabulary of {vocabulary}.")
     names = names or [f"sequence {i}" for i in range(len(sequences))]
-    _check(model, sequences, contexts, bos, names)
+    for name, sequence in zip(names, sequences):
+        if not len(sequence):
+            raise ValueError(f"There is nothing to score in {name}: it has no tokens.")
+    owners = np.arange(len(sequences))
+    if long_sequences == "slide" and (window := _window(model)) is not None:
+        owners, sequences, contexts = _slide_all(sequences, contexts, window)
+        names = [names[owner] for owner in owners]
+    rows = [_row(bos, context, sequence) for context, sequence in zip(contexts, sequences)]
+    scores = score_rows(
+        model,
+        rows,
+        [len(context) + 1 for context in contexts],
+        names=names,
+        batch_tokens=batch_tokens,
+        share_prefixes=share_prefixes,
+        device=device,
+        progress=progress,
+    )
+    return np.bincount(owners, scores[:, 0]) if len(owners) else np.zeros(0)
+
+
+def _row(bos: int, context, sequence) -> np.ndarray:
+    row = np.empty(1 + len(context) + len(sequence), dtype=np.int64)
+    row[0], row[1 : 1 + len(context)], row[1 + len(context) :] = bos, context, sequence
+    return row
+
+
+def slide(length: int, start: int, window: int) -> list[tuple[int, int, int]]:
+    """
+    How a sequence that is longer than the window is scored.
+
+    Its scored tokens are cut into pieces of half a window (the first piece reaches to the end of the first window if
+    that is farther), and each piece is scored behind as many of the tokens before it as fit into a window. Every token
+    thus sees at least half a window, or all that is before it; one that fits is scored as a whole.
+
+    Args:
+        length (`int`): Tokens of context and sequence together, without BOS.
+        start (`int`): Tokens of the context.
+        window (`int`): The most of them at once.
+
+    Returns:
+        `list[tuple[int, int, int]]`: `(first seen, first scored, end)` of each piece.
+    """
+    pieces, scored = [], start
+    while scored < length:
+        end = min(length, max(window, scored + max(1, window // 2)))
+        pieces.append((max(0, end - window), scored, end))
+        scored = end
+    return pieces
+
+
+def _slide_all(sequences, contexts, window: int):
+    """The pieces of all sequences: the sequence of each, what is scored of it, and what stands before that."""
+    owners, scored, before = [], [], []
+    for owner, (sequence, context) in enumerate(zip(sequences, contexts)):
+        row = np.concatenate([np.asarray(context, dtype=np.int64), sequence])
+        for first, start, end in slide(len(row), len(context), window):
+            owners.append(owner)
+            scored.append(row[start:end])
+            before.append(row[first:start])
+    return np.array(owners, dtype=np.int64), scored, before
+
+
+def score_rows(
+    model,
+    rows: Sequence[Sequence[int]],
+    starts: Sequence[int],
+    *,
+    names: Sequence[str] | None = None,
+    batch_tokens: int | None = None,
+    share_prefixes: bool = True,
+    greedy: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """
+    Sum of log p(rest of a row | its beginning) for every row: [`sequence_log_likelihoods`] without a rule about BOS.
+
+    Args:
+        model (`PreTrainedModel`): As in [`sequence_log_likelihoods`], as are the arguments that are not described.
+        rows (`Sequence[Sequence[int]]`): Token ids, of which the first is only conditioned on; at least two a row.
+        starts (`Sequence[int]`): Index of the first token of each row that is scored, from 1.
+        greedy (`bool`, *optional*, defaults to `False`): Whether to count, too, what greedy decoding would not have
+            written.
+
+    Returns:
+        `np.ndarray`: float64 of shape `(len(rows), 1)`: log-likelihoods in nats. With `greedy` of shape
+        `(len(rows), 2)`: also the number of scored tokens that are not the likeliest.
+
+    Raises:
+        `ValueError`: As [`sequence_log_likelihoods`].
+    """
+    if batch_tokens is not None and batch_tokens < 1:
+        raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    if not len(rows):
+        return np.zeros((0, 1 + greedy))
+    names = names or [f"sequence {i}" for i in range(len(rows))]
+    rows = [np.asarray(row) for row in rows]
+    _check(model, rows, names)
     if device is not None:
         model.to(device)
 
-    tokens, owners = _unique_items(sequences, contexts, bos)
-    sums = np.zeros(len(tokens.rows))
+    tokens, owners = _unique_items(rows, starts)
+    sums = np.zeros((len(tokens.rows), 1 + greedy))
     with _scoring_mode(model), tqdm(total=len(tokens.flat), unit="token", disable=not progress) as bar:
-        network = _Network(model, batch_tokens)
+        network = _Network(model, batch_tokens, greedy)
         if share_prefixes and network.can_share:
             groups = _group_by_prefix(tokens)
         else:
@@ -99,38 +206,38 @@ def sequence_log_likelihoods(
         for batch in _batches(groups, tokens, network.batch_tokens):
             members = [member for group in batch for member in group.members]
             sums[members] = _score_batch(network, batch, tokens)
-            bad = [member for member in members if not np.isfinite(sums[member])]
+            bad = [member for member in members if not np.isfinite(sums[member, 0])]
             if bad:
                 first = int(np.flatnonzero(owners == bad[0])[0])
                 raise ValueError(
-                    f"The log-likelihood of {names[first]} is {sums[bad[0]]}: the model's weights are not usable "
+                    f"The log-likelihood of {names[first]} is {sums[bad[0], 0]}: the model's weights are not usable "
                     "(did its training diverge?)."
                 )
             bar.update(sum(len(tokens.rows[member]) for member in members))
     return sums[owners]
 
 
-def _check(model, sequences, contexts, bos, names):
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if not 0 <= bos < vocabulary:
-        raise ValueError(f"The BOS id {bos} is outside the model's vocabulary of {vocabulary}.")
-    for name, sequence, context in zip(names, sequences, contexts):
-        if not len(sequence):
-            raise ValueError(f"There is nothing to score in {name}: it has no tokens.")
-        # BOS comes in and the last token stays out: it is predicted, never read.
-        length = len(context) + len(sequence)
-        if window is not None and length > window:
+def _window(model) -> int | None:
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _check(model, rows, names):
+    vocabulary, window = model.get_input_embeddings().weight.shape[0], _window(model)
+    for name, row in zip(names, rows):
+        # The first token comes in and the last one stays out: it is predicted, never read.
+        if window is not None and len(row) - 1 > window:
             raise ValueError(
-                f"Too long for the model's window of {window} positions: {name} with {length} tokens, context "
-                "included; drop it, or use a model with a longer window."
+                f"Too long for the model's window of {window} positions: {name} with {len(row) - 1} tokens, context "
+                "included; drop it, use a model with a longer window, or let long_sequences slide."
             )
-        for ids in (sequence, context):
-            if len(ids) and (min(ids) < 0 or max(ids) >= vocabulary):
-                raise ValueError(
-                    f"The id {max(ids) if min(ids) >= 0 else min(ids)} in {name} is outside the model's vocabulary of "
-                    f"{vocabulary}: this is not the model's tokenizer."
-                )
+    ids = np.concatenate(rows)
+    bad = np.flatnonzero((ids < 0) | (ids >= vocabulary))
+    if len(bad):
+        ends = np.cumsum([len(row) for row in rows])
+        raise ValueError(
+            f"The id {ids[bad[0]]} in {names[np.searchsorted(ends, bad[0], side='right')]} is outside the model's "
+            f"vocabulary of {vocabulary}: this is not the model's tokenizer."
+        )
 
 
 # The plan: what is computed with what.
@@ -138,10 +245,10 @@ def _check(model, sequences, contexts, bos, names):
 
 @dataclass
 class _Tokens:
-    """Different items, each BOS + context + sequence, end to end in one array."""
+    """Different items, each a row of tokens, end to end in one array."""
 
     rows: list[np.ndarray]
-    starts: np.ndarray  # index of the first input whose next token is scored = length of the context
+    starts: np.ndarray  # index of the first input whose next token is scored
 
     def __post_init__(self):
         self.lengths = np.array([len(row) for row in self.rows])
@@ -157,22 +264,22 @@ class _Group:
     prefix: int
 
 
-def _unique_items(sequences, contexts, bos) -> tuple[_Tokens, np.ndarray]:
+def _unique_items(rows, starts) -> tuple[_Tokens, np.ndarray]:
     """
-    Each different (context, sequence) once, and for each original which of them it is. It saves time, and it makes two
-    equal sides of a pair a tie to the last bit.
+    Each different row and start once, and for each original which of them it is. It saves time, and it makes two equal
+    sides of a pair a tie to the last bit.
     """
-    seen, rows, starts, owners = {}, [], [], np.zeros(len(sequences), dtype=np.int64)
-    for i, (sequence, context) in enumerate(zip(sequences, contexts)):
+    seen, unique, unique_starts, owners = {}, [], [], np.zeros(len(rows), dtype=np.int64)
+    for i, (row, start) in enumerate(zip(rows, starts)):
         # Big-endian, so that the order of the bytes is the order of the ids.
-        row = np.concatenate([[bos], np.asarray(context, dtype=np.int64), sequence]).astype(">i4")
-        key = (len(context), row.tobytes())
+        row = row.astype(">i4")
+        key = (start, row.tobytes())
         if key not in seen:
-            seen[key] = len(rows)
-            rows.append(row)
-            starts.append(len(context))
+            seen[key] = len(unique)
+            unique.append(row)
+            unique_starts.append(start - 1)
         owners[i] = seen[key]
-    return _Tokens(rows, np.array(starts)), owners
+    return _Tokens(unique, np.array(unique_starts)), owners
 
 
 def _group_by_prefix(tokens: _Tokens) -> list[_Group]:
@@ -280,8 +387,8 @@ class _Network:
     output layer runs only on the positions that are scored, a block at a time.
     """
 
-    def __init__(self, model, batch_tokens: int | None):
-        self.model, self.device = model, model.get_input_embeddings().weight.device
+    def __init__(self, model, batch_tokens: int | None, greedy: bool = False):
+        self.model, self.device, self.greedy = model, model.get_input_embeddings().weight.device, greedy
         vocabulary = model.get_input_embeddings().weight.shape[0]
         probe = {"input_ids": torch.arange(min(8, vocabulary), device=self.device)[None], "use_cache": True}
         output = model(**probe)
@@ -368,16 +475,20 @@ class _Network:
         return features.flatten(0, 1), output.past_key_values if use_cache else None
 
     def log_probabilities(self, features: torch.Tensor, positions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """log p(target) at each position, float64."""
+        """log p(target) at each position, float64, and beside it, if asked for, whether another token is likelier."""
         if not len(positions):
-            return np.zeros(0)
+            return np.zeros((0, 1 + self.greedy))
         positions, targets = (torch.from_numpy(array).to(self.device) for array in (positions, targets))
         vocabulary = features.shape[1] if self.head is None else self.head.weight.shape[0]
         size, parts = max(1, self.block // vocabulary), []
         for at, target in zip(positions.split(size), targets.split(size)):
             logits = features[at] if self.head is None else self.head(features[at])
             logits = logits.float()
-            parts.append(logits.gather(1, target[:, None]).squeeze(1) - logits.logsumexp(1))
+            of_target = logits.gather(1, target[:, None])
+            log_p = of_target - logits.logsumexp(1, keepdim=True)
+            if self.greedy:
+                log_p = torch.cat([log_p, (of_target < logits.amax(1, keepdim=True)).float()], dim=1)
+            parts.append(log_p)
         return torch.cat(parts).double().cpu().numpy()
 
 
@@ -420,11 +531,11 @@ def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.
     target_columns = np.concatenate([column, prefix[border] - 1]) + 1
     values = network.log_probabilities(features, positions, tokens.flat[tokens.offsets[targets] + target_columns])
     values, border_values = values[: len(group)], values[len(group) :]
-    sums = np.zeros(len(members))
+    sums = np.zeros((len(members), values.shape[1]))
     sums[border] += border_values
     group_offset = np.cumsum(prefixes - 1 - group_start) - (prefixes - 1 - group_start)
     member, column = _ragged(np.minimum(start, prefix - 1), prefix - 1)
-    sums += np.bincount(member, values[group_offset[row[member]] + column - group_start[row[member]]], len(members))
+    sums += _sum_by(member, values[group_offset[row[member]] + column - group_start[row[member]]], len(members))
 
     longer = np.flatnonzero(end > prefix)
     if beside and len(longer):
@@ -432,7 +543,7 @@ def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.
         targets = tokens.flat[tokens.offsets[members[longer][branch]] + column + 1]
         of_branch = longer[branch]
         positions = row[of_branch] * width + slot[of_branch] * longest + column
-        sums += np.bincount(of_branch, network.log_probabilities(features, positions, targets), len(members))
+        sums += _sum_by(of_branch, network.log_probabilities(features, positions, targets), len(members))
     elif shared and len(longer):
         del features
         cache.batch_select_indices(torch.from_numpy(row[longer]).to(network.device))
@@ -441,8 +552,13 @@ def _score_batch(network: _Network, batch: list[_Group], tokens: _Tokens) -> np.
         branch, column = _ragged(np.maximum(start, prefix)[longer], end[longer])
         targets = tokens.flat[tokens.offsets[members[longer][branch]] + column + 1]
         positions = branch * ids.shape[1] + column - prefix[longer][branch]
-        sums += np.bincount(longer[branch], network.log_probabilities(features, positions, targets), len(members))
+        sums += _sum_by(longer[branch], network.log_probabilities(features, positions, targets), len(members))
     return sums
+
+
+def _sum_by(owner: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Sums of the rows of `values` by owner: `(rows, columns)` -> `(count, columns)`."""
+    return np.stack([np.bincount(owner, column, count) for column in values.T], axis=1)
 
 
 def _padded(tokens: _Tokens, items: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:

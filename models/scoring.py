@@ -1,13 +1,18 @@
 """Scores of minimal pairs by any causal language model: what every metric and table starts from.
 
-rows of pairs -> contents -> ids ([`encode_pairs`]) -> log-likelihoods (`likelihoods.py`) -> one dict of scores a row.
+rows of pairs -> contents -> ids ([`encode_pairs`]) -> log-likelihoods (`likelihoods.py`) -> one dict of scores a row,
+kept on disk chunk by chunk where that is asked for (`kept_scores.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
+from .kept_scores import KeptScores, fingerprint_chunk, fingerprint_model
 from .likelihoods import sequence_log_likelihoods
 
 __all__ = ["PairIds", "encode_pairs", "score_pairs", "sequence_log_likelihoods"]
@@ -36,6 +41,9 @@ class PairIds:
     def __len__(self):
         return len(self.names)
 
+    def __getitem__(self, rows: slice) -> "PairIds":
+        return PairIds(self.names[rows], self.contexts[rows], self.positives[rows], self.negatives[rows])
+
 
 def score_pairs(
     model,
@@ -46,8 +54,12 @@ def score_pairs(
     unconditional: bool = True,
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
+    long_sequences: str = "error",
+    save_dir: str | Path | None = None,
+    part: tuple[int, int] = (0, 1),
     device=None,
     progress: bool = False,
+    report_progress: Callable[[float], None] | None = None,
 ) -> list[dict[str, float | int]]:
     """
     Log-likelihoods of both sides of minimal pairs: log p(side | BOS, context), summed over the side's tokens.
@@ -68,26 +80,63 @@ def score_pairs(
             As in [`sequence_log_likelihoods`].
         share_prefixes (`bool`, *optional*, defaults to `True`):
             As in [`sequence_log_likelihoods`].
+        long_sequences (`str`, *optional*, defaults to `"error"`):
+            What to do with pairs that are longer than the model's window, as in [`sequence_log_likelihoods`].
+        save_dir (`str` or `Path`, *optional*):
+            A folder that keeps scores as they are made, 2,048 pairs a file. The same call goes on where one was
+            stopped, and several processes can share it.
+        part (`tuple[int, int]`, *optional*, defaults to `(0, 1)`):
+            With `save_dir`: `(index, count)` of this process among those that share the work. It scores every
+            `count`-th file from `index` on; afterwards a call without `part` finds all of them.
         device (`str` or `torch.device`, *optional*):
             Where to move the model first; by default it stays where it is.
         progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar.
+        report_progress (`Callable[[float], None]`, *optional*):
+            With `save_dir`: called with the share of this call's files that are done.
 
     Returns:
-        `list[dict]`: For each row, in order: `positive`, `negative` (nats), `positive_tokens`, `negative_tokens`, and
-        `positive_unconditional`, `negative_unconditional` (nats; NaN where there is no context, or if not wanted).
+        `list[dict]`: For each row (of this part), in order: `positive`, `negative` (nats), `positive_tokens`,
+            `negative_tokens`, and `positive_unconditional`, `negative_unconditional` (nats; NaN where there is no
+            context, or if not wanted).
 
     Raises:
         `ValueError`: If a row lacks a column or has an empty side or a symbol that the tokenizer does not know, if the
             tokenizer does not belong to the model, if a pair is longer than the model's window, or if a
-            log-likelihood is not finite; the message names the pair.
+            log-likelihood is not finite; the message names the pair. If `save_dir` holds scores of other pairs or of
+            another model.
+        `FileNotFoundError`: If the parent of `save_dir` does not exist.
     """
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise ValueError(
             f"The tokenizer has {len(tokenizer)} ids, but the model only "
             f"{model.get_input_embeddings().weight.shape[0]}: this is not the model's tokenizer."
         )
+    if save_dir is None and part != (0, 1):
+        raise ValueError("Processes share the work through a folder: give save_dir with part.")
     ids = encode_pairs(tokenizer, pairs, column)
+    bos = model.config.bos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    rule = {"unconditional": unconditional, "long_sequences": long_sequences, "bos_token_id": bos}
+    score = partial(_score, model, **rule, batch_tokens=batch_tokens, share_prefixes=share_prefixes, device=device)
+    if save_dir is None:
+        return score(ids, progress=progress)
+    kept, index, count, scores = KeptScores(save_dir, len(ids)), *part, []
+    fingerprint = fingerprint_model(model)
+    chunks = range(index, len(kept), count)
+    for done, chunk in enumerate(tqdm(chunks, unit="chunk", disable=not progress), start=1):
+        own = ids[kept.rows(chunk)]
+        key = fingerprint_chunk(fingerprint, (own.contexts, own.positives, own.negatives), rule)
+        found = kept.read(chunk, key)
+        if found is None:
+            found = score(own)
+            kept.write(chunk, key, found)
+        scores += found
+        if report_progress is not None:
+            report_progress(done / len(chunks))
+    return scores
+
+
+def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[str, float | int]]:
     with_context = [i for i, context in enumerate(ids.contexts) if context] if unconditional else []
     # One call for everything, so that batches are full and what occurs twice is scored once.
     sequences, contexts, names = [], [], []
@@ -96,18 +145,7 @@ def score_pairs(
         contexts += [*ids.contexts, *([] for _ in with_context)]
         labels = [f"the {side} side of {name}" for name in ids.names]
         names += [*labels, *(labels[i] for i in with_context)]
-    bos = model.config.bos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    values = sequence_log_likelihoods(
-        model,
-        sequences,
-        contexts,
-        bos_token_id=bos,
-        names=names,
-        batch_tokens=batch_tokens,
-        share_prefixes=share_prefixes,
-        device=device,
-        progress=progress,
-    )
+    values = sequence_log_likelihoods(model, sequences, contexts, names=names, **options)
     scores = {}
     for side, sides, part in zip(SIDES, (ids.positives, ids.negatives), np.split(values, 2)):
         alone = np.full(len(ids), np.nan)

@@ -232,6 +232,38 @@ class HardwareArguments:
     device_tflops: float | None = field(default=None, metadata={"help": "Matrix rate of each; measured if unset."})
 
 
+@dataclass
+class ScoreArguments:
+    """
+    What `evoslm score` scores, and how. Processes and devices change no result.
+
+    Args:
+        model_id (`str`): A causal language model: a folder or an id on the Hub.
+        pairs (`str`): Minimal pairs: a .parquet, .jsonl or .csv file, a folder of .parquet files, or a dataset's id.
+        output_dir (`str`): Where the scores go.
+        modality (`str`, *optional*): What the model reads: columns are called `positive_{modality}` and so on, or just
+            `positive`, `negative` and `context` when not given.
+        revision (`str`, *optional*): The model's commit, branch or tag on the Hub.
+        long_sequences (`str`, *optional*, defaults to `"error"`): What to do with pairs longer than the model's
+            window: `error`, or `slide`, which scores them in overlapping pieces.
+        batch_tokens (`int`, *optional*): Most positions in one forward pass.
+        num_proc (`int`, *optional*): Worker processes on a CPU; the number of cores when not given.
+        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace scores that were made otherwise.
+    """
+
+    model_id: str = field(metadata={"help": "Causal language model: a folder or a Hub id."})
+    pairs: str = field(metadata={"help": ".parquet, .jsonl or .csv file, folder of .parquet files, or dataset id."})
+    output_dir: str = field(metadata={"help": "Where the scores go."})
+    modality: str | None = field(default=None, metadata={"help": "Columns are positive_{modality} and so on."})
+    revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of the model on the Hub."})
+    long_sequences: str = field(default="error", metadata={"help": "Pairs longer than the window: error or slide."})
+    batch_tokens: int | None = field(default=None, metadata={"help": "Most positions in one forward pass."})
+    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace scores that were made otherwise."})
+
+
 GROUPS = {
     "run": RunArguments,
     "corpus": CorpusArguments,
@@ -254,6 +286,7 @@ CHOICES = {
     "precision": ("auto", "bf16", "fp32"),
     "attention": ("auto", "packed", "flash_attention_2", "sdpa", "eager", "flex_attention"),
     "report_to": ("none", "tensorboard", "trackio"),
+    "long_sequences": ("error", "slide"),
 }
 
 
@@ -338,29 +371,63 @@ def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
     Raises:
         `ValueError`: If a preset, flag, value or combination is unknown or cannot work.
     """
+    preset = read_preset(_find_flag(argv, "preset") or RunArguments.preset)
+    arguments = Arguments(*_parse(list(GROUPS.values()), argv, command, preset))
+    check_arguments(arguments)
+    return arguments
+
+
+def parse_score_arguments(argv: list[str], command: str = "score") -> ScoreArguments:
+    """
+    Read the arguments of `evoslm score`.
+
+    Args:
+        argv (`list[str]`): Flags, without the command's name.
+        command (`str`, *optional*, defaults to `"score"`): The command's name, for the usage line.
+
+    Returns:
+        [`ScoreArguments`]: What they say.
+
+    Raises:
+        `ValueError`: If a flag or value is unknown or missing.
+    """
+    (arguments,) = _parse([ScoreArguments], argv, command)
+    _check_choices(asdict(arguments))
+    for name in ("batch_tokens", "num_proc"):
+        _check_least(name, getattr(arguments, name), 1)
+    return arguments
+
+
+def _parse(groups: list[type], argv: list[str], command: str, defaults: dict[str, Any] | None = None) -> list:
     from transformers import HfArgumentParser
 
-    parser = HfArgumentParser(list(GROUPS.values()), prog=f"evoslm {command}", allow_abbrev=False)
+    parser = HfArgumentParser(groups, prog=f"evoslm {command}", allow_abbrev=False)
     parser.error = _raise_value_error
-    preset = read_preset(_find_flag(argv, "preset") or RunArguments.preset)
-    parser.set_defaults(**preset)
-    *groups, unknown = parser.parse_args_into_dataclasses(
+    parser.set_defaults(**(defaults or {}))
+    *parsed, unknown = parser.parse_args_into_dataclasses(
         args=argv, return_remaining_strings=True, look_for_args_file=False
     )
     if unknown:
         flags = [word for word in unknown if word.startswith("-")] or unknown
         raise ValueError(f"Unknown flag {flags[0]!r}; `evoslm {command} --help` lists all of them.")
-    arguments = Arguments(*groups)
-    check_arguments(arguments)
-    return arguments
+    return parsed
+
+
+def _check_choices(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"--{name} is {value!r}; choose from {', '.join(CHOICES[name])}.")
+
+
+def _check_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise ValueError(f"--{name} is {value}; it must be at least {least}.")
 
 
 def check_arguments(arguments: Arguments) -> None:
     """Raise a `ValueError` for values that cannot work together, before any work is done."""
     for group in GROUPS:
-        for name, value in asdict(getattr(arguments, group)).items():
-            if name in CHOICES and value not in CHOICES[name]:
-                raise ValueError(f"--{name} is {value!r}; choose from {', '.join(CHOICES[name])}.")
+        _check_choices(asdict(getattr(arguments, group)))
     if not arguments.modalities:
         raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
     corpus, model, train = arguments.corpus, arguments.model, arguments.pretrain
@@ -381,8 +448,7 @@ def check_arguments(arguments: Arguments) -> None:
         ("save_every", arguments.hardware.save_every, 1),
         ("num_devices", arguments.hardware.num_devices, 1),
     ):
-        if value is not None and value < least:
-            raise ValueError(f"--{name} is {value}; it must be at least {least}.")
+        _check_least(name, value, least)
     if train.epochs <= 0:
         raise ValueError(f"--epochs is {train.epochs}; it must be above 0.")
     if model.hidden_size % model.num_attention_heads or model.num_attention_heads % model.num_key_value_heads:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from . import distributed
-from .arguments import Arguments, list_presets, parse_arguments
+from .arguments import list_presets, parse_arguments, parse_score_arguments
 
 USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
 
@@ -21,9 +21,14 @@ commands, each of which first does what it needs of those above it:
   evaluate         log-likelihoods of the minimal pairs, and the n-gram baselines
   study            all of these, and the report
 
+and on its own:
+  score            log-likelihoods of any minimal pairs by any causal language model
+
 presets: {presets}
 `evoslm COMMAND --help` lists a command's flags.
 """
+SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score")
+"""What several processes that a launcher started can do together."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,12 +54,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # DeepSpeed's launcher says so; the environment does as well.
         argv = [word for word in argv if not word.startswith("--local_rank")]
-        if distributed.world_size() > 1 and argv[0] != "pretrain":
+        run_command, parse = _find_command(argv[0])
+        if distributed.world_size() > 1 and argv[0] not in SHARED_COMMANDS:
             raise ValueError(
-                f"Several processes can share `evoslm pretrain` only; run `evoslm {argv[0]}` in one process."
+                f"Several processes can share {', '.join(SHARED_COMMANDS)} only; run `evoslm {argv[0]}` in one."
             )
-        run_command = _find_command(argv[0])
-        run_command(parse_arguments(argv[1:], argv[0]))
+        run_command(parse(argv[1:], argv[0]))
     except (ValueError, FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
         return _fail(str(error))
     except distributed.TrainingStopped as stopped:
@@ -72,8 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _find_command(name: str) -> Callable[[Arguments], None]:
-    from . import study
+def _find_command(name: str) -> tuple[Callable, Callable]:
+    """What a command runs, and what reads its arguments."""
+    from . import score, study
 
     commands = {
         "build-dataset": study.build_dataset,
@@ -83,9 +89,11 @@ def _find_command(name: str) -> Callable[[Arguments], None]:
         "evaluate": study.evaluate_models,
         "study": study.run_study,
     }
+    if name == "score":
+        return score.score_file, parse_score_arguments
     if name not in commands:
-        raise ValueError(f"Unknown command {name!r}; choose from {', '.join(commands)}.")
-    return commands[name]
+        raise ValueError(f"Unknown command {name!r}; choose from {', '.join([*commands, 'score'])}.")
+    return commands[name], parse_arguments
 
 
 def _fail(message: str) -> int:

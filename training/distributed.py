@@ -27,6 +27,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0)) if is_launched() else 0
 
 
+def own_device(device: str) -> str:
+    """The device of this process: one GPU each, where a launcher started several processes."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" and is_launched() else device
+
+
 def is_main() -> bool:
     """Whether this process writes and speaks for all."""
     return rank() == 0

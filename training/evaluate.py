@@ -4,6 +4,7 @@ pairs in a modality's form -> contents -> ids -> `models/scoring.py` -> `<point>
 report read nothing else.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pyarrow.parquet as pq
 
 from ..datasets_scripts.pairs_text import TASKS
 from ..models.modalities import Modality, get_modality
+from . import distributed
 from .arguments import Arguments
 from .data import TokenizedUtterances
 from .pretrain import POINTS_FOLDER, TRAINING_FILE
 from .run import Run
+from .score import CHUNKS_FOLDER, load_for_scoring, wait_for_scores
 from .stages import Stage, read_json, write_json
 
 ITEMS_FILE = "items.parquet"
@@ -115,15 +118,26 @@ def build_scores(
         for index, (point, path) in enumerate(weights.items()):
             target = folder / point / ITEMS_FILE
             if not target.exists():
-                items = score_folder(path, model_dir, pairs if point == BEST else subset, device)
                 target.parent.mkdir(exist_ok=True)
-                items.to_parquet(target.with_suffix(".tmp"))
-                target.with_suffix(".tmp").replace(target)
+                asked = pairs if point == BEST else subset
+                save_dir = target.with_name(CHUNKS_FOLDER)
+                score_folder(path, model_dir, asked, save_dir, device)
+                if distributed.is_main():
+                    scores = pd.DataFrame(wait_for_scores(save_dir, len(asked)))
+                    items = pd.concat([asked[KEYS], scores], axis=1)
+                    items.to_parquet(target.with_suffix(".tmp"))
+                    target.with_suffix(".tmp").replace(target)
             if report_progress is not None:
                 report_progress((index + 1) / len(weights))
 
-    Stage(run.scores(modality, seed), 2, configuration, inputs).run(build, arguments.run.overwrite)
-    return run.scores(modality, seed)
+    stage = Stage(run.scores(modality, seed), 2, configuration, inputs)
+    if distributed.is_main():
+        stage.run(build, arguments.run.overwrite)
+        for chunks in stage.folder.glob(f"*/{CHUNKS_FOLDER}"):
+            shutil.rmtree(chunks)
+    else:
+        stage.follow(build)
+    return stage.folder
 
 
 def build_baselines(
@@ -173,27 +187,24 @@ def build_baselines(
     return run.baselines(modality)
 
 
-def score_folder(weights: Path, tokenizer: Path, pairs: pd.DataFrame, device: str = "cpu") -> pd.DataFrame:
+def score_folder(
+    weights: Path, tokenizer: Path, pairs: pd.DataFrame, save_dir: Path, device: str = "cpu"
+) -> list[dict[str, float | int]]:
     """
-    Log-likelihoods of pairs by a model folder.
+    Log-likelihoods of this process's share of some pairs by a model folder.
 
     Args:
         weights (`Path`): A folder for `AutoModelForCausalLM`.
         tokenizer (`Path`): A folder for `AutoTokenizer`.
         pairs (`pd.DataFrame`): As [`load_pairs`] gives them.
+        save_dir (`Path`): Where they are kept as they are made; [`wait_for_scores`] finds them there.
         device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
 
     Returns:
-        `pd.DataFrame`: The keys of the pairs, `positive`, `negative` (nats, summed over tokens), `positive_tokens`,
-        `negative_tokens`, and `positive_unconditional`, `negative_unconditional` (NaN without a context).
+        `list[dict]`: As [`score_pairs`] gives them.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
     from ..models.scoring import score_pairs
 
-    logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(weights)
+    model, loaded = load_for_scoring(weights, tokenizer, device)
     rows = pairs.rename(columns={"pair_id": "id"}).to_dict("records")
-    scores = score_pairs(model, AutoTokenizer.from_pretrained(tokenizer), rows, device=device)
-    return pd.concat([pairs[KEYS], pd.DataFrame(scores)], axis=1)
+    return score_pairs(model, loaded, rows, save_dir=save_dir, part=(distributed.rank(), distributed.world_size()))

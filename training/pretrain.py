@@ -38,6 +38,12 @@ from .trainer import PackedTrainer, Schedule, StopOnSignal, Throughput
 
 POINTS_FOLDER = "points"
 TRAINING_FILE = "training.json"
+# What transformers calls gradient checkpointing: the new name where it has one.
+_CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in TrainingArguments.__dataclass_fields__
+)
 
 
 @dataclass(frozen=True)
@@ -271,7 +277,6 @@ def _training_arguments(
         use_cpu=device == "cpu",
         deepspeed=read_deepspeed(hardware.deepspeed),
         ddp_find_unused_parameters=False,
-        gradient_checkpointing=hardware.gradient_checkpointing,
         torch_compile=hardware.torch_compile and on_cuda,
         use_liger_kernel=hardware.liger and on_cuda and find_spec("liger_kernel") is not None,
         eval_strategy="steps",
@@ -292,6 +297,7 @@ def _training_arguments(
         label_names=["labels"],
         report_to=hardware.report_to,
         disable_tqdm=True,
+        **({_CHECKPOINTING: True} if hardware.gradient_checkpointing else {}),
         **schedule,
     )
 

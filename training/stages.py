@@ -124,7 +124,11 @@ class Stage:
 
         wait_until(lambda: self.is_finished() or is_pending())
         if not self.is_finished():
-            build(self.partial)
+            try:
+                build(self.partial)
+            except FileNotFoundError:  # it came too late to have anything to do
+                if not self.is_finished():
+                    raise
             wait_until(self.is_finished)
 
 

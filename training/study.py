@@ -86,17 +86,22 @@ def pretrain_models(arguments: Arguments) -> Run:
 
 
 def evaluate_models(arguments: Arguments) -> Run:
-    """`evoslm evaluate`: log-likelihoods of the minimal pairs, by the models (trained first) and by n-grams."""
+    """
+    `evoslm evaluate`: log-likelihoods of the minimal pairs, by the models (trained first) and by n-grams.
+
+    Processes that a launcher started train each model together and share out its pairs.
+    """
     from .evaluate import build_baselines
 
-    run = train_tokenizers(arguments)
+    run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
     device = resolve_device(arguments.run.device)
     _say(f"language models and their scores on {describe_device(device)}")
     jobs = []
     for name in arguments.modalities:
         tokens = read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]
         common = {"arguments": arguments, "run": run, "modality": name}
-        jobs.append(Job(build_baselines, common, 0.05 * tokens))
+        if distributed.is_main():
+            jobs.append(Job(build_baselines, common, 0.05 * tokens))
         jobs += [
             Job(train_and_score, common | {"seed": seed, "device": device}, tokens) for seed in arguments.run.seeds
         ]
@@ -107,6 +112,8 @@ def evaluate_models(arguments: Arguments) -> Run:
 def run_study(arguments: Arguments) -> Run:
     """`evoslm study`: all of it, and the report."""
     run = evaluate_models(arguments)
+    if not distributed.is_main():
+        return run
     write_study_file(arguments, run)
     from .report import write_report
 

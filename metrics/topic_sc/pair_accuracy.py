@@ -6,6 +6,7 @@ The folders of the metrics hold copies of this file, because the Hub loads each 
 and run `python metrics/copy_shared.py`.
 """
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 NUM_RESAMPLES = 10_000
 SIDES = ("positive", "negative")
 OPTIONAL = ("groups", "unconditional", "cluster_ids")
+SCORING_OPTIONS = ("modality", "batch_tokens", "device", "save_dir", "long_sequences")
 
 FEATURES = datasets.Features(
     {
@@ -39,13 +43,17 @@ Args:
     seed (`int`, *optional*, defaults to 0): Of the bootstrap.
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.
-    pairs (*optional*): With `model_id`: rows of minimal pairs, a .parquet or .jsonl file of them, or the id of a
-        dataset on the Hub. Rows have `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`,
-        `id`, `group` and `task`.
+    pairs (*optional*): With `model_id`: rows of minimal pairs; a .parquet, .jsonl or .csv file of them; a folder of
+        .parquet files (of its `test-*.parquet` only, if it has any); or the id of a dataset on the Hub. Rows have
+        `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`, `id`, `group` and `task`.
     modality (`str`, *optional*): With `model_id`: what the model reads, `"text"`, `"phones"`, `"phones_stretch"`,
         `"phones_repeat"` or `"units"`.
     batch_tokens (`int`, *optional*): With `model_id`: most positions in one forward pass.
     device (`str`, *optional*): With `model_id`: where the model runs; by default on a GPU if there is one.
+    save_dir (`str`, *optional*): With `model_id` and `evoslm` installed: a folder that keeps log-likelihoods as they
+        are made, so that the same call goes on where one was stopped.
+    long_sequences (`str`, *optional*): With `model_id` and `evoslm` installed: `"slide"` scores pairs that are longer
+        than the model's window in overlapping pieces; by default they are an error.
 
 Returns:
     `dict`:
@@ -145,7 +153,7 @@ class PairAccuracy:
                 raise ValueError("Give predictions and references, or model_id and pairs, but not both.")
             if model_id is None or pairs is None or kwargs.get("modality") is None:
                 raise ValueError("To score a model give model_id, pairs and modality, all three.")
-            options = {name: kwargs.pop(name, None) for name in ("modality", "batch_tokens", "device")}
+            options = {name: kwargs.pop(name) for name in SCORING_OPTIONS if name in kwargs}
             scored = judge_arguments(self._score(model_id, pairs, **options))
             predictions, references = scored.pop("predictions"), scored.pop("references")
             kwargs = scored | kwargs
@@ -161,7 +169,7 @@ class PairAccuracy:
     def _compute(self, predictions, references, groups=None, unconditional=None, cluster_ids=None, seed=0):
         return pair_accuracies(predictions, references, groups, unconditional, cluster_ids, self.headline, seed)
 
-    def _score(self, model_id, pairs, modality, batch_tokens=None, device=None) -> list[dict]:
+    def _score(self, model_id, pairs, modality, device=None, **options) -> list[dict]:
         """The rows of the metric's own task, with their scores."""
         try:
             import torch
@@ -175,17 +183,18 @@ class PairAccuracy:
             raise ValueError(
                 f"Pairs of {self.task} need a context: fill the column 'context_{modality}' of every row."
             )
-        model = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(model_id)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             from evoslm.models.scoring import score_pairs
         except ImportError:
+            for name in ("save_dir", "long_sequences"):
+                if options.get(name) is not None:
+                    raise ValueError(f"{name} needs the package evoslm, which is not installed.") from None
             scores = type(self).reference_scorer(model, tokenizer, rows, modality, device=device)
         else:
-            scores = score_pairs(
-                model, tokenizer, rows, modality, batch_tokens=batch_tokens, device=device, progress=True
-            )
+            scores = score_pairs(model, tokenizer, rows, modality, device=device, progress=True, **options)
         return [row | score for row, score in zip(rows, scores)]
 
 
@@ -218,32 +227,35 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
     return arguments
 
 
-def read_pairs(pairs, modality: str, task: str) -> list[dict]:
+def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dict]:
     """
     Rows of minimal pairs in one form, and of one task where rows name theirs.
 
     Args:
-        pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; a .parquet or
-            .jsonl file; or the id of a dataset on the Hub.
-        modality (`str`): The form.
-        task (`str`): The task.
+        pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; a .parquet, .jsonl
+            or .csv file, or a folder of .parquet files; or the id of a dataset on the Hub.
+        modality (`str`): The form; with `None` the columns are called `positive`, `negative` and `context`.
+        task (`str`, *optional*): The task; rows of all tasks if not given.
 
     Returns:
         `list[dict]`: Rows without the columns of other forms and without audio.
 
     Raises:
         `FileNotFoundError`: If there is no such file.
-        `ValueError`: If there are no pairs of the task.
+        `ValueError`: If a file cannot be read, or there are no pairs (of the task).
     """
+    parts = ("context", *SIDES)
     wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice"}
-    wanted |= {f"{part}_{modality}" for part in ("context", *SIDES)}
+    wanted |= set(parts if modality is None else [f"{part}_{modality}" for part in parts])
     if isinstance(pairs, (str, Path)):
-        pairs = _read_source(str(pairs))
+        pairs = _read_source(str(pairs), wanted)
     if isinstance(pairs, datasets.Dataset):
         # Audio would be decoded on the way to a row.
         pairs = pairs.select_columns([column for column in pairs.column_names if column in wanted])
     rows = [{key: value for key, value in row.items() if key in wanted} for row in pairs]
-    own = [row for row in rows if row.get("task") in (None, task)]
+    if task is None and not rows:
+        raise ValueError("There are no pairs in what was given.")
+    own = [row for row in rows if task is None or row.get("task") in (None, task)]
     if not own:
         found = ", ".join(sorted({str(row["task"]) for row in rows})) or "no rows at all"
         raise ValueError(f"There are no pairs of the task {task!r}; the pairs given have {found}.")
@@ -266,19 +278,46 @@ def check_lengths(predictions, references, **others) -> None:
             raise ValueError(f"There are {len(predictions)} predictions and {len(values)} {name}; give one for each.")
 
 
-def _read_source(source: str):
+def _read_source(source: str, wanted: set[str]):
     path = Path(source)
-    if path.suffix in (".parquet", ".jsonl", ".json") and not path.is_file():
+    if path.suffix in (".parquet", ".jsonl", ".json", ".csv") and not path.is_file():
         raise FileNotFoundError(f"There is no file of pairs at {source}.")
-    if path.suffix == ".parquet":
-        return datasets.Dataset.from_parquet(source)
+    if path.is_dir():
+        tables = sorted(path.rglob("test-*.parquet")) or sorted(path.rglob("*.parquet"))
+    else:
+        tables = [path] if path.suffix == ".parquet" else []
+    if tables:
+        return [row for table in tables for row in _read_parquet(table, wanted)]
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines))
     if path.suffix in (".jsonl", ".json"):
-        with open(path, encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines if line.strip()]
+        with path.open(encoding="utf-8") as lines:
+            numbered = [(line, f"Line {number} of {path}") for number, line in enumerate(lines, 1)]
+        return [_read_line(line, name) for line, name in numbered if line.strip()]
     loaded = datasets.load_dataset(source)
     if "test" not in loaded and len(loaded) > 1:
         raise ValueError(f"{source} has no split 'test'; load one of {', '.join(loaded)} and give it as pairs.")
     return loaded["test"] if "test" in loaded else next(iter(loaded.values()))
+
+
+def _read_parquet(path: Path, wanted: set[str]) -> list[dict]:
+    """The wanted columns only: pairs of a study have audio beside them."""
+    try:
+        names = [name for name in pq.read_schema(path).names if name in wanted]
+        return pq.read_table(path, columns=names).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is not a whole parquet file.") from error
+
+
+def _read_line(line: str, name: str) -> dict:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name} is not JSON: {error}.") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"{name} is no row of pairs but a {type(row).__name__}.")
+    return row
 
 
 def _numbers(rows, keys: tuple[str, ...], what: str) -> np.ndarray:

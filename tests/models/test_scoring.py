@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from evoslm.models import likelihoods
 from evoslm.models.language_model import make_language_model
+from evoslm.models.likelihoods import score_rows, slide
 from evoslm.models.scoring import encode_pairs, score_pairs, sequence_log_likelihoods
 from evoslm.models.tokenization_phone import word_level_tokenizer
 
@@ -92,7 +93,8 @@ def test_scores_are_those_of_one_sequence_at_a_time(kind, items):
 
 
 def test_contexts_are_shared_where_a_model_can_continue_them(items):
-    tokens, _ = likelihoods._unique_items(*items, BOS)
+    rows = [np.array([BOS, *context, *sequence]) for sequence, context in zip(*items)]
+    tokens, _ = likelihoods._unique_items(rows, [len(context) + 1 for context in items[1]])
     with likelihoods._scoring_mode(make_model()):
         assert likelihoods._Network(make_model(), None).can_share
         assert not likelihoods._Network(make_model("mamba"), None).can_share
@@ -172,6 +174,52 @@ def test_a_sequence_may_fill_the_window_but_not_exceed_it(llama):
     assert np.isfinite(sequence_log_likelihoods(llama, [[5] * window])).all()
     with pytest.raises(ValueError, match=r"window of 128 positions: sequence 1 with 129 tokens"):
         sequence_log_likelihoods(llama, [[5], [5] * 100], [[], [5] * 29])
+
+
+@pytest.mark.parametrize(("length", "start", "window"), [(10, 0, 4), (9, 8, 4), (9, 2, 4), (8, 3, 8), (5, 0, 1)])
+def test_a_slide_scores_every_token_once_behind_all_that_fits(length, start, window):
+    pieces = slide(length, start, window)
+    scored = [token for _, first, end in pieces for token in range(first, end)]
+    assert scored == list(range(start, length))
+    assert all(end - seen <= window and (seen == 0 or end - seen == window) for seen, _, end in pieces)
+    assert all(seen == 0 or first - seen >= window // 2 for seen, first, _ in pieces)
+    assert len(pieces) == 1 or length > window
+
+
+def test_longer_sequences_are_scored_in_pieces_only_when_asked(llama):
+    rng = np.random.default_rng(3)
+    sequences = [rng.integers(4, VOCABULARY, length).tolist() for length in (300, 20, 40, 129)]
+    contexts = [[], rng.integers(4, VOCABULARY, 250).tolist(), [7], []]
+    found = sequence_log_likelihoods(llama, sequences, contexts, long_sequences="slide")
+    # 300 tokens: the first 128 together, then 64 at a time, each behind the 64 before it.
+    first = sequences[0]
+    expected = one_at_a_time(
+        llama,
+        [first[:128], first[128:192], first[192:256], first[256:], sequences[1], sequences[2]],
+        [[], first[64:128], first[128:192], first[172:256], contexts[1][-108:], [7]],
+    )
+    assert found[:3] == pytest.approx([expected[:4].sum(), expected[4], expected[5]], rel=1e-5)
+    alone = sequence_log_likelihoods(llama, sequences[2:3], contexts[2:3])
+    assert found[2] == pytest.approx(alone[0], rel=1e-5)
+    with pytest.raises(ValueError, match="let long_sequences slide"):
+        sequence_log_likelihoods(llama, sequences, contexts)
+    with pytest.raises(ValueError, match="choose from error, slide"):
+        sequence_log_likelihoods(llama, sequences, contexts, long_sequences="cut")
+
+
+def test_what_greedy_decoding_would_not_have_written_is_counted(llama, items):
+    sequences, contexts = items
+    best = [[BOS, 5, 6]]
+    with torch.no_grad():
+        best.append(llama.generate(torch.tensor(best), max_new_tokens=9, do_sample=False)[0].tolist())
+    rows = [[BOS, *context, *sequence] for sequence, context in zip(sequences, contexts)] + best
+    starts = [len(context) + 1 for context in contexts] + [1, 3]
+    scores = score_rows(llama, rows, starts, greedy=True)
+    with torch.no_grad():
+        likeliest = [llama(torch.tensor([row[:-1]])).logits[0].argmax(-1).numpy() for row in rows]
+    misses = [(found[start - 1 :] != row[start:]).sum() for found, row, start in zip(likeliest, rows, starts)]
+    assert scores[:, 1].tolist() == misses and misses[-1] == 0
+    assert scores[:-2, 0] == pytest.approx(sequence_log_likelihoods(llama, sequences, contexts), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,25 @@ def test_the_number_of_processes_changes_nothing(tmp_path, finished_run):
             assert pq.read_table(path).equals(pq.read_table(other)), path
         else:
             assert json.loads(path.read_text())["fingerprint"] == json.loads(other.read_text())["fingerprint"], path
+
+
+@pytest.mark.end_to_end
+def test_processes_of_a_launcher_share_a_whole_study(tmp_path, finished_run):
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run, folder)
+    for stage in ("scores", "models", "report"):
+        shutil.rmtree(folder / stage)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "evoslm.training.cli"]
+    command = [sys.executable, *launcher, "study", *map(str, TINY), "--modalities", "all", "--output_dir", str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert (folder / "report" / "report.html").exists() and not list(folder.rglob("chunks"))
+    for path in sorted(finished_run.glob("scores/**/items.parquet")):
+        expected, found = pd.read_parquet(path), pd.read_parquet(folder / path.relative_to(finished_run))
+        assert (found["pair_id"] == expected["pair_id"]).all()
+        # Gradients were added up in another order.
+        assert (found["positive"] - expected["positive"]).abs().max() < 0.05
 
 
 @pytest.mark.parametrize(

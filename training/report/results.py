@@ -14,12 +14,11 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
-from ...datasets_scripts.pairs_text import TASKS
+from ...datasets_scripts.pairs_text import HEADLINE_RULES, TASKS
 from ...models.statistics import NUM_RESAMPLES
 from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 
-HEADLINE_RULES = {"swuggy": "sum", "sblimp": "sum", "topic_sc": "mean"}
 HEADLINE_BANDS = ("1-5", "6-20")
 BASELINES = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5", "fewer_tokens")
 CONTRASTS = (
