@@ -135,6 +135,7 @@ def pretrain(
     checkpoints = output_dir / "checkpoints"
     # First: it connects the processes.
     training_arguments = _training_arguments(checkpoints, plan, arguments, hardware, seed, device, precision)
+    training_arguments.run_name = f"{modality} seed {seed}"
     checkpoint = _find_checkpoint(checkpoints, training_arguments)
     sampler = UtteranceBatchSampler(
         len(train),
@@ -296,6 +297,7 @@ def _training_arguments(
         remove_unused_columns=False,
         label_names=["labels"],
         report_to=hardware.report_to,
+        project="evoslm",
         disable_tqdm=True,
         **({_CHECKPOINTING: True} if hardware.gradient_checkpointing else {}),
         **schedule,
