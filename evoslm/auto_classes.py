@@ -38,9 +38,27 @@ def _register_models() -> None:
     AutoModel.register(SpeechUnitConfig, SpeechUnitModel, exist_ok=True)
 
 
+def _register_processors() -> None:
+    from transformers import AutoProcessor
+
+    from .models.speech_units import SpeechUnitConfig, SpeechUnitProcessor
+
+    AutoProcessor.register(SpeechUnitConfig, SpeechUnitProcessor, exist_ok=True)
+
+
+def _register_feature_extractors() -> None:
+    from transformers import AutoFeatureExtractor
+
+    from .models.speech_units import SpeechUnitConfig, SpeechUnitFeatureExtractor
+
+    AutoFeatureExtractor.register(SpeechUnitConfig, SpeechUnitFeatureExtractor, exist_ok=True)
+
+
 _REGISTER = {
     "transformers.models.auto.configuration_auto": _register_configs,
     "transformers.models.auto.modeling_auto": _register_models,
+    "transformers.models.auto.feature_extraction_auto": _register_feature_extractors,
+    "transformers.models.auto.processing_auto": _register_processors,
 }
 
 

@@ -16,6 +16,9 @@ from ..models.modalities import MODALITIES, get_modality
 from . import distributed
 from .deepspeed_config import read_deepspeed
 
+FRAME_FEATURES = ("mfcc", "log_mel")
+"""Encoders that need no weights."""
+
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
 
@@ -103,16 +106,28 @@ class UnitArguments:
     How speech becomes units.
 
     Args:
-        encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features.
+        encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features: `mfcc`, `log_mel`, or a self-supervised
+            encoder (HuBERT, wav2vec 2.0, WavLM, ...) by Hub id or folder.
+        encoder_layer (`int`, *optional*): The layer of such an encoder, from 1; its last when not given.
+        encoder_revision (`str`, *optional*): Its commit, branch or tag on the Hub.
+        encoder_precision (`str`, *optional*, defaults to `"fp32"`): `fp32` or `bf16`, which changes some units.
         num_units (`int`, *optional*, defaults to 500): Clusters (K).
         unit_normalization (`str`, *optional*, defaults to `"none"`): `none`, `utterance` or `speaker`.
         fit_frames (`int`, *optional*, defaults to 200000): Frames that k-means sees.
     """
 
-    encoder: str = field(default="mfcc", metadata={"help": "Frame features: mfcc."})
+    encoder: str = field(default="mfcc", metadata={"help": "mfcc, log_mel, or an SSL encoder's Hub id or folder."})
+    encoder_layer: int | None = field(default=None, metadata={"help": "Layer of an SSL encoder; its last if unset."})
+    encoder_revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of an SSL encoder."})
+    encoder_precision: str = field(default="fp32", metadata={"help": "Of an SSL encoder: fp32 or bf16."})
     num_units: int = field(default=500, metadata={"help": "Clusters of the quantizer (K)."})
     unit_normalization: str = field(default="none", metadata={"help": "none, utterance or speaker."})
     fit_frames: int = field(default=200_000, metadata={"help": "Frames that k-means sees."})
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether the encoder is a self-supervised one."""
+        return self.encoder not in FRAME_FEATURES
 
 
 @dataclass
@@ -279,7 +294,7 @@ CHOICES = {
     "voices": ("one", "many"),
     "rate": ("fixed", "random"),
     "device": ("auto", "cpu", "cuda"),
-    "encoder": ("mfcc",),
+    "encoder_precision": ("fp32", "bf16"),
     "unit_normalization": ("none", "utterance", "speaker"),
     "train_until": ("epochs", "converged"),
     "lr_scheduler": ("wsd", "cosine"),
@@ -432,6 +447,7 @@ def check_arguments(arguments: Arguments) -> None:
         raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
     corpus, model, train = arguments.corpus, arguments.model, arguments.pretrain
     _check_hardware(arguments.hardware)
+    _check_encoder(arguments.units)
     if corpus.corpus == "text" and not corpus.text_dir and not arguments.hardware.dry_run:
         raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
     if corpus.corpus == "hub" and not corpus.dataset and not arguments.hardware.dry_run:
@@ -461,6 +477,17 @@ def check_arguments(arguments: Arguments) -> None:
             f"--unit_bpe_vocab_size is {model.unit_bpe_vocab_size}; it must be above --num_units "
             f"{arguments.units.num_units}, since every unit is a piece of its own."
         )
+
+
+def _check_encoder(units: UnitArguments) -> None:
+    if units.is_ssl and "/" not in units.encoder and not Path(units.encoder).is_dir():
+        raise ValueError(
+            f"--encoder is {units.encoder!r}; choose from {', '.join(FRAME_FEATURES)}, or give the folder or the Hub "
+            "id of a self-supervised encoder."
+        )
+    asked = (units.encoder_layer, units.encoder_revision, units.encoder_precision)
+    if not units.is_ssl and asked != (None, None, "fp32"):
+        raise ValueError(f"--encoder {units.encoder} has no layers, revision or precision to choose.")
 
 
 def _check_hardware(hardware: HardwareArguments) -> None:

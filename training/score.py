@@ -18,7 +18,7 @@ from ..models.kept_scores import KeptScores
 from . import distributed
 from .arguments import ScoreArguments
 from .environment import describe_commit, describe_device, describe_versions
-from .stages import Stage, read_json, write_json
+from .stages import Stage, fingerprint_files, read_json, write_json
 from .workers import Job, count_cores, resolve_device, run_jobs
 
 SCORES_FILE = "scores.parquet"
@@ -48,7 +48,7 @@ def score_file(arguments: ScoreArguments) -> Path:
     rows = read_pairs(arguments.pairs, arguments.modality)
     folder = find_model(arguments.model_id, arguments.revision)
     configuration = {
-        "model": _fingerprint_files(folder),
+        "model": fingerprint_files(folder, _MODEL_FILES),
         "pairs": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "modality": arguments.modality,
         "long_sequences": arguments.long_sequences,
@@ -210,14 +210,3 @@ def accuracies_by_task(rows: Iterable[Mapping]) -> dict[str, dict]:
         task: pair_accuracies(**judge_arguments(of_task), headline=HEADLINE_RULES.get(task, "sum"))
         for task, of_task in by_task.items()
     }
-
-
-def _fingerprint_files(folder: Path) -> str:
-    """The contents of a model's files, wherever they lie."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)}):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(2**24):
-                digest.update(block)
-    return digest.hexdigest()[:16]

@@ -11,7 +11,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,17 @@ class Stage:
 def fingerprint(keys: Any) -> str:
     """Sixteen hexadecimal digits that stand for a JSON value."""
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fingerprint_files(folder: Path, patterns: Sequence[str] = ("*.json", "*.safetensors")) -> str:
+    """Sixteen hexadecimal digits for the files of a folder: their names and contents, wherever they lie."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            while block := file.read(2**24):
+                digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def read_fingerprint(folder: Path) -> str:

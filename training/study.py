@@ -13,6 +13,7 @@ from .corpus import SUMMARY_FILE, build_passages, build_utterances, summarize_co
 from .environment import describe_commit, describe_device, describe_versions
 from .run import Run
 from .stages import Stage, read_json, read_stage, write_json
+from .units import encoder_label
 from .workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
 
 
@@ -165,7 +166,7 @@ def write_study_file(arguments: Arguments, run: Run) -> None:
             "configuration": arguments.to_dict(),
             "modalities": arguments.modalities,
             "seeds": arguments.run.seeds,
-            "encoder_label": arguments.units.encoder.upper(),
+            "encoder_label": encoder_label(arguments.units),
             "versions": describe_versions(),
             "commit": describe_commit(),
             "device": describe_device(device),

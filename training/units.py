@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from ..datasets_scripts.pairs_text import TASKS
 from ..datasets_scripts.phone_frames import phones_to_frames
-from .arguments import Arguments
+from .arguments import Arguments, UnitArguments
 from .run import Run
-from .stages import Stage, write_json
-from .workers import Job, count_cores, run_jobs
+from .stages import Stage, fingerprint_files, write_json
+from .workers import Job, count_cores, resolve_device, run_jobs
 
 MODEL_FOLDER = "model"
 QUALITY_FILE = "quality.json"
@@ -40,9 +40,9 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
         `Path`: The stage's folder.
     """
     utterances, pairs = run.utterances(voices), run.pairs(voices)
-    units = arguments.units
+    units, device = arguments.units, resolve_device(arguments.run.device)
     configuration = {
-        "encoder": units.encoder,
+        "encoder": describe_encoder(units),
         "num_units": units.num_units,
         "normalization": units.unit_normalization,
         "fit_frames": units.fit_frames,
@@ -50,10 +50,10 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
     }
 
     def build(folder: Path) -> None:
-        workers = arguments.run.num_proc or count_cores()
+        workers = 1 if device == "cuda" else arguments.run.num_proc or count_cores()
         if not (folder / MODEL_FOLDER / "model.safetensors").exists():
             job = {"arguments": arguments, "utterances": utterances, "model_dir": folder / MODEL_FOLDER}
-            run_jobs([Job(fit_quantizer, job)], workers, "k-means")
+            run_jobs([Job(fit_quantizer, job | {"device": device})], workers, "k-means")
         jobs = []
         sides = tuple(f"{side}_audio" for side in SIDES)
         for source, target, columns in (
@@ -64,6 +64,7 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
             for shard in sorted(source.glob("*-*.parquet")):
                 if not (target / shard.name).exists():
                     job = {"model_dir": folder / MODEL_FOLDER, "shard": shard, "target": target, "columns": columns}
+                    job |= {"device": device, "precision": units.encoder_precision}
                     jobs.append(Job(encode_shard, job, shard.stat().st_size))
         run_jobs(jobs, workers, "units")
         write_json(folder / QUALITY_FILE, measure_quality(utterances, folder / "utterances", units.num_units))
@@ -73,7 +74,46 @@ def build_units(arguments: Arguments, run: Run, voices: str) -> Path:
     return run.units(voices)
 
 
-def fit_quantizer(arguments: Arguments, utterances: Path, model_dir: Path, report_progress=None) -> None:
+def describe_encoder(units: UnitArguments) -> str | dict:
+    """
+    What makes the frames, wherever it lies: part of a stage's configuration.
+
+    Args:
+        units ([`UnitArguments`]): Of the command.
+
+    Returns:
+        `str` or `dict`: The name of frame features; of a self-supervised encoder its layer, source, revision,
+        precision and, if it is a folder, what its files hold.
+
+    Raises:
+        `ValueError`: If there is no such encoder, or no such layer in it.
+    """
+    if not units.is_ssl:
+        return units.encoder
+    from ..models.speech_units.ssl_encoder import describe_ssl_encoder
+
+    ssl = describe_ssl_encoder(units.encoder, units.encoder_layer, units.encoder_revision)
+    described = {name: ssl[name] for name in ("source", "layer", "revision")} | {"precision": units.encoder_precision}
+    if Path(units.encoder).is_dir():
+        described["files"] = fingerprint_files(Path(units.encoder))
+    return described
+
+
+def encoder_label(units: UnitArguments) -> str:
+    """The encoder's name in tables and figures: that of its kind."""
+    from ..models.speech_units import SpeechUnitConfig
+
+    if not units.is_ssl:
+        return SpeechUnitConfig(encoder=units.encoder).encoder_label
+    from ..models.speech_units.ssl_encoder import describe_ssl_encoder
+
+    ssl = describe_ssl_encoder(units.encoder, units.encoder_layer, units.encoder_revision)
+    return SpeechUnitConfig(encoder="ssl", ssl=ssl).encoder_label
+
+
+def fit_quantizer(
+    arguments: Arguments, utterances: Path, model_dir: Path, device: str = "cpu", report_progress=None
+) -> None:
     """
     Fit the quantizer on the training utterances and save it.
 
@@ -81,18 +121,30 @@ def fit_quantizer(arguments: Arguments, utterances: Path, model_dir: Path, repor
         arguments ([`Arguments`]): Of the command.
         utterances (`Path`): The shards of utterances.
         model_dir (`Path`): Where to; the weights are written last.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
         report_progress (`Callable[[float], None]`, *optional*): Not used: the frames are known only once read.
     """
-    from ..models.speech_units import fit_units
+    from ..models.speech_units import SpeechUnitProcessor, fit_units
 
     units = arguments.units
+    if units.is_ssl:
+        encoder = {
+            "ssl_model_id": units.encoder,
+            "ssl_layer": units.encoder_layer,
+            "ssl_revision": units.encoder_revision,
+        }
+    else:
+        encoder = {"encoder": units.encoder}
     model = fit_units(
         read_audio_batches(sorted(utterances.glob("train-*.parquet"))),
         num_units=units.num_units,
         seed=arguments.corpus.seed,
         max_frames=units.fit_frames,
         normalization=units.unit_normalization,
+        device=device,
+        **encoder,
     )
+    SpeechUnitProcessor.from_config(model.config).save_pretrained(model_dir)
     model.save_pretrained(model_dir)
 
 
@@ -112,7 +164,15 @@ def decode_flac(data: bytes) -> np.ndarray:
     return soundfile.read(io.BytesIO(data), dtype="int16")[0]
 
 
-def encode_shard(model_dir: Path, shard: Path, target: Path, columns: tuple[str, ...], report_progress=None) -> None:
+def encode_shard(
+    model_dir: Path,
+    shard: Path,
+    target: Path,
+    columns: tuple[str, ...],
+    device: str = "cpu",
+    precision: str = "fp32",
+    report_progress=None,
+) -> None:
     """
     Write the units of one shard's audio columns as a shard of the same name: `units` for `audio`, else
     `<side>_units` for `<side>_audio`, beside the columns that name the row.
@@ -122,11 +182,16 @@ def encode_shard(model_dir: Path, shard: Path, target: Path, columns: tuple[str,
         shard (`Path`): Utterances or minimal pairs.
         target (`Path`): The folder to write to.
         columns (`tuple[str, ...]`): Columns of audio; null where a row has none.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
+        precision (`str`, *optional*, defaults to `"fp32"`): Of an encoder with weights, `"fp32"` or `"bf16"`.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of rows that are done.
     """
+    import torch
+
     from ..models.speech_units import SpeechUnitModel
 
-    model = SpeechUnitModel.from_pretrained(model_dir)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    model = SpeechUnitModel.from_pretrained(model_dir, dtype=dtype).to(device)
     file = pq.ParquetFile(shard)
     is_pairs = columns != ("audio",)
     keys = ["id", "voice"] if is_pairs else ["id"]

@@ -7,12 +7,14 @@ from importlib import import_module
 
 _MODULES = {
     "SpeechUnitConfig": ".configuration_speech_units",
+    "SpeechUnitFeatureExtractor": ".processing_speech_units",
     "SpeechUnitModel": ".modeling_speech_units",
     "SpeechUnitOutput": ".modeling_speech_units",
+    "SpeechUnitProcessor": ".processing_speech_units",
     "fit_units": ".clustering",
     "unit_quality": ".quality",
 }
-__all__ = ["SpeechUnitConfig", "SpeechUnitModel", "SpeechUnitOutput", "fit_units", "unit_quality"]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str):

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from .configuration_speech_units import SpeechUnitConfig
-from .features import ENCODERS, check_audio
+from .features import check_audio
 from .modeling_speech_units import MIN_STD, SpeechUnitModel, nearest_centroids, normalize_features
+from .ssl_encoder import describe_ssl_encoder, load_ssl_weights
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ def fit_units(
     seed: int = 0,
     max_frames: int | None = None,
     device: str | torch.device = "cpu",
+    ssl_model_id: str | None = None,
+    ssl_layer: int | None = None,
+    ssl_revision: str | None = None,
     **config_arguments,
 ) -> SpeechUnitModel:
     """
@@ -55,6 +59,13 @@ def fit_units(
             Number of frames in the sample; 200 for each unit and at least 100,000 by default.
         device (`str` or `torch.device`, *optional*, defaults to `"cpu"`):
             Where features are computed. The model is returned on the CPU.
+        ssl_model_id (`str`, *optional*):
+            A self-supervised encoder, a folder or an id on the Hub (`facebook/hubert-large-ll60k` in 2412.17048); its
+            weights up to the layer become part of the model. It implies `encoder="ssl"`.
+        ssl_layer (`int`, *optional*):
+            The layer whose output is clustered, from 1; the last one when not given.
+        ssl_revision (`str`, *optional*):
+            Commit, branch or tag on the Hub.
         config_arguments (*optional*):
             Further arguments of [`SpeechUnitConfig`].
 
@@ -66,13 +77,21 @@ def fit_units(
         `ValueError`: If there is no audio, a waveform cannot be read, speakers are needed and not given, or there are
             fewer distinct frames than clusters.
     """
+    weights = {}
+    if ssl_model_id is not None:
+        ssl = describe_ssl_encoder(ssl_model_id, ssl_layer, ssl_revision)
+        config_arguments = {"encoder": "ssl", "ssl": ssl} | config_arguments
+        weights = load_ssl_weights(ssl_model_id, ssl)
     config = SpeechUnitConfig(num_units=num_units, normalization=normalization, **config_arguments)
     max_frames = max_frames or max(MIN_SAMPLE, FRAMES_PER_UNIT * num_units)
     if max_frames < num_units:
         raise ValueError(
             f"max_frames is {max_frames}, less than the {num_units} units; raise it or ask for fewer units."
         )
-    encoder = ENCODERS[config.encoder](config)
+    model = SpeechUnitModel(config)
+    if weights:
+        model.encoder.model.load_state_dict(weights)
+    encoder = model.to(device).encoder
     corpus = _Corpus(config, _FrameSample(max_frames, seed))
     for audio, speakers in batches:
         if normalization == "speaker" and (speakers is None or len(speakers) != len(audio)):
@@ -88,17 +107,19 @@ def fit_units(
             corpus.add(waveform.cpu().numpy(), features.cpu().numpy(), speaker)
     if corpus.num_utterances == 0:
         raise ValueError("There is no audio to fit units on; give at least one utterance.")
-    return _fit_model(config, corpus, seed)
+    return _fit_model(model.to("cpu"), corpus, seed)
 
 
-def _fit_model(config: SpeechUnitConfig, corpus: "_Corpus", seed: int) -> SpeechUnitModel:
+def _fit_model(model: SpeechUnitModel, corpus: "_Corpus", seed: int) -> SpeechUnitModel:
+    config = model.config
     frames, speakers = corpus.sample.collect()
     config.speakers = corpus.speakers
-    model = SpeechUnitModel(config)
+    for name, value in (("speaker_mean", 0.0), ("speaker_std", 1.0)):
+        setattr(model, name, torch.full((len(config.speakers), config.feature_size), value))
     mean, std, spread = corpus.statistics()
     model.feature_mean.copy_(torch.from_numpy(mean))
     model.feature_std.copy_(torch.from_numpy(std))
-    groups = np.repeat([1.0, *config.delta_weights], config.num_cepstra)
+    groups = np.array(config.dimension_weights)
     # Normalised features have equal variance in all dimensions; this gives back what `standardization` leaves of it.
     model.feature_weight.copy_(torch.from_numpy(groups * spread ** (1 - config.standardization)))
     if config.normalization == "speaker":

@@ -4,12 +4,21 @@
 in the weights, so that the two together are the quantizer's fingerprint.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from transformers import PretrainedConfig
 
-ENCODER_NAMES = ("mfcc",)
+ENCODER_NAMES = ("mfcc", "log_mel", "ssl")
+_STANDARDIZATION = {"mfcc": 0.5, "log_mel": 0.5, "ssl": 0.0}
+_SSL_LABELS = {
+    "hubert": "HuBERT",
+    "wav2vec2": "wav2vec 2.0",
+    "wavlm": "WavLM",
+    "data2vec-audio": "data2vec",
+    "unispeech-sat": "UniSpeech-SAT",
+}
 NORMALIZATIONS = ("none", "utterance", "speaker")
 MAX_UNITS = 2**16
 
@@ -20,7 +29,8 @@ class SpeechUnitConfig(PretrainedConfig):
 
     Args:
         encoder (`str`, *optional*, defaults to `"mfcc"`):
-            What turns audio into frames. `"mfcc"`: cepstra with deltas and delta-deltas.
+            What turns audio into frames. `"mfcc"`: cepstra with deltas and delta-deltas; `"log_mel"`: logarithms of
+            mel energies; `"ssl"`: a layer of a self-supervised encoder, such as HuBERT's.
         num_units (`int`, *optional*, defaults to 500):
             Number of clusters K; at most 65,536, so that a unit fits in two bytes.
         sampling_rate (`int`, *optional*, defaults to 16000):
@@ -42,11 +52,14 @@ class SpeechUnitConfig(PretrainedConfig):
         log_floor (`float`, *optional*, defaults to 1e-4):
             Added to mel energies (of audio in [-1, 1]) before the logarithm. Differences between sounds that are about
             50 dB below speech then no longer count.
-        standardization (`float`, *optional*, defaults to 0.5):
+        standardization (`float`, *optional*):
             Power of a dimension's standard deviation that it is divided by: 1 gives all dimensions the same weight, 0
-            leaves the zeroth cepstrum five times as large as the others.
+            leaves the zeroth cepstrum five times as large as the others. By default 0.5, and 0 for `"ssl"`, whose
+            features are clustered as they are (2106.07447, Section IV-B).
         delta_weights (`tuple[float, float]`, *optional*, defaults to `(0.7, 0.5)`):
             Weights of deltas and of delta-deltas beside the cepstra.
+        ssl (`dict`, *optional*):
+            Which encoder `"ssl"` is, as [`describe_ssl_encoder`] gives it. Its weights are part of the model.
         speakers (`Sequence[str]`, *optional*, defaults to `()`):
             Names of the speakers whose statistics the model holds, in the order of its rows.
         fit (`dict`, *optional*):
@@ -81,8 +94,9 @@ class SpeechUnitConfig(PretrainedConfig):
         num_cepstra: int = 13,
         window_ms: float = 25.0,
         log_floor: float = 1e-4,
-        standardization: float = 0.5,
+        standardization: float | None = None,
         delta_weights: Sequence[float] = (0.7, 0.5),
+        ssl: dict[str, Any] | None = None,
         speakers: Sequence[str] = (),
         fit: dict[str, Any] | None = None,
         **kwargs,
@@ -98,6 +112,10 @@ class SpeechUnitConfig(PretrainedConfig):
                 f"A frame rate of {frame_rate} Hz does not divide the sampling rate of {sampling_rate} Hz; choose one "
                 "with a whole number of samples per frame."
             )
+        if (encoder == "ssl") != (ssl is not None):
+            raise ValueError("encoder='ssl' and the ssl encoder's description go together; give both or neither.")
+        if ssl is not None:
+            _check_ssl(ssl, sampling_rate, frame_rate)
         if window_ms * frame_rate < 1000:
             raise ValueError(
                 f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it."
@@ -115,8 +133,9 @@ class SpeechUnitConfig(PretrainedConfig):
         self.num_cepstra = num_cepstra
         self.window_ms = window_ms
         self.log_floor = log_floor
-        self.standardization = standardization
+        self.standardization = _STANDARDIZATION[encoder] if standardization is None else standardization
         self.delta_weights = list(delta_weights)
+        self.ssl = ssl
         self.speakers = list(speakers)
         self.fit = fit
         super().__init__(**kwargs)
@@ -129,7 +148,24 @@ class SpeechUnitConfig(PretrainedConfig):
     @property
     def feature_size(self) -> int:
         """Dimensions of a frame."""
-        return 3 * self.num_cepstra
+        return len(self.dimension_weights)
+
+    @property
+    def dimension_weights(self) -> list[float]:
+        """How much each dimension counts beside the others, before `standardization`."""
+        if self.encoder == "ssl":
+            return [1.0] * self.ssl["model"]["hidden_size"]
+        if self.encoder == "log_mel":
+            return [1.0] * self.num_mel_bins
+        return [weight for weight in (1.0, *self.delta_weights) for _ in range(self.num_cepstra)]
+
+    @property
+    def encoder_label(self) -> str:
+        """The encoder's name in tables and figures: of its kind, for nothing is called HuBERT that is not."""
+        if self.encoder != "ssl":
+            return {"mfcc": "MFCC", "log_mel": "log-mel"}[self.encoder]
+        kind = self.ssl["model"]["model_type"]
+        return _SSL_LABELS.get(kind, kind)
 
     def num_frames(self, num_samples):
         """
@@ -140,6 +176,16 @@ class SpeechUnitConfig(PretrainedConfig):
             num_samples (`int` or `torch.LongTensor`): Length of the audio in samples.
         """
         return num_samples // self.hop_length
+
+
+def _check_ssl(ssl: dict[str, Any], sampling_rate: int, frame_rate: float) -> None:
+    hop, rate = math.prod(ssl["model"]["conv_stride"]), ssl["sampling_rate"]
+    if rate != sampling_rate or sampling_rate != hop * frame_rate:
+        raise ValueError(
+            f"{ssl['source']} reads {rate} samples a second and makes a frame of {hop} of them, which does not fit "
+            f"{sampling_rate} samples and {frame_rate:g} frames a second; give sampling_rate={rate} and frame_rate="
+            f"{rate / hop:g}."
+        )
 
 
 SpeechUnitConfig.register_for_auto_class()

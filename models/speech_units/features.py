@@ -1,11 +1,11 @@
 """Audio to frames: what a speech-unit quantizer measures before it normalises and clusters.
 
-waveforms of any lengths -> [`check_audio`] -> encoder (here [`MfccEncoder`]) -> a matrix (frames, dimensions) each. An
-encoder is called with a list of waveforms and gives a list of float64 matrices, and no waveform has an influence on
-another's; nothing after it knows what it is.
+waveforms of any lengths -> [`check_audio`] -> encoder ([`MfccEncoder`], [`LogMelEncoder`], or `ssl_encoder.py`'s) -> a
+matrix (frames, dimensions) each. An encoder is called with a list of waveforms and gives a list of float64 matrices,
+or gives them piece by piece, and no waveform has an influence on another's; nothing after it knows what it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -64,10 +64,9 @@ def check_audio(audio: np.ndarray | torch.Tensor, min_samples: int = 1, name: st
     return waveform.float()
 
 
-class MfccEncoder:
+class LogMelEncoder:
     """
-    Mel-frequency cepstra with deltas and delta-deltas, the features of HuBERT's first iteration (2106.07447, Section
-    IV-B), on the frames of [`SpeechUnitConfig`].
+    Logarithms of mel energies on the frames of [`SpeechUnitConfig`].
 
     The window of a frame is centred on it, with zeros beyond the edges of the audio. Everything is computed in
     float64: rounding is then too small to move a frame over the border between two units, so that units do not depend
@@ -99,14 +98,25 @@ class MfccEncoder:
             return []
         num_frames = [self.config.num_frames(len(waveform)) for waveform in waveforms]
         signal, starts = self._lay_out(waveforms, num_frames)
-        cepstra = self._cepstra(signal)
-        features = []
-        for start, length in zip(starts, num_frames):
-            static = cepstra[start : start + length].T[None]
-            delta = torchaudio.functional.compute_deltas(static, DELTA_WINDOW)
-            delta_delta = torchaudio.functional.compute_deltas(delta, DELTA_WINDOW)
-            features.append(torch.cat([static, delta, delta_delta], dim=1)[0].T)
-        return features
+        static = self._static(signal)
+        return [self._with_context(static[start : start + length]) for start, length in zip(starts, num_frames)]
+
+    def pieces(self, waveforms: Sequence[torch.Tensor]) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """
+        The same piece by piece.
+
+        Args:
+            waveforms (`Sequence[torch.Tensor]`): As when it is called.
+
+        Yields:
+            `tuple[int, int, torch.DoubleTensor]`: Index of a waveform, first frame, and features from there on.
+        """
+        for index, features in enumerate(self(waveforms)):
+            yield index, 0, features
+
+    def _with_context(self, static: torch.Tensor) -> torch.Tensor:
+        """Features of a waveform from those of its frames, each seen by itself."""
+        return static
 
     def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, list[int]]:
         """All waveforms in one signal, so that no window sees two of them; and the first frame of each."""
@@ -121,16 +131,19 @@ class MfccEncoder:
             signal[start * hop + margin :][: len(waveform)] = waveform
         return signal, starts
 
-    def _cepstra(self, signal: torch.Tensor) -> torch.Tensor:
-        """Cepstra of all frames of a signal, of shape (frames, num_cepstra)."""
+    def _static(self, signal: torch.Tensor) -> torch.Tensor:
+        """What is seen of each frame of a signal by itself, of shape (frames, size)."""
         window, filters, transform = self._get_tables(signal.device)
         frames = signal.unfold(0, self._window_length, self.config.hop_length)
-        cepstra = []
+        blocks = []
         for block in frames[: len(frames) // _BLOCK * _BLOCK].split(_BLOCK):
             spectrum = torch.fft.rfft(block.double() * window, n=_power_of_two(self._window_length))
             energies = (spectrum.real**2 + spectrum.imag**2) @ filters
-            cepstra.append(torch.log(energies + self.config.log_floor) @ transform)
-        return torch.cat(cepstra)
+            blocks.append(self._of_log_energies(torch.log(energies + self.config.log_floor), transform))
+        return torch.cat(blocks)
+
+    def _of_log_energies(self, energies: torch.Tensor, transform: torch.Tensor) -> torch.Tensor:
+        return energies
 
     def _get_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Window, mel filters and cosine transform; made on first use, for a model may be built on the meta device."""
@@ -148,8 +161,38 @@ class MfccEncoder:
         return self._tables[device]
 
 
+class MfccEncoder(LogMelEncoder):
+    """
+    Mel-frequency cepstra with deltas and delta-deltas, the features of HuBERT's first iteration (2106.07447, Section
+    IV-B), on the frames of [`SpeechUnitConfig`], computed as [`LogMelEncoder`] does.
+
+    Args:
+        config ([`SpeechUnitConfig`]): The configuration.
+    """
+
+    def _of_log_energies(self, energies: torch.Tensor, transform: torch.Tensor) -> torch.Tensor:
+        return energies @ transform
+
+    def _with_context(self, static: torch.Tensor) -> torch.Tensor:
+        static = static.T[None]
+        delta = torchaudio.functional.compute_deltas(static, DELTA_WINDOW)
+        delta_delta = torchaudio.functional.compute_deltas(delta, DELTA_WINDOW)
+        return torch.cat([static, delta, delta_delta], dim=1)[0].T
+
+
+def make_encoder(config: SpeechUnitConfig):
+    """
+    The encoder of a configuration; one that has weights is a module, with random ones.
+
+    Args:
+        config ([`SpeechUnitConfig`]): The configuration.
+    """
+    if config.encoder == "ssl":
+        from .ssl_encoder import SslEncoder
+
+        return SslEncoder(config)
+    return {"mfcc": MfccEncoder, "log_mel": LogMelEncoder}[config.encoder](config)
+
+
 def _power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()
-
-
-ENCODERS = {"mfcc": MfccEncoder}

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from .configuration_speech_units import SpeechUnitConfig
-from .features import ENCODERS, check_audio
+from .features import check_audio, make_encoder
 
 MIN_STD = 1e-3
 MIN_SPEAKER_SECONDS = 2.0
@@ -84,7 +84,7 @@ class SpeechUnitModel(PreTrainedModel):
     def __init__(self, config: SpeechUnitConfig):
         super().__init__(config)
         size, num_speakers = config.feature_size, len(config.speakers)
-        self.encoder = ENCODERS[config.encoder](config)
+        self.encoder = make_encoder(config)
         self.centroids = torch.nn.Parameter(torch.zeros(config.num_units, size), requires_grad=False)
         self.register_buffer("feature_mean", torch.zeros(size))
         self.register_buffer("feature_std", torch.ones(size))
@@ -178,9 +178,17 @@ class SpeechUnitModel(PreTrainedModel):
                 f"The audio has {sampling_rate} samples per second and the model reads {self.config.sampling_rate}; "
                 "resample it first."
             )
-        features = self.extract_features(audio, speakers)
         centroids = self.centroids.double()
-        return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+        if self.config.normalization == "utterance":
+            features = self.extract_features(audio, speakers)
+            return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+        # Piece by piece: the frames of an hour are many times as large as its samples.
+        waveforms, means, stds = self._prepare(audio, speakers)
+        units = [np.zeros(self.config.num_frames(len(waveform)), np.uint16) for waveform in waveforms]
+        for index, first, part in self.encoder.pieces(waveforms):
+            frames = normalize_features(part, means[index], stds[index]) * self.feature_weight.double()
+            units[index][first : first + len(part)] = nearest_centroids(frames, centroids)[0].cpu().numpy()
+        return units
 
     @torch.no_grad()
     def extract_features(
@@ -196,6 +204,14 @@ class SpeechUnitModel(PreTrainedModel):
         Returns:
             `list[torch.DoubleTensor]`: Features of shape `(num_frames, config.feature_size)`.
         """
+        waveforms, means, stds = self._prepare(audio, speakers)
+        return [
+            normalize_features(matrix, mean, std) * self.feature_weight.double()
+            for matrix, mean, std in zip(self.encoder(waveforms), means, stds)
+        ]
+
+    def _prepare(self, audio: Sequence, speakers: Sequence[str] | None) -> tuple[list, list, list]:
+        """Checked waveforms on the model's device, and what each is normalised by."""
         if getattr(audio, "ndim", None) == 1:
             raise ValueError("Audio is one waveform; give a list of waveforms.")
         means, stds = self._statistics(len(audio), speakers)
@@ -203,10 +219,7 @@ class SpeechUnitModel(PreTrainedModel):
         waveforms = [
             check_audio(waveform, min_samples, f"Audio {i}").to(self.device) for i, waveform in enumerate(audio)
         ]
-        return [
-            normalize_features(matrix, mean, std) * self.feature_weight.double()
-            for matrix, mean, std in zip(self.encoder(waveforms), means, stds)
-        ]
+        return waveforms, means, stds
 
     def _statistics(self, num_utterances: int, speakers: Sequence[str] | None) -> tuple[list, list]:
         """Mean and standard deviation that each utterance is normalised by; `None` for its own."""
@@ -269,10 +282,12 @@ class SpeechUnitModel(PreTrainedModel):
             `str`: 64 hexadecimal digits (SHA-256).
         """
         config = {key: getattr(self.config, key) for key in _FINGERPRINT_KEYS}
+        if config["ssl"] is None:
+            del config["ssl"]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+            digest.update(tensor.detach().cpu().float().numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
 
