@@ -26,16 +26,20 @@ def _register_configs() -> None:
     from transformers import AutoConfig
 
     from .models.speech_units.configuration_speech_units import SpeechUnitConfig
+    from .models.vocoder.configuration_vocoder import CodebookVocoderConfig, UnitHifiGanConfig
 
-    AutoConfig.register(SpeechUnitConfig.model_type, SpeechUnitConfig, exist_ok=True)
+    for config in (SpeechUnitConfig, CodebookVocoderConfig, UnitHifiGanConfig):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
 
 
 def _register_models() -> None:
     from transformers import AutoModel
 
-    from .models.speech_units import SpeechUnitConfig, SpeechUnitModel
+    from .models.speech_units import SpeechUnitModel
+    from .models.vocoder import CodebookVocoder, UnitHifiGan
 
-    AutoModel.register(SpeechUnitConfig, SpeechUnitModel, exist_ok=True)
+    for model in (SpeechUnitModel, CodebookVocoder, UnitHifiGan):
+        AutoModel.register(model.config_class, model, exist_ok=True)
 
 
 def _register_processors() -> None:
