@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -16,6 +16,8 @@ from ..models.modalities import MODALITIES, get_modality
 from . import distributed
 from .deepspeed_config import read_deepspeed
 
+RECORDED = "recorded"
+"""What `own_voices` says of recordings."""
 FRAME_FEATURES = ("mfcc", "log_mel")
 """Encoders that need no weights."""
 
@@ -54,29 +56,56 @@ class CorpusArguments:
     What is said and how it is spoken.
 
     Args:
-        corpus (`str`, *optional*, defaults to `"stories"`): `stories` (generated), `text` (a folder of .txt files) or
-            `hub` (a column of a Hugging Face dataset).
+        corpus (`str`, *optional*, defaults to `"stories"`): `stories` (generated), `text` (a folder of .txt files),
+            `hub` (a Hugging Face dataset: a column of text, or with `audio_column` recordings and their transcripts),
+            `audio` (a folder of recordings with transcripts) or `libriheavy` (its manifests).
         text_dir (`str`, *optional*): Folder of .txt files for `--corpus text`.
+        audio_dir (`str`, *optional*): Folder of recordings for `--corpus audio` and `--corpus libriheavy`.
+        manifest (`str`, *optional*): LibriHeavy's `*_cuts_*.jsonl.gz`, or a folder of them.
+        aligner (`str`, *optional*, defaults to `"pocketsphinx"`): What finds words and phones in recordings:
+            `pocketsphinx`, `ctc:MODEL` (a folder or Hub id) or `textgrid:FOLDER`.
         dataset (`str`, *optional*): Dataset id or folder for `--corpus hub`.
         dataset_config (`str`, *optional*): Its configuration.
+        dataset_split (`str`, *optional*, defaults to `"train"`): Its split, for recordings.
         dataset_column (`str`, *optional*, defaults to `"text"`): Its column of text.
+        audio_column (`str`, *optional*): Its column of recordings.
+        speaker_column (`str`, *optional*): Its column of speakers.
+        document_column (`str`, *optional*): Its column of documents (books, talks, ...), which lie in one split each.
         max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
-        voices (`str`, *optional*, defaults to `"many"`): `one` or `many`; timbre and pitch only (factor C).
+        voices (`str`, *optional*, defaults to `"many"`): `one` or `many`; timbre and pitch only (factor C). Of
+            synthesized speech; recordings have their own.
         rate (`str`, *optional*, defaults to `"fixed"`): `fixed` or `random` speaking rate (part of factor B).
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad inputs above which a stage stops.
         seed (`int`, *optional*, defaults to 0): Seed of the corpus, its voices, the items and the quantizer.
     """
 
-    corpus: str = field(default="stories", metadata={"help": "stories, text or hub."})
+    corpus: str = field(default="stories", metadata={"help": "stories, text, hub, audio or libriheavy."})
     text_dir: str | None = field(default=None, metadata={"help": "Folder of .txt files, for --corpus text."})
+    audio_dir: str | None = field(default=None, metadata={"help": "Folder of recordings with transcripts."})
+    manifest: str | None = field(default=None, metadata={"help": "LibriHeavy's manifests: a file or a folder."})
+    aligner: str = field(default="pocketsphinx", metadata={"help": "pocketsphinx, ctc:MODEL or textgrid:FOLDER."})
     dataset: str | None = field(default=None, metadata={"help": "Hub dataset id or folder, for --corpus hub."})
     dataset_config: str | None = field(default=None, metadata={"help": "Configuration of --dataset."})
+    dataset_split: str = field(default="train", metadata={"help": "Split of --dataset, for recordings."})
     dataset_column: str = field(default="text", metadata={"help": "Column of --dataset that holds the text."})
+    audio_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds recordings."})
+    speaker_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds speakers."})
+    document_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds documents."})
     max_words: int = field(default=60_000, metadata={"help": "Words of all splits together."})
     voices: str = field(default="many", metadata={"help": "one or many: timbre and pitch only (factor C)."})
     rate: str = field(default="fixed", metadata={"help": "fixed or random speaking rate (part of factor B)."})
     max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad inputs that stops a stage."})
     seed: int = field(default=0, metadata={"help": "Seed of corpus, voices, items and quantizer."})
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the speech is recorded, not synthesized."""
+        return self.corpus in ("audio", "libriheavy") or (self.corpus == "hub" and self.audio_column is not None)
+
+    @property
+    def own_voices(self) -> str:
+        """The voices of the run's own speech: `"one"`, `"many"`, or `"recorded"`."""
+        return RECORDED if self.is_recorded else self.voices
 
 
 @dataclass
@@ -278,6 +307,8 @@ class ScoreArguments:
     device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
     overwrite: bool = field(default=False, metadata={"help": "Replace scores that were made otherwise."})
 
+    least: ClassVar[dict[str, int]] = {"batch_tokens": 1, "num_proc": 1}
+
 
 GROUPS = {
     "run": RunArguments,
@@ -290,7 +321,7 @@ GROUPS = {
 }
 
 CHOICES = {
-    "corpus": ("stories", "text", "hub"),
+    "corpus": ("stories", "text", "hub", "audio", "libriheavy"),
     "voices": ("one", "many"),
     "rate": ("fixed", "random"),
     "device": ("auto", "cpu", "cuda"),
@@ -328,7 +359,8 @@ class Arguments:
                 asked.update(MODALITIES)
             else:
                 asked.add(get_modality(name).name)
-        if self.corpus.voices == "one":  # the run's own rendering is in one voice already
+        # The run's own rendering is in one voice already; recordings cannot be had in one with the same times.
+        if self.corpus.own_voices != "many":
             if "speech_units_one_voice" in asked:
                 asked.add("speech_units")
             asked.discard("speech_units_one_voice")
@@ -392,24 +424,25 @@ def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
     return arguments
 
 
-def parse_score_arguments(argv: list[str], command: str = "score") -> ScoreArguments:
+def parse_group(group: type, argv: list[str], command: str) -> Any:
     """
-    Read the arguments of `evoslm score`.
+    Read the arguments of a command that is no study's: of one dataclass, without a preset.
 
     Args:
+        group (`type`): The dataclass. Numbers that stand in its `least` (a dict by name) are checked against it.
         argv (`list[str]`): Flags, without the command's name.
-        command (`str`, *optional*, defaults to `"score"`): The command's name, for the usage line.
+        command (`str`): The command's name, for the usage line.
 
     Returns:
-        [`ScoreArguments`]: What they say.
+        `Any`: The dataclass with what the flags say.
 
     Raises:
         `ValueError`: If a flag or value is unknown or missing.
     """
-    (arguments,) = _parse([ScoreArguments], argv, command)
+    (arguments,) = _parse([group], argv, command)
     _check_choices(asdict(arguments))
-    for name in ("batch_tokens", "num_proc"):
-        _check_least(name, getattr(arguments, name), 1)
+    for name, least in getattr(group, "least", {}).items():
+        _check_least(name, getattr(arguments, name), least)
     return arguments
 
 
@@ -452,6 +485,7 @@ def check_arguments(arguments: Arguments) -> None:
         raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
     if corpus.corpus == "hub" and not corpus.dataset and not arguments.hardware.dry_run:
         raise ValueError("--corpus hub needs --dataset, a dataset's id or folder.")
+    _check_recordings(corpus, arguments.units)
     if corpus.corpus != "stories" and corpus.text_dir and not Path(corpus.text_dir).is_dir():
         raise FileNotFoundError(f"There is no folder {corpus.text_dir}; --text_dir names a folder of .txt files.")
     for name, value, least in (
@@ -476,6 +510,18 @@ def check_arguments(arguments: Arguments) -> None:
         raise ValueError(
             f"--unit_bpe_vocab_size is {model.unit_bpe_vocab_size}; it must be above --num_units "
             f"{arguments.units.num_units}, since every unit is a piece of its own."
+        )
+
+
+def _check_recordings(corpus: CorpusArguments, units: UnitArguments) -> None:
+    if corpus.corpus in ("audio", "libriheavy") and not corpus.audio_dir:
+        raise ValueError(f"--corpus {corpus.corpus} needs --audio_dir, a folder of recordings.")
+    if corpus.corpus == "libriheavy" and not corpus.manifest:
+        raise ValueError("--corpus libriheavy needs --manifest, a file or folder of its *_cuts_*.jsonl.gz.")
+    if corpus.is_recorded and units.unit_normalization == "speaker":
+        raise ValueError(
+            "--unit_normalization speaker needs statistics of every voice, and minimal pairs are spoken by synthetic "
+            "ones that no recording has; choose none or utterance."
         )
 
 

@@ -1,29 +1,36 @@
-"""The corpus stages: text -> passages -> utterances.
+"""The corpus stages: text -> passages -> utterances, or recordings -> utterances -> passages.
 
 stories | a folder of .txt files | a Hub dataset's column -> passages (and held-out ones for Topic-SC) -> speech with
-word and phone times in fixed-size shards.
+word and phone times in fixed-size shards. Recordings are aligned with their transcripts, which are the passages.
 """
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from ..datasets_scripts.passages import SPLITS, Passage, read_passages, write_passages
-from .arguments import Arguments, CorpusArguments
+from .arguments import RECORDED, Arguments, CorpusArguments
 from .run import Run
 from .stages import Stage, write_json
 from .workers import count_cores
 
+if TYPE_CHECKING:
+    from ..datasets_scripts.audio_sources import Recording
+
 PASSAGES_FILE = "passages.parquet"
 HELD_OUT_FILE = "held_out.parquet"
 SUMMARY_FILE = "summary.json"
+SKIPPED_FILE = "skipped.jsonl"
 # Stories that no split holds come from another seed, far from any that a person would ask for.
 _HELD_OUT_SEED = 1_000_003
 # Endings are matched in form and length, and not every passage has one: two and a half passages a pair.
 _HELD_OUT_WORDS_PER_PAIR = 140
 _SPLIT_SHARE = 0.05
+_HELD_OUT_SENTENCES = 6
 
 
 def build_passages(arguments: Arguments, run: Run) -> Path:
@@ -43,17 +50,111 @@ def build_passages(arguments: Arguments, run: Run) -> Path:
         "max_words": corpus.max_words,
         "seed": corpus.seed,
         "held_out_pairs": arguments.pairs.pairs_per_task,
-        "source": _describe_source(corpus),
+        "source": None if corpus.is_recorded else _describe_source(corpus),
     }
 
     def build(folder: Path) -> None:
-        passages, held_out, summary = _read_passages(corpus, arguments.pairs.pairs_per_task)
+        if corpus.is_recorded:
+            passages, held_out, summary = _read_transcripts(run.utterances())
+        else:
+            passages, held_out, summary = _read_passages(corpus, arguments.pairs.pairs_per_task)
         write_passages(passages, folder / PASSAGES_FILE)
         write_passages(held_out, folder / HELD_OUT_FILE)
         write_json(folder / SUMMARY_FILE, summary)
 
-    Stage(run.passages, 1, configuration).run(build, arguments.run.overwrite)
+    inputs = {"utterances": run.utterances()} if corpus.is_recorded else {}
+    Stage(run.passages, 1, configuration, inputs).run(build, arguments.run.overwrite)
     return run.passages
+
+
+def build_recordings(arguments: Arguments, run: Run) -> Path:
+    """
+    Build the speech stage of recordings: aligned with their transcripts, in shards as of synthesized speech.
+
+    Interrupted, it keeps every finished shard.
+
+    Args:
+        arguments ([`Arguments`]): Of the command.
+        run ([`Run`]): Where to.
+
+    Returns:
+        `Path`: The stage's folder.
+    """
+    from ..datasets_scripts.recorded_speech import build_recorded_utterances
+
+    corpus = arguments.corpus
+    recordings, without_audio = read_recordings(corpus)
+    configuration = {
+        "voices": RECORDED,
+        "aligner": _describe_aligner(corpus.aligner),
+        "seed": corpus.seed,
+        "max_words": corpus.max_words,
+        "max_skipped_fraction": corpus.max_skipped_fraction,
+        "source": _describe_recordings(corpus, recordings),
+    }
+
+    def build(partial: Path) -> None:
+        summary = build_recorded_utterances(
+            recordings,
+            partial,
+            aligner=corpus.aligner,
+            seed=corpus.seed,
+            num_proc=arguments.run.num_proc or count_cores(),
+            max_skipped_fraction=corpus.max_skipped_fraction,
+        )
+        summary["stretch_factor"] = count_stretch_factor(partial)
+        summary["transcripts_without_audio"] = len(without_audio)
+        with (partial / SKIPPED_FILE).open("a", encoding="utf-8") as file:
+            for recording in without_audio:
+                file.write(json.dumps({"id": recording.id, "reason": recording.problem}, ensure_ascii=False) + "\n")
+        write_json(partial / SUMMARY_FILE, summary)
+
+    Stage(run.utterances(), 1, configuration).run(build, arguments.run.overwrite)
+    return run.utterances()
+
+
+def read_recordings(corpus: CorpusArguments) -> tuple[list["Recording"], list["Recording"]]:
+    """
+    The recordings of a corpus in the order of their source, until `max_words` of their transcripts are reached.
+
+    Args:
+        corpus ([`CorpusArguments`]): Of the command.
+
+    Returns:
+        `tuple[list[Recording], list[Recording]]`: The recordings, among them those that cannot be used, with the
+        reason; and transcripts that have no audio, which are no bad recordings: one may hold a part of a corpus.
+
+    Raises:
+        `FileNotFoundError`: If the folder, the manifest or the dataset is not there.
+        `ValueError`: If it cannot be read.
+    """
+    from ..datasets_scripts.audio_hub import read_hub_recordings
+    from ..datasets_scripts.audio_sources import read_audio_folder, read_libriheavy
+
+    if corpus.corpus == "audio":
+        source = read_audio_folder(corpus.audio_dir)
+    elif corpus.corpus == "libriheavy":
+        source = read_libriheavy(corpus.manifest, corpus.audio_dir)
+    else:
+        source = read_hub_recordings(
+            corpus.dataset,
+            text_column=corpus.dataset_column,
+            audio_column=corpus.audio_column,
+            speaker_column=corpus.speaker_column,
+            document_column=corpus.document_column,
+            config=corpus.dataset_config,
+            split=corpus.dataset_split,
+        )
+    recordings, without_audio, words = [], [], 0
+    for recording in source:
+        if recording.problem and recording.size is None and recording.text:
+            without_audio.append(recording)
+            continue
+        words += len(recording.text.split())
+        if words > corpus.max_words:
+            break
+        recordings.append(recording)
+    return recordings, without_audio
 
 
 def build_utterances(arguments: Arguments, run: Run, voices: str) -> Path:
@@ -112,8 +213,8 @@ def summarize_corpus(run: Run, arguments: Arguments) -> dict:
     """What the corpus amounts to, split by split, from the utterances that were kept."""
     summary = {
         "corpus": arguments.corpus.corpus,
-        "voices": arguments.corpus.voices,
-        "rate": arguments.corpus.rate,
+        "voices": arguments.corpus.own_voices,
+        "rate": None if arguments.corpus.is_recorded else arguments.corpus.rate,
         "words": {},
         "utterances": {},
         "seconds": {},
@@ -130,6 +231,43 @@ def summarize_corpus(run: Run, arguments: Arguments) -> dict:
         speakers.update(name for table in rows for name in table["speaker"].unique().to_pylist())
     summary["speakers"] = len(speakers)
     return summary
+
+
+def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], dict]:
+    """
+    The transcripts of utterances as passages. Topic-SC's are held out of the test split, which trains nothing: what
+    follows each other in a document is joined until it is long enough to have a beginning and an end.
+    """
+    from ..datasets_scripts.synthesis import split_sentences
+
+    passages = []
+    for split in SPLITS:
+        for shard in sorted(utterances.glob(f"{split}-*.parquet")):
+            for row in pq.read_table(shard, columns=["id", "document", "text"]).to_pylist():
+                sentences = tuple(split_sentences(row["text"]))
+                passages.append(Passage(row["id"], row["document"], row["document"].split("/")[0], split, sentences))
+    held_out: list[Passage] = []
+    for passage in passages:
+        if passage.split != "test":
+            continue
+        last = held_out[-1] if held_out else None
+        if last and last.document == passage.document and len(last.sentences) < _HELD_OUT_SENTENCES:
+            held_out[-1] = replace(last, sentences=last.sentences + passage.sentences)
+        else:
+            held_out.append(passage)
+    return passages, held_out, {"dropped": {}}
+
+
+def _describe_aligner(aligner: str) -> str:
+    """The aligner, less where its model or TextGrids lie."""
+    kind, _, place = aligner.partition(":")
+    return f"{kind}:{Path(place).name if Path(place).exists() else place}" if place else kind
+
+
+def _describe_recordings(corpus: CorpusArguments, recordings: list["Recording"]) -> dict:
+    """What the recordings are, wherever they lie; their `repr` leaves paths out."""
+    digest = hashlib.sha256("\n".join(map(repr, recordings)).encode()).hexdigest()[:16]
+    return {"kind": corpus.corpus, "recordings": len(recordings), "digest": digest}
 
 
 def _read_passages(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:

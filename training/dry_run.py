@@ -47,7 +47,7 @@ def describe_needs(arguments: Arguments, device: str) -> str:
         precision = "bf16" if hardware.device_tflops else resolve_precision("auto", device)
     rate = hardware.device_tflops * 1e12 if hardware.device_tflops else matrix_rate(device, precision)
     stage = zero_stage(hardware.deepspeed)
-    run = Run(arguments.output_dir, arguments.corpus.voices)
+    run = Run(arguments.output_dir, arguments.corpus.own_voices)
     share = math.ceil(train.utterances_per_batch / hardware.num_devices)
     budget = hardware.device_memory_gb * 2**30
     lines = [

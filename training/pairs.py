@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..datasets_scripts.pairs_text import PairText
 from ..datasets_scripts.passages import Passage, read_passages
-from .arguments import Arguments
+from .arguments import RECORDED, Arguments
 from .corpus import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
 from .run import Run
 from .stages import Stage, read_json, write_json
@@ -53,13 +53,24 @@ def build_pairs_text(arguments: Arguments, run: Run) -> Path:
         train = [passage for passage in passages if passage.split == "train"]
         held_out = list(read_passages(run.passages / HELD_OUT_FILE))
         pairs, summary = [], {}
-        for task, (made, report) in {
-            "swuggy": _make_swuggy(arguments, run, train),
-            "sblimp": _make_sblimp(arguments, train, blimp),
-            "topic_sc": _make_topic_sc(arguments, held_out),
-        }.items():
+        makers = {
+            "swuggy": lambda: _make_swuggy(arguments, run, train),
+            "sblimp": lambda: _make_sblimp(arguments, train, blimp),
+            "topic_sc": lambda: _make_topic_sc(arguments, held_out),
+        }
+        for task, make in makers.items():
+            try:
+                made, report = make()
+            except ValueError as error:
+                # Recordings are few and say what they say; the other tasks can still be asked.
+                if not arguments.corpus.is_recorded:
+                    raise
+                made, report = [], {"left_out": str(error)}
             pairs += made
             summary[task] = {"made": len(made), "report": report}
+        if not pairs:
+            why = next(iter(summary.values()))["report"]["left_out"]
+            raise ValueError(f"No minimal pairs can be made of these recordings; {why}")
         pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in pairs]), folder / PAIRS_FILE)
         write_json(folder / SUMMARY_FILE, summary)
 
@@ -82,10 +93,12 @@ def build_pairs(arguments: Arguments, run: Run, voices: str) -> Path:
     """
     from ..datasets_scripts.minimal_pairs import render_pairs
 
+    # Nobody has recorded the pairs of a corpus of recordings: they are spoken by the synthetic voices.
+    spoken = "many" if voices == RECORDED else voices
     # In one voice there is one rendering of each pair.
-    voices_per_pair = arguments.pairs.voices_per_pair if voices == "many" else 1
+    voices_per_pair = arguments.pairs.voices_per_pair if spoken == "many" else 1
     configuration = {
-        "voices": voices,
+        "voices": spoken,
         "rate": arguments.corpus.rate,
         "seed": arguments.corpus.seed,
         "voices_per_pair": voices_per_pair,
@@ -96,7 +109,7 @@ def build_pairs(arguments: Arguments, run: Run, voices: str) -> Path:
         summary = render_pairs(
             pairs,
             folder,
-            voices,
+            spoken,
             arguments.corpus.rate,
             arguments.corpus.seed,
             stretch_factor=read_json(run.utterances() / SUMMARY_FILE)["stretch_factor"],
@@ -131,7 +144,7 @@ def summarize_pairs(run: Run) -> dict:
 
 def find_blimp(arguments: Arguments) -> str | None:
     """
-    Where BLiMP is: what `--blimp` says, else a folder `blimp` beside the texts, else the Hub.
+    Where BLiMP is: what `--blimp` says, else a folder `blimp` beside the texts or recordings, else the Hub.
 
     Raises:
         `FileNotFoundError`: If `--blimp` looks like a folder and is none.
@@ -141,8 +154,8 @@ def find_blimp(arguments: Arguments) -> str | None:
         if not Path(given).is_dir() and (given.count("/") != 1 or given.startswith((".", "/"))):
             raise FileNotFoundError(f"There is no folder {given}; --blimp names a folder of BLiMP's .jsonl files.")
         return given
-    if arguments.corpus.text_dir:
-        beside = Path(arguments.corpus.text_dir).resolve().parent / "blimp"
+    for folder in filter(None, (arguments.corpus.text_dir, arguments.corpus.audio_dir)):
+        beside = Path(folder).resolve().parent / "blimp"
         if any(beside.glob("*.jsonl")):
             return str(beside)
     return _BLIMP_ON_THE_HUB

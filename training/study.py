@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..models.modalities import get_modality
 from . import distributed
-from .arguments import Arguments
-from .corpus import SUMMARY_FILE, build_passages, build_utterances, summarize_corpus
+from .arguments import RECORDED, Arguments
+from .corpus import SUMMARY_FILE, build_passages, build_recordings, build_utterances, summarize_corpus
 from .environment import describe_commit, describe_device, describe_versions
 from .run import Run
 from .stages import Stage, read_json, read_stage, write_json
-from .units import encoder_label
+from .units import describe_encoder, encoder_label
 from .workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
 
 
@@ -22,9 +22,14 @@ def build_dataset(arguments: Arguments) -> Run:
     from .pairs import build_pairs, build_pairs_text, summarize_pairs
 
     run = open_run(arguments)
+    if arguments.corpus.is_recorded:
+        _say("recordings")
+        build_recordings(arguments, run)
     _say("text")
     build_passages(arguments, run)
     for voices in renderings(arguments):
+        if voices == RECORDED:
+            continue
         _say(f"speech, {voices} voice{'s' * (voices == 'many')}")
         build_utterances(arguments, run, voices)
     write_json(run.corpus_summary, summarize_corpus(run, arguments))
@@ -72,7 +77,7 @@ def pretrain_models(arguments: Arguments) -> Run:
         from .dry_run import describe_needs
 
         print(describe_needs(arguments, device))
-        return Run(arguments.output_dir, arguments.corpus.voices)
+        return Run(arguments.output_dir, arguments.corpus.own_voices)
     run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
     _say(f"language models on {describe_device(device)}")
     stages = {(name, seed): model_stage(arguments, run, name, seed) for name, seed in _models(arguments)}
@@ -137,7 +142,7 @@ def open_run(arguments: Arguments) -> Run:
     datasets.disable_progress_bars()
     if arguments.run.num_proc != 1:
         prepare_workers()
-    run = Run(arguments.output_dir, arguments.corpus.voices)
+    run = Run(arguments.output_dir, arguments.corpus.own_voices)
     if run.folder.exists() and not run.folder.is_dir():
         raise NotADirectoryError(f"{run.folder} is a file; choose another --output_dir.")
     try:
@@ -166,6 +171,7 @@ def write_study_file(arguments: Arguments, run: Run) -> None:
             "configuration": arguments.to_dict(),
             "modalities": arguments.modalities,
             "seeds": arguments.run.seeds,
+            "encoder": describe_encoder(arguments.units),
             "encoder_label": encoder_label(arguments.units),
             "versions": describe_versions(),
             "commit": describe_commit(),
@@ -178,14 +184,14 @@ def write_study_file(arguments: Arguments, run: Run) -> None:
 
 def renderings(arguments: Arguments) -> list[str]:
     """The sets of voices that the run's modalities are read from, the run's own first."""
-    needed = {get_modality(name).voices or arguments.corpus.voices for name in arguments.modalities}
-    return [arguments.corpus.voices, *sorted(needed - {arguments.corpus.voices})]
+    needed = {get_modality(name).voices or arguments.corpus.own_voices for name in arguments.modalities}
+    return [arguments.corpus.own_voices, *sorted(needed - {arguments.corpus.own_voices})]
 
 
 def unit_renderings(arguments: Arguments) -> list[str]:
     """The sets of voices that some modality reads units of."""
     speech = [get_modality(name) for name in arguments.modalities if get_modality(name).is_speech]
-    needed = {modality.voices or arguments.corpus.voices for modality in speech}
+    needed = {modality.voices or arguments.corpus.own_voices for modality in speech}
     return [voices for voices in renderings(arguments) if voices in needed]
 
 
@@ -245,7 +251,7 @@ def train_and_score(arguments: Arguments, run: Run, modality: str, seed: int, de
 def _wait_for_tokenizers(arguments: Arguments) -> Run:
     from .tokenizers import tokenizer_stage
 
-    run = Run(arguments.output_dir, arguments.corpus.voices)
+    run = Run(arguments.output_dir, arguments.corpus.own_voices)
 
     def are_finished() -> bool:
         try:

@@ -151,7 +151,12 @@ def _units(results: dict) -> list[str | None]:
     table = tables.unit_table(results)
     if table is None:
         return []
-    return ["## Speech units", "Quality of the units against the phones, on held-out audio.", table]
+    encoder = results["study"].get("encoder")
+    source = ""
+    if isinstance(encoder, dict):
+        commit = f", {encoder['revision'][:12]}" if encoder.get("revision") else ""
+        source = f"Clusters of layer {encoder['layer']} of `{encoder['source']}`{commit}, in {encoder['precision']}. "
+    return ["## Speech units", f"{source}Quality of the units against the phones, on held-out audio.", table]
 
 
 def _items(results: dict) -> list[str | None]:

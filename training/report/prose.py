@@ -9,6 +9,8 @@ from .formatting import TASK_LABELS, TASK_MEANINGS, count, duration, interval, i
 from .results import HEADLINE_BANDS, ITEM_CHECK_TOLERANCE
 from .tables import BASELINE_LABELS
 
+# Less recorded speech than this says nothing about what a modality costs.
+FEWEST_SECONDS = 3600
 # Between two neighbours of the chain: where no difference is shown, they count as alike.
 SIGNS = {"falls": ">", "rises": "<", "not shown": "≈", "at chance": "≈"}
 
@@ -20,12 +22,22 @@ def describe_run(results: dict) -> str:
     models = f"{spelled(number)} language models, one a modality" if number > 1 else "One language model"
     on_what = "the same utterances" if number > 1 else "utterances"
     if corpus.get("words") and corpus.get("seconds"):
+        recorded = corpus.get("voices") == "recorded"
         text = "generated stories" if corpus.get("corpus") == "stories" else "the given text"
+        text = "transcripts" if recorded else text
         voices = f" in {count(corpus['speakers'])} voices" if corpus.get("speakers", 1) > 1 else " in one voice"
         pace = f" at a {corpus['rate']} rate" if corpus.get("rate") else ""
+        speech = "recorded" if recorded else "synthesized"
         on_what += f": {count(corpus['words'].get('train'))} words of {text}, "
-        on_what += f"{duration(corpus['seconds'].get('train'))} of synthesized speech{voices}{pace}"
+        on_what += f"{duration(corpus['seconds'].get('train'))} of {speech} speech{voices}{pace}"
     sentences = [f"{models}, trained from scratch on {on_what}."]
+    if corpus.get("voices") == "recorded":
+        sentences.append("The minimal pairs are spoken by synthetic voices, which no model has heard in training.")
+        if corpus.get("seconds", {}).get("train", 0) < FEWEST_SECONDS:
+            sentences.append(
+                "**With less than an hour of speech to train on, this report shows that every stage runs on these "
+                "recordings, and nothing about modalities.**"
+            )
     if len(seeds) == 1:
         sentences.append(
             "Intervals are 95 % bootstrap intervals over pairs (items only: there is one training seed, and what "
@@ -208,6 +220,8 @@ def list_missing(results: dict) -> list[str]:
     if "speech_units" in have and "speech_units_one_voice" not in have:
         if results["corpus"].get("voices") == "one":
             sentences.append("All speech is in one voice: factor C is acoustic variability here, without speakers.")
+        elif results["corpus"].get("voices") == "recorded":
+            sentences.append("Factor C is all that recordings add: it cannot be split into acoustics and voices.")
         else:
             sentences.append("Units of one voice were not run, so factor C is not split into acoustics and voices.")
     rungs = {"text": ("text_raw", "text_bpe"), "phone": ("phone_raw", "phone_bpe")}
@@ -223,9 +237,12 @@ def list_missing(results: dict) -> list[str]:
         sentences.append("No baselines were scored, so how much of an accuracy n-grams would reach is not known.")
     if not results["units"] and any(modality["is_speech"] for modality in results["modalities"].values()):
         sentences.append("The quality of the speech units was not measured.")
-    tasks = [label for task, label in TASK_LABELS.items() if task not in results["tasks"]]
-    if tasks:
-        sentences.append(f"No items of {listing(tasks)} were scored.")
+    left_out = {task: made["report"].get("left_out") for task, made in results["pairs"].items() if "report" in made}
+    tasks = [task for task in TASK_LABELS if task not in results["tasks"]]
+    sentences += [f"No items of {TASK_LABELS[task]}: {left_out[task]}" for task in tasks if left_out.get(task)]
+    unscored = [TASK_LABELS[task] for task in tasks if not left_out.get(task)]
+    if unscored:
+        sentences.append(f"No items of {listing(unscored)} were scored.")
     return sentences
 
 
