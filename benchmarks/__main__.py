@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evoslm.training.environment import describe_commit, describe_device, describe_versions
 
-BENCHMARKS = ("synthesis", "training", "scoring")
+BENCHMARKS = ("synthesis", "extraction", "training", "scoring")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 

@@ -7,9 +7,11 @@ mistake ends in one sentence and exit status 2.
 import errno
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 
 from . import distributed
-from .arguments import list_presets, parse_arguments, parse_score_arguments
+from .arguments import list_presets, parse_arguments, parse_group
 
 USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
 
@@ -21,12 +23,31 @@ commands, each of which first does what it needs of those above it:
   evaluate         log-likelihoods of the minimal pairs, and the n-gram baselines
   study            all of these, and the report
 
-and on its own:
+and by themselves:
   score            log-likelihoods of any minimal pairs by any causal language model
+  zerospeech       a finished run on the official items of ZeroSpeech 2021
+  unit-report      whether speech units keep words apart and speakers together
+  train-vocoder    a neural vocoder for the units of a run
 
 presets: {presets}
 `evoslm COMMAND --help` lists a command's flags.
 """
+# Functions of `study.py`, whose arguments are those of a study.
+_STUDY = {
+    "build-dataset": "build_dataset",
+    "fit-units": "fit_units",
+    "train-tokenizer": "train_tokenizers",
+    "pretrain": "pretrain_models",
+    "evaluate": "evaluate_models",
+    "study": "run_study",
+}
+# Commands with arguments of their own: module, function and dataclass, imported when they are asked for.
+_ALONE = {
+    "score": ("score", "score_file", "ScoreArguments"),
+    "zerospeech": ("official", "score_zerospeech", "ZeroSpeechArguments"),
+    "unit-report": ("unit_report", "report_units", "UnitReportArguments"),
+    "train-vocoder": ("train_vocoder", "train_vocoder", "VocoderArguments"),
+}
 SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score")
 """What several processes that a launcher started can do together."""
 
@@ -59,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(
                 f"Several processes can share {', '.join(SHARED_COMMANDS)} only; run `evoslm {argv[0]}` in one."
             )
-        run_command(parse(argv[1:], argv[0]))
+        run_command(parse(argv=argv[1:]))
     except (ValueError, FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
         return _fail(str(error))
     except distributed.TrainingStopped as stopped:
@@ -79,21 +100,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _find_command(name: str) -> tuple[Callable, Callable]:
     """What a command runs, and what reads its arguments."""
-    from . import score, study
-
-    commands = {
-        "build-dataset": study.build_dataset,
-        "fit-units": study.fit_units,
-        "train-tokenizer": study.train_tokenizers,
-        "pretrain": study.pretrain_models,
-        "evaluate": study.evaluate_models,
-        "study": study.run_study,
-    }
-    if name == "score":
-        return score.score_file, parse_score_arguments
-    if name not in commands:
-        raise ValueError(f"Unknown command {name!r}; choose from {', '.join([*commands, 'score'])}.")
-    return commands[name], parse_arguments
+    if name in _STUDY:
+        return getattr(import_module(".study", __package__), _STUDY[name]), partial(parse_arguments, command=name)
+    if name not in _ALONE:
+        raise ValueError(f"Unknown command {name!r}; choose from {', '.join([*_STUDY, *_ALONE])}.")
+    module, function, group = _ALONE[name]
+    module = import_module(f".{module}", __package__)
+    return getattr(module, function), partial(parse_group, getattr(module, group), command=name)
 
 
 def _fail(message: str) -> int:
