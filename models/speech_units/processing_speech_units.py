@@ -224,5 +224,7 @@ def _is_samples(audio) -> bool:
     return isinstance(audio, (list, tuple)) and len(audio) > 0 and isinstance(audio[0], (int, float))
 
 
-SpeechUnitFeatureExtractor.register_for_auto_class()
-SpeechUnitProcessor.register_for_auto_class()
+# What `register_for_auto_class` does; it would import the Auto classes, which are what is being imported when this
+# module is registered with them.
+SpeechUnitFeatureExtractor._auto_class = "AutoFeatureExtractor"
+SpeechUnitProcessor._auto_class = "AutoProcessor"

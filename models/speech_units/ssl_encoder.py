@@ -67,8 +67,16 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
         "sampling_rate": int(preprocessing.get("sampling_rate", 16_000)),
         "layer": layer,
         "source": name,
-        "revision": getattr(config, "_commit_hash", None) or revision,
+        "revision": _find_commit(model_id, revision) or revision,
     }
+
+
+def _find_commit(model_id: str, revision: str | None) -> str | None:
+    """The commit that a revision of a repository on the Hub is; `None` for a folder."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    return extract_commit_hash(cached_file(model_id, "config.json", revision=revision), None)
 
 
 def _read_preprocessing(model_id: str, revision: str | None) -> dict:
@@ -107,11 +115,10 @@ def load_ssl_weights(model_id: str, ssl: dict, dtype: torch.dtype = torch.float3
         `ValueError`: If the encoder has no weights in safetensors.
     """
     try:
-        model = AutoModel.from_pretrained(
-            model_id, config=ssl_model_config(ssl), revision=ssl["revision"], dtype=dtype, use_safetensors=True
-        )
+        model = AutoModel.from_pretrained(model_id, revision=ssl["revision"], dtype=dtype, use_safetensors=True)
     except OSError as error:
         raise ValueError(f"{ssl['source']} has no weights in safetensors that can be read: {error}") from error
+    model.encoder.layers = model.encoder.layers[: ssl["layer"]]
     return model.state_dict()
 
 
