@@ -29,10 +29,10 @@ def story_ids(modality: str, words: int) -> list:
 
 
 def laptop_config(vocab_size: int, **more) -> LlamaConfig:
-    """The `laptop` preset's model."""
+    """The `laptop` preset's model, or one that differs from it."""
     preset = read_preset("laptop")
-    shape = {name: preset[name] for name in SHAPE}
-    return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape, **more)
+    shape = {name: preset[name] for name in SHAPE} | more
+    return LlamaConfig(vocab_size=vocab_size, max_position_embeddings=2048, tie_word_embeddings=True, **shape)
 
 
 def peak_of(module: str, call: str) -> float:

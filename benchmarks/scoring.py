@@ -26,6 +26,7 @@ from .common import laptop_config, peak_of, story_ids
 PAIRS, SLOW_PAIRS, TURNS = 2000, 300, 3
 BATCHES = (16, 64, 256)
 SIZES = ((1, 1), (10, 1), (1, 10))  # times as many pairs, times as long
+LARGER = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8}
 OF_MEMORY = ("ours", "minicons, batch 64", "lm-evaluation-harness, batch 64")
 
 
@@ -166,21 +167,26 @@ def _harness(model, tokenizer) -> dict[str, Callable]:
 
 
 def _shared_contexts() -> list[str]:
-    """Endings behind a context that a pair shares, as in Topic-SC: the last fifth of a story, and of another one."""
+    """Endings behind a context that a pair shares, as in Topic-SC: the last part of a story, and of another one."""
     from evoslm.models.scoring import sequence_log_likelihoods
 
-    torch.manual_seed(0)
-    model = LlamaForCausalLM._from_config(laptop_config(80)).eval()
     lines = [
-        "Endings behind a context that the two of a pair share, as in Topic-SC (the last fifth of a story, and that "
-        "of another one). 'At most': the ratio of tokens, which no engine passes.",
+        "Endings behind a context that the two of a pair share, as in Topic-SC (the end of a story, and that of "
+        "another one). 'At most': the ratio of tokens, which no engine passes.",
         "",
-        "| tokens before, of an ending | endings/s | contexts not shared | ratio | at most |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "| parameters | tokens before, of an ending | endings/s | contexts not shared | ratio | at most |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for modality, words in (("phone_raw", 6000), ("phone_repeat", 3000)):
+    for shape, modality, words, share_before in (
+        ({}, "phone_raw", 6000, 0.8),
+        ({}, "phone_repeat", 3000, 0.8),
+        (LARGER, "phone_raw", 2000, 0.8),
+        (LARGER, "phone_raw", 2000, 0.9),
+    ):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM._from_config(laptop_config(80, **shape)).eval()
         ids = [row.tolist() for row in story_ids(modality, words)]
-        cuts = [len(row) * 4 // 5 for row in ids]
+        cuts = [int(len(row) * share_before) for row in ids]
         contexts = [row[:cut] for row, cut in zip(ids, cuts) for _ in range(2)]
         tails = [row[cut:] for row, cut in zip(ids, cuts)]
         endings = [tail for pair in zip(tails, tails[1:] + tails[:1]) for tail in pair]
@@ -193,8 +199,8 @@ def _shared_contexts() -> list[str]:
         shared, apart = (statistics.median(times[share]) for share in (True, False))
         before, after = np.mean([len(row) for row in contexts]), np.mean([len(row) for row in endings])
         lines.append(
-            f"| {before:.0f}, {after:.0f} | {len(endings) / shared:,.0f} | {len(endings) / apart:,.0f} | "
-            f"{apart / shared:.2f} | {(before + after) / (before / 2 + after):.2f} |"
+            f"| {model.num_parameters() / 1e6:.1f} M | {before:.0f}, {after:.0f} | {len(endings) / shared:,.0f} | "
+            f"{len(endings) / apart:,.0f} | {apart / shared:.2f} | {(before + after) / (before / 2 + after):.2f} |"
         )
     return lines
 
