@@ -20,7 +20,7 @@ from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 
 from .common import peak_of
 
-WORDS, TURNS, LAYER, UNITS = 700, 3, 9, 500
+WORDS, TURNS, LAYER, UNITS = 300, 3, 9, 500
 SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "conv_dim": [64] * 7}
 MINUTES = (1, 10, 60)
 

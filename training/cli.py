@@ -28,6 +28,8 @@ and by themselves:
   zerospeech       a finished run on the official items of ZeroSpeech 2021
   unit-report      whether speech units keep words apart and speakers together
   train-vocoder    a neural vocoder for the units of a run
+  pretrain-encoder a HuBERT from scratch, on the speech of a run
+  encode-audio     the units of many hours, with datatrove: locally, with SLURM or Ray
 
 presets: {presets}
 `evoslm COMMAND --help` lists a command's flags.
@@ -47,6 +49,8 @@ _ALONE = {
     "zerospeech": ("official", "score_zerospeech", "ZeroSpeechArguments"),
     "unit-report": ("unit_report", "report_units", "UnitReportArguments"),
     "train-vocoder": ("train_vocoder", "train_vocoder", "VocoderArguments"),
+    "pretrain-encoder": ("pretrain_encoder", "pretrain_encoder", "EncoderArguments"),
+    "encode-audio": ("scale", "encode_audio", "EncodeArguments"),
 }
 SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score")
 """What several processes that a launcher started can do together."""
@@ -60,8 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         argv (`list[str]`, *optional*): Command and flags; the process's own when not given.
 
     Returns:
-        `int`: The exit status: 0, 2 for a user's mistake, which is printed in one sentence, or 75 if SIGTERM stopped a
-        training, which was saved.
+        `int`: The exit status: 0, 2 for a user's mistake, which is printed in one sentence, 1 if processes that did a
+        part of the work were killed, or 75 if SIGTERM stopped a training, which was saved.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -86,6 +90,9 @@ def main(argv: list[str] | None = None) -> int:
     except distributed.TrainingStopped as stopped:
         print(f"evoslm: {stopped}", file=sys.stderr)
         return distributed.PREEMPTED
+    except distributed.WorkFailed as failed:
+        print(f"evoslm: error: {failed}", file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(f"The disk is full ({error.filename or error}); free some space and run the command again.")

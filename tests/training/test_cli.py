@@ -21,6 +21,7 @@ def test_a_command_lists_its_flags(command, capsys):
 @pytest.mark.parametrize("command", [*cli._STUDY, *cli._ALONE])
 def test_a_wrong_flag_is_named(command, capsys):
     needed = {"score": ["--model_id", "m", "--pairs", "p", "--output_dir", "o"], "train-vocoder": ["--run_dir", "r"]}
+    needed |= {"pretrain-encoder": ["--run_dir", "r"], "encode-audio": ["--model_dir", "m", "--output_dir", "o"]}
     needed["zerospeech"] = ["--run_dir", "r", "--zerospeech_dir", "z"]
     assert cli.main([command, *needed.get(command, []), "--colour", "red"]) == 2
     assert "Unknown flag '--colour'" in capsys.readouterr().err
