@@ -35,7 +35,7 @@ def run() -> str:
         missing = whole.load_state_dict(model.encoder.model.state_dict(), strict=False)
         assert not missing.unexpected_keys
         engines = {
-            "ours, a process a core": lambda pool: _ours_in_processes(pool, folder, audio),
+            "ours, a process a core": lambda pool: _ours_in_processes(pool, audio),
             "ours, one process": lambda pool: model.units(audio),
             f"one file at a time, {LAYER} layers": lambda pool: [model.units([samples])[0] for samples in audio],
             "one file at a time, all 12 layers": lambda pool: _loop(whole, model, audio),
@@ -138,12 +138,10 @@ def _encode(audio: list[np.ndarray]) -> list[np.ndarray]:
     return _worker_model.units(audio)
 
 
-def _ours_in_processes(pool, folder: str, audio: list[np.ndarray]) -> list[np.ndarray]:
-    """Shards of a few recordings, handed out as `evoslm fit-units` does."""
+def _ours_in_processes(pool, audio: list[np.ndarray]) -> list[np.ndarray]:
+    """One recording after another to whoever is free, the longest first."""
     order = sorted(range(len(audio)), key=lambda index: -len(audio[index]))
-    shards = [order[start : start + 4] for start in range(0, len(order), 4)]
     units: list = [None] * len(audio)
-    for shard, made in zip(shards, pool.imap(_encode, [[audio[index] for index in shard] for shard in shards])):
-        for index, row in zip(shard, made):
-            units[index] = row
+    for index, made in zip(order, pool.imap(_encode, [[audio[index]] for index in order])):
+        units[index] = made[0]
     return units
