@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ..models.phones import SIL
+from .audio_reading import to_int16
 from .phone_events import MIN_PAUSE, TimedPhone, Token, floor_to_frame, word_times
 from .synthesis import FRAME, SAMPLE_RATE, Rendering
 from .text_normalization import normalize_text
@@ -137,13 +138,6 @@ def phones_by_word(rendering: Rendering) -> list[list[dict]]:
             position += 1
         phones.append(spoken[first:position])
     return phones
-
-
-def to_int16(audio: np.ndarray) -> np.ndarray:
-    """Floats from -1 to 1 as int16 samples; int16 as it is."""
-    if audio.dtype == np.int16:
-        return audio
-    return np.clip(np.rint(audio * 32767), -32768, 32767).astype(np.int16)
 
 
 def finish_alignment(audio: np.ndarray, text: str, alignment: Alignment) -> Rendering:

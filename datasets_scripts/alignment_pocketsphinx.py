@@ -12,7 +12,8 @@ from itertools import groupby
 import numpy as np
 
 from ..models.phones import SIL, SPN
-from .alignment import Alignment, AlignmentError, has_letters, phones_by_word, to_int16, tokens_of
+from .alignment import Alignment, AlignmentError, has_letters, phones_by_word, tokens_of
+from .audio_reading import to_int16
 from .phone_events import TimedPhone, Token
 from .phone_stress import restore_stress
 from .synthesis import SAMPLE_RATE, EspeakSynthesizer

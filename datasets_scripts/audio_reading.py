@@ -57,14 +57,35 @@ def read_speech(path: str | Path, start: float | None = None, end: float | None 
     if len(samples) < last - first:
         raise ValueError(f"{path.name} is truncated: it has {len(samples)} of {last - first} samples.")
     _check_samples(samples, subtype, path.name)
-    mono = samples.mean(1)
-    if np.abs(mono).max() < _SILENT:
+    if np.abs(samples.mean(1)).max() < _SILENT:
         raise ValueError(f"{path.name} is silent.")
+    return to_speech(samples, rate)
+
+
+def to_speech(samples: np.ndarray, rate: int) -> np.ndarray:
+    """
+    Samples of any rate and number of channels as the project stores speech; 16-bit mono at 16 kHz stays as it is.
+
+    Args:
+        samples (`np.ndarray` of shape `(num_samples, num_channels)`): Floating point, full scale 1.
+        rate (`int`): Samples per second.
+
+    Returns:
+        `np.ndarray` of shape `(num_samples,)`: int16, 16 kHz, the mean of all channels.
+    """
+    mono = samples.mean(axis=1)
     if rate != SAMPLE_RATE:
         import soxr
 
         mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
-    return np.clip(np.rint(mono * 32767), -32768, 32767).astype(np.int16)
+    return to_int16(mono)
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Floats with full scale 1 as int16 samples; int16 as it is."""
+    if audio.dtype == np.int16:
+        return audio
+    return np.clip(np.rint(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def _bounds(file, name: str, start: float | None, end: float | None) -> tuple[int, int]:

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..models.phones import SIL
+from .audio_reading import to_speech
 from .pair_rendering import PAIR_SCHEMA, PAIRS_PER_SHARD, SIDES
 from .phone_frames import phone_content
 from .shards import build_shards
-from .synthesis import SAMPLE_RATE, EspeakSynthesizer, encode_flac
+from .synthesis import EspeakSynthesizer, encode_flac
 
 _TEXTS_KEPT = 4096
 
@@ -200,7 +201,6 @@ def read_as_flac(source: Path | bytes, name: str) -> bytes:
 def read_waveform(source: Path | bytes, name: str) -> np.ndarray:
     """The int16 samples of a recording at 16 kHz, its channels averaged; arguments and errors of [`read_as_flac`]."""
     import soundfile
-    import soxr
 
     if isinstance(source, Path) and not source.is_file():
         raise ValueError(f"There is no recording {name}.")
@@ -209,14 +209,11 @@ def read_waveform(source: Path | bytes, name: str) -> np.ndarray:
         samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"The recording {name} cannot be read: {error.error_string}") from None
-    samples = samples.mean(axis=1)
     if not len(samples):
         raise ValueError(f"The recording {name} is empty.")
     if not np.isfinite(samples).all():
         raise ValueError(f"The recording {name} holds samples that are no numbers.")
-    if rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")
-    return np.clip(np.rint(samples * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+    return to_speech(samples, rate)
 
 
 def find_audio(folder: Path, name: str) -> str:

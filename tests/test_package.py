@@ -37,3 +37,10 @@ def test_folders_of_metrics_are_found_and_unknown_ones_named():
     assert evoslm.metric_path("swuggy").endswith("swuggy")
     with pytest.raises(ValueError, match="choose from .*sblimp"):
         evoslm.metric_path("bleu")
+
+
+@pytest.mark.parametrize("name", ["CodebookVocoder", "UnitHifiGan"])
+def test_either_vocoder_can_be_imported_first(name):
+    code = f"from evoslm.models.vocoder import {name}; print({name}.__name__)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == name, run.stderr

@@ -13,7 +13,7 @@ from ..models.modalities import MODALITIES, Modality, get_modality
 from .corpus import SUMMARY_FILE
 from .environment import describe_commit, describe_device, describe_versions
 from .run import Run
-from .score import load_for_scoring
+from .score import load_for_scoring, wait_for_scores
 from .stages import fingerprint_files, read_json, write_json
 from .units import MODEL_FOLDER
 from .workers import Job, count_cores, resolve_device, run_jobs
@@ -106,7 +106,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
     run_jobs(jobs, workers, "scoring")
     for job in jobs:
         name = job.arguments["model"].parent.name
-        scores = _score_rows(**job.arguments)
+        scores = wait_for_scores(job.arguments["save_dir"], len(rows_of[name]))
         scored = [row | score for row, score in zip(rows_of[name], scores)]
         results[name] = {rule: zerospeech_results(scored, rule) for rule in ("sum", "mean")}
         write_submission(scored, arguments.zerospeech_dir, folder / "submission" / name, arguments.split)
@@ -164,8 +164,8 @@ def _is_written(row: dict, modality: Modality) -> bool:
     return all(row.get(f"{side}_{modality.column}") for side in ("positive", "negative"))
 
 
-def _score_rows(model: Path, rows: list[dict], column: str, device: str, save_dir: Path, report_progress=None) -> list:
+def _score_rows(model: Path, rows: list[dict], column: str, device: str, save_dir: Path, report_progress) -> None:
     from ..models.scoring import score_pairs
 
     loaded, tokenizer = load_for_scoring(model, model, device)
-    return score_pairs(loaded, tokenizer, rows, column, save_dir=save_dir, report_progress=report_progress)
+    score_pairs(loaded, tokenizer, rows, column, save_dir=save_dir, report_progress=report_progress)

@@ -5,8 +5,6 @@ utterance shards -> units of the run, of MFCC or of a layer of an earlier encode
 masks and dropout of a step depend on the seed and the step alone, so a killed training goes on as if nothing happened.
 """
 
-import json
-import os
 import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import HubertConfig
 
 from ..datasets_scripts.shard_files import find_shards
@@ -29,11 +26,11 @@ from ..models.hubert_pretraining import (
 )
 from ..models.speech_units import SpeechUnitConfig, SpeechUnitProcessor, fit_units
 from .arguments import UnitArguments
-from .checkpoints import list_checkpoints, newest_checkpoint, seal
 from .encoder_crops import EncoderCrops
 from .hardware import resolve_precision
+from .plain_training import learning_rate_share, resume_training, save_training
 from .run import Run
-from .stages import Stage, read_json, write_json
+from .stages import Stage, write_json
 from .units import MODEL_FOLDER, describe_encoder, encode_shard, read_audio_batches
 from .workers import Job, count_cores, resolve_device, run_jobs
 
@@ -41,11 +38,6 @@ VERSION = 1
 TRAINING_FILE = "training.json"
 TARGETS_FOLDER = "targets"
 OWN_UNITS = "run"
-_STATE_FILE = "state.json"
-_MODEL_FILE = "model.safetensors"
-_OPTIMIZER_FILE = "optimizer.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-_KEPT_CHECKPOINTS = 2
 _VALIDATION_BATCHES = 4
 _SHORTEST_SECONDS = 0.5
 # As in fairseq's configuration of HuBERT's pre-training (hubert_base_librispeech.yaml).
@@ -198,7 +190,7 @@ def _make_targets(arguments: EncoderArguments, utterances: Path, folder: Path) -
     device = resolve_device(arguments.device)
     model_dir, target = folder / MODEL_FOLDER, folder / "utterances"
     shards = find_shards(utterances, ("id", "audio", "speaker"))
-    if not (model_dir / _MODEL_FILE).exists():
+    if not (model_dir / "model.safetensors").exists():
         if _encoder_of(arguments).is_ssl:
             encoder: dict[str, Any] = {"ssl_model_id": arguments.targets, "ssl_layer": arguments.target_layer}
         else:
@@ -259,7 +251,8 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
     )
     checkpoints = output_dir / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    history = _resume(checkpoints, model, optimizer)
+    beginning = {"steps": 0, "frames": 0, "flops": 0.0, "train": [], "accuracy": [], "validation": []}
+    history = resume_training(checkpoints, model, optimizer, beginning)
     validation = [batch for _, batch in zip(range(_VALIDATION_BATCHES), data["validation"].batches())]
 
     def predict(split: str, step: int, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -279,8 +272,9 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
         for step in range(first, arguments.max_steps):
             model.train()
             torch.manual_seed(int(np.random.SeedSequence([arguments.seed, step]).generate_state(1)[0]))
+            share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
             for group in optimizer.param_groups:
-                group["lr"] = arguments.learning_rate * _schedule(step, arguments)
+                group["lr"] = arguments.learning_rate * share
             batch = next(batches)
             found = predict("train", step, batch)
             if not torch.isfinite(found["loss"]):
@@ -309,7 +303,7 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
                 }
                 history["validation"].append({"step": step + 1, **means})
             if not is_last and (step + 1) % arguments.save_steps == 0:
-                _save_checkpoint(checkpoints, model, optimizer, history)
+                save_training(checkpoints, model, optimizer, history)
 
     facts = {
         "parameters": sum(weight.numel() for weight in model.encoder.parameters()),
@@ -338,48 +332,3 @@ def _encoder_config(arguments: EncoderArguments) -> HubertConfig:
         activation_dropout=0.0,
         layerdrop=0.0,
     )
-
-
-def _schedule(step: int, arguments: EncoderArguments) -> float:
-    """Share of the learning rate at a step: a linear rise and a linear fall."""
-    rise = (step + 1) / max(1, arguments.warmup_steps)
-    fall = (arguments.max_steps - step) / max(1, arguments.max_steps - arguments.warmup_steps)
-    return min(1.0, rise, fall)
-
-
-def _save_checkpoint(folder: Path, model: HubertPretraining, optimizer, history: dict[str, Any]) -> None:
-    """Write under another name, list the files in a manifest, rename; then remove older ones."""
-    target = folder / f"checkpoint-{history['steps']}"
-    partial = folder / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial / _MODEL_FILE)
-    moments = {
-        f"{name}.{key}": optimizer.state[parameter][key].detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-        if parameter in optimizer.state
-        for key in _MOMENTS
-    }
-    save_file(moments, partial / _OPTIMIZER_FILE)
-    (partial / _STATE_FILE).write_text(json.dumps(history), encoding="utf-8")
-    seal(partial)
-    os.replace(partial, target)
-    for old in list_checkpoints(folder)[_KEPT_CHECKPOINTS:]:
-        shutil.rmtree(old)
-
-
-def _resume(folder: Path, model: HubertPretraining, optimizer) -> dict[str, Any]:
-    """Load the newest whole checkpoint, if there is one, and return the history up to it."""
-    checkpoint = newest_checkpoint(folder)
-    if checkpoint is None:
-        return {"steps": 0, "frames": 0, "flops": 0.0, "train": [], "accuracy": [], "validation": []}
-    model.load_state_dict(load_file(checkpoint / _MODEL_FILE))
-    moments = load_file(checkpoint / _OPTIMIZER_FILE)
-    for name, parameter in model.named_parameters():
-        if f"{name}.step" in moments:
-            state = {key: moments[f"{name}.{key}"] for key in _MOMENTS}
-            # The number of steps stays on the CPU, as the optimizer itself has it.
-            optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in state.items()
-            }
-    return read_json(checkpoint / _STATE_FILE)

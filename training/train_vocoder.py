@@ -6,8 +6,6 @@ seed and the step alone, so a training that was killed goes on as if nothing had
 """
 
 import io
-import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,24 +15,19 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file, save_file
 
 from ..datasets_scripts.shard_files import find_shards
 from ..models.speech_units import SpeechUnitConfig
 from ..models.vocoder import UnitHifiGan, UnitHifiGanConfig, resynthesis_quality
-from .checkpoints import list_checkpoints, newest_checkpoint, seal
+from .plain_training import learning_rate_share, resume_training, save_training
 from .run import Run
-from .stages import Stage, read_json, write_json
+from .stages import Stage, write_json
 from .units import MODEL_FOLDER, decode_flac
 from .vocoder_loss import SpectralLoss
 
 VERSION = 1
 TRAINING_FILE = "training.json"
 QUALITY_FILE = "quality.json"
-_STATE_FILE = "state.json"
-_OPTIMIZER_FILE = "optimizer.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-_KEPT_CHECKPOINTS = 2
 _VALIDATION_BATCHES = 4
 _MAX_GRADIENT_NORM = 10.0
 # None of these changes the result.
@@ -155,7 +148,8 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
     criterion = SpectralLoss(source.sampling_rate, arguments.mel_weight).to(device)
     checkpoints = output_dir / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    history = _resume(checkpoints, model, optimizer)
+    beginning = {"steps": 0, "train": [], "validation": []}
+    history = resume_training(checkpoints, model, optimizer, beginning)
     first = history["steps"]
 
     def loss_of(split: str, step: int) -> dict[str, torch.Tensor]:
@@ -170,8 +164,9 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
         running: list[float] = []
         for step in range(first, arguments.max_steps):
             model.train()
+            share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
             for group in optimizer.param_groups:
-                group["lr"] = arguments.learning_rate * _schedule(step, arguments)
+                group["lr"] = arguments.learning_rate * share
             losses = loss_of("train", step)
             if not torch.isfinite(losses["loss"]):
                 raise ValueError(f"The loss of step {step} is not finite; lower --learning_rate.")
@@ -194,7 +189,7 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
                 }
                 history["validation"].append({"step": step + 1, **means})
             if not is_last and (step + 1) % arguments.save_steps == 0:
-                _save_checkpoint(checkpoints, model, optimizer, history)
+                save_training(checkpoints, model, optimizer, history)
 
     model.eval()
     model.config.fit = {"seed": arguments.seed, "steps": arguments.max_steps, **history["validation"][-1]}
@@ -301,13 +296,6 @@ def _read(folders: dict[str, Path], split: str) -> Iterator[tuple[str, bytes, np
             yield row["id"], row["audio"]["bytes"], np.array(units[row["id"]], np.uint16), row["speaker"]
 
 
-def _schedule(step: int, arguments: VocoderArguments) -> float:
-    """Share of the learning rate at a step: a linear rise and a linear fall."""
-    rise = (step + 1) / max(1, arguments.warmup_steps)
-    fall = (arguments.max_steps - step) / max(1, arguments.max_steps - arguments.warmup_steps)
-    return min(1.0, rise, fall)
-
-
 def _measure(model: UnitHifiGan, data: VocoderSegments, limit: int) -> dict[str, Any]:
     rows = [row for row, _ in zip(data.utterances(), range(limit))]
     if not rows:
@@ -317,38 +305,3 @@ def _measure(model: UnitHifiGan, data: VocoderSegments, limit: int) -> dict[str,
     config = model.config
     quality = resynthesis_quality(waveforms, said, config.sampling_rate, config.hop_length)
     return {name: None if value != value else value for name, value in quality.items()}
-
-
-def _save_checkpoint(folder: Path, model: UnitHifiGan, optimizer, history: dict[str, Any]) -> None:
-    """Write under another name, list the files in a manifest, rename; then remove older ones."""
-    target = folder / f"checkpoint-{history['steps']}"
-    partial = folder / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    moments = {
-        f"{name}.{key}": optimizer.state[parameter][key].detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-        for key in _MOMENTS
-    }
-    save_file(moments, partial / _OPTIMIZER_FILE)
-    (partial / _STATE_FILE).write_text(json.dumps(history), encoding="utf-8")
-    seal(partial)
-    os.replace(partial, target)
-    for old in list_checkpoints(folder)[_KEPT_CHECKPOINTS:]:
-        shutil.rmtree(old)
-
-
-def _resume(folder: Path, model: UnitHifiGan, optimizer) -> dict[str, Any]:
-    """Load the newest whole checkpoint, if there is one, and return the history up to it."""
-    checkpoint = newest_checkpoint(folder)
-    if checkpoint is None:
-        return {"steps": 0, "train": [], "validation": []}
-    model.load_state_dict(load_file(checkpoint / "model.safetensors"))
-    moments = load_file(checkpoint / _OPTIMIZER_FILE)
-    for name, parameter in model.named_parameters():
-        state = {key: moments[f"{name}.{key}"] for key in _MOMENTS}
-        # The number of steps stays on the CPU, as the optimizer itself has it.
-        optimizer.state[parameter] = {
-            key: value if key == "step" else value.to(parameter.device) for key, value in state.items()
-        }
-    return read_json(checkpoint / _STATE_FILE)

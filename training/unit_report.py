@@ -30,7 +30,7 @@ from .environment import describe_versions
 from .run import Run
 from .stages import write_json
 from .unit_report_page import write_page
-from .unit_report_sources import Recording, open_recordings
+from .unit_report_sources import MeasuredRecording, open_recordings
 from .units import MODEL_FOLDER
 
 REPORT_FILE = "unit_report.json"
@@ -261,7 +261,7 @@ def _encode(model, read: Callable, documents: set[str]) -> _Measured:
     return measured
 
 
-def _units(model, batch: list[Recording]) -> list[np.ndarray]:
+def _units(model, batch: list[MeasuredRecording]) -> list[np.ndarray]:
     encoded = model.units([row.audio for row in batch], [row.speaker for row in batch])
     return [units.astype(np.int64) for units in encoded]
 

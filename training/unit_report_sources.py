@@ -25,7 +25,7 @@ _ROWS_AT_A_TIME = 32
 
 
 @dataclass
-class Recording:
+class MeasuredRecording:
     """
     A recording with what was said in it.
 
@@ -46,7 +46,7 @@ class Recording:
 
 def open_recordings(
     source: Path, splits: Sequence[str] | None = None
-) -> tuple[Callable[[set[str]], Iterator[list[Recording]]], dict[str, str]]:
+) -> tuple[Callable[[set[str]], Iterator[list[MeasuredRecording]]], dict[str, str]]:
     """
     Find recordings.
 
@@ -88,13 +88,13 @@ def open_recordings(
     return lambda wanted: _read_files(source.parent, rows, wanted), dict.fromkeys(rows, "")
 
 
-def _read_shards(shards: list[Path], wanted: set[str]) -> Iterator[list[Recording]]:
+def _read_shards(shards: list[Path], wanted: set[str]) -> Iterator[list[MeasuredRecording]]:
     for shard in shards:
         for batch in pq.ParquetFile(shard).iter_batches(_ROWS_AT_A_TIME, columns=list(_UTTERANCE_COLUMNS)):
             kept = [row for row in batch.to_pylist() if row["document"] in wanted]
             if kept:
                 yield [
-                    Recording(
+                    MeasuredRecording(
                         row["document"],
                         row["speaker"],
                         row["words"] or [],
@@ -145,11 +145,11 @@ def _without_unreadable(folder: Path, rows: dict) -> dict:
     return kept
 
 
-def _read_files(folder: Path, rows: dict, wanted: set[str]) -> Iterator[list[Recording]]:
+def _read_files(folder: Path, rows: dict, wanted: set[str]) -> Iterator[list[MeasuredRecording]]:
     batch = []
     for file, (speaker, words) in rows.items():
         if file in wanted:
-            batch.append(Recording(file, speaker, words, [], read_waveform(folder / file, file)))
+            batch.append(MeasuredRecording(file, speaker, words, [], read_waveform(folder / file, file)))
         if len(batch) == _ROWS_AT_A_TIME:
             yield batch
             batch = []

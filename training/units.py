@@ -23,6 +23,8 @@ from .workers import Job, count_cores, resolve_device, run_jobs
 
 MODEL_FOLDER = "model"
 QUALITY_FILE = "quality.json"
+ENCODER_FILES = ("config.json", "preprocessor_config.json", "*.safetensors")
+"""What makes the frames of a self-supervised encoder in a folder."""
 SIDES = ("context", "positive", "negative")
 _ROWS_AT_A_TIME = 32
 
@@ -95,7 +97,8 @@ def describe_encoder(units: UnitArguments) -> str | dict:
     ssl = describe_ssl_encoder(units.encoder, units.encoder_layer, units.encoder_revision)
     described = {name: ssl[name] for name in ("source", "layer", "revision")} | {"precision": units.encoder_precision}
     if Path(units.encoder).is_dir():
-        described["files"] = fingerprint_files(Path(units.encoder))
+        # Not its other files: the record of a training says how long it took.
+        described["files"] = fingerprint_files(Path(units.encoder), ENCODER_FILES)
     return described
 
 

@@ -6,7 +6,7 @@ Names are imported when they are asked for: the configurations alone do not need
 from importlib import import_module
 
 _MODULES = {
-    "CodebookVocoder": ".modeling_vocoder",
+    "CodebookVocoder": ".modeling_codebook_vocoder",
     "CodebookVocoderConfig": ".configuration_vocoder",
     "UnitHifiGan": ".modeling_unit_hifigan",
     "UnitHifiGanConfig": ".configuration_vocoder",

@@ -144,7 +144,7 @@ class _Sums:
 
     def pitch(self) -> list[float]:
         """Geometric mean of the pitch of each voice in Hz."""
-        from .modeling_vocoder import DEFAULT_PITCH
+        from .modeling_codebook_vocoder import DEFAULT_PITCH
 
         joined = [np.concatenate([np.zeros(0), *pitches]) for pitches in self._pitches]
         return [float(np.exp(np.log(pitches).mean())) if len(pitches) else DEFAULT_PITCH for pitches in joined]

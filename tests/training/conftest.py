@@ -1,11 +1,37 @@
 """What several tests of training share."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from evoslm.training.data import write_ids
+
+
+@pytest.fixture
+def train_until_killed(monkeypatch):
+    """Runs a training of a module until a step, ends it there as a kill would, and returns its checkpoints' folder."""
+
+    class Killed(BaseException):
+        pass
+
+    def run(module, train, arguments, step):
+        share = module.learning_rate_share
+
+        def kill(at, *settings):
+            if at == step:
+                raise Killed
+            return share(at, *settings)
+
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(module, "learning_rate_share", kill)
+            train(arguments)
+        output_dir = Path(arguments.output_dir)
+        return output_dir.with_name(f".{output_dir.name}.partial") / "checkpoints"
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -97,22 +97,9 @@ def test_the_loss_falls_and_the_vocoder_is_saved_with_its_measures(run_dir):
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_training_that_is_killed_ends_with_the_same_weights(run_dir, trained, monkeypatch):
-    class Killed(BaseException):
-        pass
-
-    def kill(step, settings):
-        if step == 4:
-            raise Killed
-        return schedule(step, settings)
-
-    schedule = module._schedule
+def test_a_training_that_is_killed_ends_with_the_same_weights(run_dir, trained, train_until_killed):
     other = arguments(run_dir, output_dir=str(run_dir / "killed"))
-    monkeypatch.setattr(module, "_schedule", kill)
-    with pytest.raises(Killed):
-        train_vocoder(other)
-    monkeypatch.undo()
-    checkpoints = run_dir / ".killed.partial" / "checkpoints"
+    checkpoints = train_until_killed(module, train_vocoder, other, step=4)
     assert [path.name for path in checkpoints.iterdir()] == ["checkpoint-3"]
     (checkpoints / "checkpoint-5").mkdir()  # one that was not finished is passed over
     folder = train_vocoder(other)
