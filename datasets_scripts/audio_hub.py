@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .audio_sources import Recording, make_recording
+from .hub_rows import checked_hub_rows, open_hub_rows
 from .lexicon import default_cache_dir
 
 
@@ -52,26 +53,10 @@ def read_hub_recordings(
         `ValueError`: If it has no such configuration, split or column, or a row cannot be read.
         `OSError`: If the files cannot be written.
     """
-    from datasets import Audio, load_dataset
+    from datasets import Audio
 
-    try:
-        rows = load_dataset(dataset, config, split=split, streaming=True)
-        columns = rows.column_names or list(next(iter(rows.take(1)), {}))
-    except OSError as error:
-        raise FileNotFoundError(f"The dataset {dataset!r} cannot be found: {_first_line(error)}") from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"The dataset {dataset!r} cannot be read with configuration {config!r} and split {split!r}: "
-            f"{_first_line(error)}"
-        ) from error
     wanted = [column for column in (audio_column, text_column, id_column, speaker_column, document_column) if column]
-    for column in wanted:
-        if column not in columns:
-            raise ValueError(
-                f"The dataset {dataset!r} has no column {column!r}; its columns are "
-                f"{', '.join(sorted(columns)) or 'none'}."
-            )
-    rows = rows.select_columns(wanted).cast_column(audio_column, Audio(decode=False))
+    rows = open_hub_rows(dataset, wanted, config, split).cast_column(audio_column, Audio(decode=False))
     named = {"id": id_column, "speaker": speaker_column, "document": document_column}
     key = hashlib.sha256(json.dumps([dataset, config, split]).encode()).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9]+", "-", dataset).strip("-")[-40:]
@@ -88,25 +73,12 @@ def _read_rows(
     folder: Path,
 ) -> Iterator[Recording]:
     folder.mkdir(parents=True, exist_ok=True)
-    iterator = iter(rows)
-    for i in itertools.count():
-        try:
-            row = next(iterator)
-        except StopIteration:
-            return
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ValueError(f"Row {i} of the dataset {dataset!r} cannot be read: {_first_line(error)}") from error
-        text = row[text_column]
-        if text is not None and not isinstance(text, str):
-            raise ValueError(
-                f"The column {text_column!r} of the dataset {dataset!r} holds {type(text).__name__} values; name one "
-                "that holds text."
-            )
+    for i, row in enumerate(checked_hub_rows(rows, dataset, text_column)):
         own_name = f"row-{i:07d}"
         values = {key: str(row[column]) if column and row[column] is not None else "" for key, column in named.items()}
         yield make_recording(
             _keep(row[audio_column], folder / own_name),
-            text,
+            row[text_column],
             id=values["id"] or own_name,
             document=values["document"] or values["id"] or own_name,
             speaker=values["speaker"],
@@ -125,7 +97,3 @@ def _keep(audio: Mapping | None, path: Path) -> Path | None:
         partial.write_bytes(data)
         partial.replace(path)
     return path
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

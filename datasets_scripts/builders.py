@@ -17,11 +17,15 @@ from .phone_repeat import PhoneRepeat
 from .phone_stretch import PhoneStretch
 from .speech_bpe import SpeechBpe
 from .speech_dedup import SpeechDedup
+from .speech_syllable import SpeechSyllable
 from .speech_units import SpeechUnits
 from .text_bpe import TextBpe
 from .text_raw import TextRaw
 
-_BUILDERS = (TextBpe, TextRaw, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat, SpeechUnits, SpeechDedup, SpeechBpe)
+_BUILDERS = (
+    *(TextBpe, TextRaw, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
+    *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable),
+)
 BUILDERS: dict[str, type[ModalityBuilder]] = {
     config.name: builder for builder in _BUILDERS for config in builder.BUILDER_CONFIGS
 }

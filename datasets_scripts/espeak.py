@@ -30,6 +30,7 @@ _PHONEME_EVENTS = 1
 # Short: espeak looks ahead in a queue that it refills only between buffers, and fades a sound out at an empty one.
 _BUFFER_MS = 200
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100  # read what stands in [[ ]] as mnemonics
 _RATE, _PITCH = 1, 3
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _SEPARATOR = "\x01"
@@ -83,7 +84,9 @@ class Espeak:
         self._events: list[PhoneEvent] = []
         self._callback = _Callback(self._receive)  # espeak keeps the pointer: it must live as long as the object
 
-    def speak(self, text: str, voice: str, pitch: int, rate: int) -> tuple[np.ndarray, list[PhoneEvent]]:
+    def speak(
+        self, text: str, voice: str, pitch: int, rate: int, mnemonics: bool = False
+    ) -> tuple[np.ndarray, list[PhoneEvent]]:
         """
         Speak a text.
 
@@ -92,6 +95,7 @@ class Espeak:
             voice (`str`): Name of one of the voices.
             pitch (`int`): Base pitch, 0 to 99; 50 is the voice's own.
             rate (`int`): Words per minute.
+            mnemonics (`bool`, *optional*, defaults to `False`): Whether the text is in espeak's own alphabet.
 
         Returns:
             `tuple[np.ndarray, list[PhoneEvent]]`: int16 samples at 22,050 Hz, and the phonemes in order with pauses
@@ -108,8 +112,9 @@ class Espeak:
             self._library.espeak_SetSynthCallback(self._callback)
             # Aspiration is drawn from the C library's generator: unless seeded, it depends on what was spoken before.
             self._c_library.srand(0)
-            encoded = text.encode()
-            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
+            encoded = (f"[[{text}]]" if mnemonics else text).encode()
+            flags = _CHARS_UTF8 | (_PHONEMES if mnemonics else 0)
+            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None)
             if status:
                 raise RuntimeError(f"espeak-ng could not speak {text!r} (status {status}).")
             return np.frombuffer(b"".join(self._samples), np.int16), list(self._events)

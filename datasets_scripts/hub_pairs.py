@@ -14,6 +14,7 @@ from pathlib import Path
 
 import datasets
 
+from .hub_rows import hub_errors
 from .pair_rendering import SIDES
 from .phone_alphabets import find_alphabet, read_phone_table, to_arpabet
 from .recorded_pairs import RecordedPair, RecordedSide, build_recorded_pairs, read_as_flac, recorded_row
@@ -59,7 +60,7 @@ def build_hub_pairs(
         columns (`Mapping[str, str]`, *optional*): What the dataset calls `positive`, `negative`, `context`, `id`,
             `voice`, `group`, `frequency`, `positive_text`, ..., where that is not as above.
         phone_table (`Mapping[str, str]`, `str` or `Path`, *optional*): As in [`build_zerospeech2021`].
-        stretch_factor (`int`, *optional*): As in [`build_zerospeech2021`].
+        stretch_factor (`int`, *optional*): That of the training corpus; without it `phones_stretch` is null.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of pairs that may be skipped.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
@@ -128,10 +129,7 @@ def build_folder_pairs(
         folder (`str` or `Path`): The folder.
         output_dir (`str` or `Path`): Where the folder of shards goes.
         task (`str`): What the task is called, for instance `"s_storycloze"`.
-        stretch_factor (`int`, *optional*): As in [`build_zerospeech2021`].
-        num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
-        max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of pairs that may be skipped.
-        progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
+        stretch_factor (`int`, *optional*): As in [`build_hub_pairs`], as are the arguments that are not described.
 
     Returns:
         `dict[str, int]`: What [`build_recorded_pairs`] returns.
@@ -157,12 +155,8 @@ def build_folder_pairs(
 @lru_cache(1)
 def _open(dataset: str, config: str | None, split: str | None, revision: str | None) -> datasets.Dataset:
     """The dataset as files on the disk, each process its own view of them; its audio as bytes."""
-    try:
+    with hub_errors(dataset, config, split):
         loaded = datasets.load_dataset(dataset, config, split=split, revision=revision)
-    except OSError as error:
-        raise FileNotFoundError(f"The dataset {dataset!r} cannot be found: {_first_line(error)}") from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"The dataset {dataset!r} cannot be read: {_first_line(error)}") from error
     if isinstance(loaded, datasets.DatasetDict):
         if "test" not in loaded and len(loaded) > 1:
             raise ValueError(f"The dataset {dataset!r} has the splits {', '.join(loaded)}; name one as split.")
@@ -259,7 +253,3 @@ def _named_pairs(folder: Path, task: str) -> Iterator[RecordedPair]:
             names = ", ".join(path for paths in sides.values() for path in paths)
             problem = f"There is not one correct and one incorrect recording: {names}."
             yield RecordedPair(**common, problem=problem)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

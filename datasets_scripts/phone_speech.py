@@ -10,16 +10,15 @@ from functools import cache
 import numpy as np
 
 from ..models.phones import ARPABET, CONSONANTS, SIL, SPN, VOWELS, espeak_to_arpabet
-from .espeak import _CHARS_UTF8, Espeak, _lock
 from .espeak import SAMPLE_RATE as ESPEAK_SAMPLE_RATE
+from .espeak import Espeak
 from .phone_events import PhoneEvent, floor_to_frame
-from .synthesis import EDGE_SILENCE, FRAME, SAMPLE_RATE, Rendering, _check
+from .synthesis import EDGE_SILENCE, FRAME, SAMPLE_RATE, Rendering, check_delivery
 from .voices import BASE_VOICE, FIXED_RATE, VOICES_BY_NAME
 
 PAUSE = 0.2
 """Seconds of a SIL between sounds, and of an SPN."""
 
-_PHONEMES = 0x100  # espeakPHONEMES: read what stands in [[ ]] as mnemonics
 _MAX_PHRASE = 100  # espeak holds about 200 phonemes of a word
 _NOISE = 300
 
@@ -81,7 +80,7 @@ def render_phones(
         `ValueError`: If there is no phone, one is unknown, or the voice, the pitch or the rate are.
         `RuntimeError`: If espeak says other phones than these.
     """
-    _check(voice, pitch, rate)
+    check_delivery(voice, pitch, rate)
     phones = list(phones)
     if not phones:
         raise ValueError("There are no phones to speak; give at least one.")
@@ -153,8 +152,8 @@ def _speak_phrase(phones: list[str], voice: str, pitch: int, rate: int) -> tuple
     import soxr
 
     has_primary = any(phone[-1] == "1" for phone in phones)
-    mnemonics = phones_to_mnemonics(phones)
-    samples, events = _espeak().speak_mnemonics(mnemonics + ("" if has_primary else _CARRIER), voice, pitch, rate)
+    text = phones_to_mnemonics(phones) + ("" if has_primary else _CARRIER)
+    samples, events = _espeak().speak(text, voice, pitch, rate, mnemonics=True)
     sounds, end = _sounds(events, len(samples))
     if not has_primary:
         end = sounds[-_NUM_CARRIER_SOUNDS].sample
@@ -195,27 +194,6 @@ def _read_back(sounds: Sequence[PhoneEvent], phones: Sequence[str]) -> list[int]
     return starts if len(starts) == len(phones) else None
 
 
-class _MnemonicEspeak(Espeak):
-    """espeak, spoken to in its own alphabet."""
-
-    def speak_mnemonics(
-        self, mnemonics: str, voice: str, pitch: int, rate: int
-    ) -> tuple[np.ndarray, list[PhoneEvent]]:
-        """As [`~Espeak.speak`], with mnemonics for a text."""
-        with _lock:
-            self._samples.clear()
-            self._events.clear()
-            self._set_voice(voice, pitch, rate)
-            self._library.espeak_SetSynthCallback(self._callback)
-            self._c_library.srand(0)
-            encoded = f"[[{mnemonics}]]".encode()
-            flags = _CHARS_UTF8 | _PHONEMES
-            status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None)
-            if status:
-                raise RuntimeError(f"espeak-ng could not speak {mnemonics!r} (status {status}).")
-            return np.frombuffer(b"".join(self._samples), np.int16), list(self._events)
-
-
 @cache
-def _espeak() -> _MnemonicEspeak:
-    return _MnemonicEspeak({voice.name: voice.definition for voice in VOICES_BY_NAME.values()})
+def _espeak() -> Espeak:
+    return Espeak({voice.name: voice.definition for voice in VOICES_BY_NAME.values()})

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from .alignment import Aligner, Alignment, finish_alignment, load_aligner, spoken_text, tokens_of
 from .audio_reading import read_speech
@@ -19,7 +18,15 @@ from .audio_sources import Recording
 from .passages import SPLITS
 from .phone_events import TimedPhone
 from .shards import SHARD_SIZE, build_shards
-from .synthesis import FRAME, MAX_SECONDS, SAMPLE_RATE, UTTERANCE_SCHEMA, Rendering, encode_flac
+from .synthesis import (
+    FRAME,
+    MAX_SECONDS,
+    SAMPLE_RATE,
+    UTTERANCE_SCHEMA,
+    Rendering,
+    encode_flac,
+    summarize_utterances,
+)
 from .text_sections import seeded_rank
 
 logger = logging.getLogger(__name__)
@@ -78,8 +85,7 @@ def build_recorded_utterances(
             Whether to show a progress bar.
 
     Returns:
-        `dict`: Numbers of `utterances`, `seconds`, `words` and `skipped` recordings, and `skipped_by_reason` with the
-        number of each kind of reason.
+        `dict`: Numbers of `utterances`, `seconds`, `words` and `skipped` recordings.
 
     Raises:
         `FileNotFoundError`: If the aligner's model or folder cannot be found.
@@ -103,14 +109,7 @@ def build_recorded_utterances(
         max_skipped_fraction,
         progress,
     )
-    summary: dict = {"utterances": 0, "seconds": 0.0, "words": 0, "skipped": 0}
-    for result in results:
-        columns = pq.read_table(Path(output_dir) / result["file"], columns=["text", "duration"]).to_pydict()
-        summary["utterances"] += result["rows"]
-        summary["seconds"] += sum(columns["duration"])
-        summary["words"] += sum(len(text.split()) for text in columns["text"])
-        summary["skipped"] += len(result["skipped"])
-    return summary
+    return summarize_utterances(results, output_dir)
 
 
 def make_recorded_utterances(recording: Recording, settings: dict) -> list[dict]:

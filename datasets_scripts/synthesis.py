@@ -41,6 +41,7 @@ __all__ = [
     "render_utterances",
     "speaker_settings",
     "split_sentences",
+    "summarize_utterances",
 ]
 
 SAMPLE_RATE = 16_000
@@ -145,7 +146,7 @@ class EspeakSynthesizer:
             `ValueError`: If the voice is unknown, the pitch or the rate out of range, or if a sentence has nothing to
                 speak or a sound that English lacks.
         """
-        _check(voice, pitch, rate)
+        check_delivery(voice, pitch, rate)
         sentences = [part for given in ([text] if isinstance(text, str) else text) for part in split_sentences(given)]
         if not sentences:
             raise ValueError("There is nothing to speak in an empty text.")
@@ -224,7 +225,8 @@ class EspeakSynthesizer:
         return self._closures[rate]
 
 
-def _check(voice: str, pitch: int, rate: int) -> None:
+def check_delivery(voice: str, pitch: int, rate: int) -> None:
+    """Raise `ValueError` if there is no such voice, or the pitch or the rate is out of range."""
     if voice not in VOICES_BY_NAME:
         raise ValueError(f"Unknown voice {voice!r}; choose from {', '.join(VOICES_BY_NAME)}.")
     if not 0 <= pitch <= 99:
@@ -353,6 +355,20 @@ def render_utterances(
         max_skipped_fraction,
         progress,
     )
+    return summarize_utterances(results, output_dir)
+
+
+def summarize_utterances(results: Sequence[dict], output_dir: str | Path) -> dict:
+    """
+    Count what is in shards of utterances.
+
+    Args:
+        results (`Sequence[dict]`): What [`build_shards`] returned for them.
+        output_dir (`str` or `Path`): Where they lie.
+
+    Returns:
+        `dict`: Numbers of `utterances`, `seconds`, `words` and `skipped` items.
+    """
     summary = {"utterances": 0, "seconds": 0.0, "words": 0, "skipped": 0}
     for result in results:
         columns = pq.read_table(Path(output_dir) / result["file"], columns=["text", "duration"]).to_pydict()

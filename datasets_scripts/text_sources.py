@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from .hub_rows import checked_hub_rows, open_hub_rows
 from .near_duplicates import NearDuplicateFilter
 from .passage_cutting import cut_passages, split_long_sentence
 from .passages import SPLITS, Passage
@@ -110,24 +111,8 @@ def read_hub_text(
         `FileNotFoundError`: If the dataset cannot be found or reached.
         `ValueError`: If it has no such configuration, split or column, or the column holds no text.
     """
-    from datasets import load_dataset
-
-    try:
-        rows = load_dataset(dataset, config, split=split, streaming=True)
-        columns = rows.column_names or list(next(iter(rows), {}))
-    except OSError as error:
-        raise FileNotFoundError(f"The dataset {dataset!r} cannot be found: {_first_line(error)}") from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"The dataset {dataset!r} cannot be read with configuration {config!r} and split {split!r}: "
-            f"{_first_line(error)}"
-        ) from error
-    if column not in columns:
-        raise ValueError(
-            f"The dataset {dataset!r} has no column {column!r}; its columns are "
-            f"{', '.join(sorted(columns)) or 'none'}."
-        )
-    return _read_rows(rows.select_columns([column]), dataset, column, max_documents)
+    rows = itertools.islice(open_hub_rows(dataset, [column], config, split), max_documents)
+    return _read_rows(rows, dataset, column)
 
 
 def passages_from_documents(
@@ -308,27 +293,12 @@ def _decode(data: bytes) -> str:
     return text
 
 
-def _read_rows(rows: Iterable[Mapping], dataset: str, column: str, max_documents: int | None) -> Iterator[Document]:
-    iterator = itertools.islice(rows, max_documents)
+def _read_rows(rows: Iterable[Mapping], dataset: str, column: str) -> Iterator[Document]:
     has_text = False
-    for i in itertools.count():
-        try:
-            text = next(iterator)[column]
-        except StopIteration:
-            break
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ValueError(f"Row {i} of the dataset {dataset!r} cannot be read: {_first_line(error)}") from error
-        if text is not None and not isinstance(text, str):
-            raise ValueError(
-                f"The column {column!r} of the dataset {dataset!r} holds {type(text).__name__} values; name one that "
-                "holds text."
-            )
+    for i, row in enumerate(checked_hub_rows(rows, dataset, column)):
+        text = row[column]
         if text and text.strip():
             has_text = True
             yield Document(id=f"row-{i:07d}", text=text, title=f"row-{i:07d}")
     if not has_text:
         raise ValueError(f"The column {column!r} of the dataset {dataset!r} holds no text.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

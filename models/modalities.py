@@ -25,6 +25,7 @@ class Modality:
         voices (`str`, *optional*): `"one"` where it is always read from the rendering in one voice; `None` for the
             rendering of the run.
         frame_rate (`float`, *optional*): Symbols per second where that is fixed.
+        unit_of (`str`, *optional*, defaults to `"frame"`): What a speech unit describes, `"frame"` or `"syllable"`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Modality:
     paper: bool = True
     voices: str | None = None
     frame_rate: float | None = None
+    unit_of: str = "frame"
 
     @property
     def is_speech(self) -> bool:
@@ -66,6 +68,16 @@ MODALITIES = {
         Modality("speech_units", "Speech-{encoder}", "units", "units", "units", "+C", frame_rate=50.0),
         Modality("speech_dedup", "Speech-Dedup", "units", "units", "units", "answer to B", paper=False),
         Modality("speech_bpe", "Speech-BPE", "units", "units_bpe", "BPE over units", "answer to B", paper=False),
+        Modality(
+            "speech_syllable",
+            "Speech-Syllable",
+            "units",
+            "units",
+            "units of syllables",
+            "answer to B",
+            paper=False,
+            unit_of="syllable",
+        ),
     )
 }
 

@@ -141,8 +141,13 @@ class UnitArguments:
         encoder_revision (`str`, *optional*): Its commit, branch or tag on the Hub.
         encoder_precision (`str`, *optional*, defaults to `"fp32"`): `fp32` or `bf16`, which changes some units.
         num_units (`int`, *optional*, defaults to 500): Clusters (K).
+        num_syllable_units (`int`, *optional*, defaults to 1000): Clusters of Speech-Syllable.
+        syllable_parts (`int`, *optional*): Parts of a syllable whose mean frames are clustered; 3 when not given, and
+            1 of a self-supervised encoder, whose frames know their neighbours.
         unit_normalization (`str`, *optional*, defaults to `"none"`): `none`, `utterance` or `speaker`.
-        fit_frames (`int`, *optional*, defaults to 200000): Frames that k-means sees.
+        fit_frames (`int`, *optional*, defaults to 200000): Frames, or syllables, that k-means sees.
+        kmeans (`str`, *optional*, defaults to `"minibatch"`): `minibatch`, `torch` (on a GPU) or `faiss`.
+        compare_seeds (`int`, *optional*, defaults to 0): Quantizers of further seeds, to be compared.
     """
 
     encoder: str = field(default="mfcc", metadata={"help": "mfcc, log_mel, or an SSL encoder's Hub id or folder."})
@@ -150,13 +155,27 @@ class UnitArguments:
     encoder_revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of an SSL encoder."})
     encoder_precision: str = field(default="fp32", metadata={"help": "Of an SSL encoder: fp32 or bf16."})
     num_units: int = field(default=500, metadata={"help": "Clusters of the quantizer (K)."})
+    num_syllable_units: int = field(default=1000, metadata={"help": "Clusters of Speech-Syllable."})
+    syllable_parts: int | None = field(default=None, metadata={"help": "Parts of a syllable: 3, or 1 of SSL."})
     unit_normalization: str = field(default="none", metadata={"help": "none, utterance or speaker."})
-    fit_frames: int = field(default=200_000, metadata={"help": "Frames that k-means sees."})
+    fit_frames: int = field(default=200_000, metadata={"help": "Frames, or syllables, that k-means sees."})
+    kmeans: str = field(default="minibatch", metadata={"help": "minibatch, torch (on a GPU) or faiss."})
+    compare_seeds: int = field(default=0, metadata={"help": "Further k-means seeds to compare."})
 
     @property
     def is_ssl(self) -> bool:
         """Whether the encoder is a self-supervised one."""
         return self.encoder not in FRAME_FEATURES
+
+    def codebook_size(self, unit_of: str) -> int:
+        """Clusters of frames or of syllables."""
+        return self.num_units if unit_of == "frame" else self.num_syllable_units
+
+    def segment_parts(self, unit_of: str) -> int:
+        """Parts of a segment, 0 where units are of frames."""
+        if unit_of == "frame":
+            return 0
+        return self.syllable_parts or (1 if self.is_ssl else 3)
 
 
 @dataclass
@@ -327,6 +346,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda"),
     "encoder_precision": ("fp32", "bf16"),
     "unit_normalization": ("none", "utterance", "speaker"),
+    "kmeans": ("minibatch", "torch", "faiss"),
     "train_until": ("epochs", "converged"),
     "lr_scheduler": ("wsd", "cosine"),
     "precision": ("auto", "bf16", "fp32"),
@@ -491,6 +511,9 @@ def check_arguments(arguments: Arguments) -> None:
     for name, value, least in (
         ("max_words", corpus.max_words, 1),
         ("num_units", arguments.units.num_units, 2),
+        ("num_syllable_units", arguments.units.num_syllable_units, 2),
+        ("syllable_parts", arguments.units.syllable_parts, 1),
+        ("compare_seeds", arguments.units.compare_seeds, 0),
         ("pairs_per_task", arguments.pairs.pairs_per_task, 1),
         ("utterances_per_batch", train.utterances_per_batch, 1),
         ("num_proc", arguments.run.num_proc, 1),
@@ -531,6 +554,8 @@ def _check_encoder(units: UnitArguments) -> None:
             f"--encoder is {units.encoder!r}; choose from {', '.join(FRAME_FEATURES)}, or give the folder or the Hub "
             "id of a self-supervised encoder."
         )
+    if units.kmeans == "faiss" and find_spec("faiss") is None:
+        raise ValueError("--kmeans faiss needs the package faiss-cpu or faiss-gpu, which is not installed.")
     asked = (units.encoder_layer, units.encoder_revision, units.encoder_precision)
     if not units.is_ssl and asked != (None, None, "fp32"):
         raise ValueError(f"--encoder {units.encoder} has no layers, revision or precision to choose.")

@@ -24,6 +24,7 @@ TOKENS_PER_SECOND = {
     "phone_raw": 11.9,
     "speech_dedup": 37.6,
     "speech_bpe": 16.2,
+    "speech_syllable": 4.9,
 }
 LONGEST_SECONDS = 30.0
 SPECIAL_IDS = 4
@@ -98,7 +99,7 @@ def _corpus_size(arguments: Arguments, run: Run, modality: Modality) -> tuple[fl
         summary = read_json(folder / SUMMARY_FILE)
         return summary["train_tokens"], summary["vocab_size"], True
     seconds = 0.9 * arguments.corpus.max_words * SECONDS_PER_WORD
-    model, units = arguments.model, arguments.units.num_units
+    model, units = arguments.model, arguments.units.codebook_size(modality.unit_of)
     rate = TOKENS_PER_SECOND.get(modality.name, modality.frame_rate or 50.0)
     vocabularies = {
         "text_bpe": model.bpe_vocab_size,

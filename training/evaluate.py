@@ -52,7 +52,7 @@ def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
         for shard in sorted((run.pairs(voices) / task).glob("test-*.parquet")):
             rows = pq.read_table(shard, columns=columns).to_pandas().rename(columns={"id": "pair_id"})
             if modality.is_speech:
-                units = pq.read_table(run.units(voices) / "pairs" / task / shard.name).to_pylist()
+                units = pq.read_table(run.units_of(modality.name) / "pairs" / task / shard.name).to_pylist()
                 if [row["id"] for row in units] != rows["pair_id"].tolist():
                     raise ValueError(f"The units of {task}/{shard.name} are not those of its pairs; make them again.")
                 for side in SIDES:
@@ -108,7 +108,7 @@ def build_scores(
     configuration = {"point_pairs": arguments.pretrain.point_pairs, "seed": arguments.corpus.seed}
     inputs = {"model": model_dir, "pairs": run.pairs(voices)}
     if entry.is_speech:
-        inputs["units"] = run.units(voices)
+        inputs["units"] = run.units_of(modality)
 
     def build(folder: Path) -> None:
         pairs = load_pairs(run, entry)
@@ -164,7 +164,7 @@ def build_baselines(
     tokenizer_dir, voices = run.tokenizer(modality), run.voices_of(modality)
     inputs = {"tokenizer": tokenizer_dir, "pairs": run.pairs(voices)}
     if entry.is_speech:
-        inputs["units"] = run.units(voices)
+        inputs["units"] = run.units_of(modality)
 
     def build(folder: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)

@@ -90,8 +90,11 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
     results, left_out, jobs, rows_of = {}, {}, [], {}
     for modality in chosen:
         pairs = folder / "pairs"
+        if modality.unit_of == "syllable":
+            left_out[modality.name] = "its units are of aligned syllables, and nothing is aligned here"
+            continue
         if modality.is_speech:
-            quantizer = run.units(run.voices_of(modality.name)) / MODEL_FOLDER
+            quantizer = run.units_of(modality.name) / MODEL_FOLDER
             units = folder / f"units-{modality.name}-{fingerprint_files(quantizer)}"
             pairs = write_unit_pairs(pairs, quantizer, units, modality.name)
         rows = [row for row in read_pairs(str(pairs), modality.column) if _is_written(row, modality)]

@@ -59,9 +59,19 @@ class Run:
         """The minimal pairs in every form, spoken in the run's voices or in others."""
         return self.folder / "pairs" / self._rendering("rendered", voices)
 
-    def units(self, voices: str | None = None) -> Path:
-        """A quantizer, the units of utterances and of pairs, and their quality."""
-        return self.folder / "units" / self._rendering("speech_units", voices)
+    def units(self, voices: str | None = None, unit_of: str = "frame") -> Path:
+        """A quantizer of frames or syllables, the units of utterances and of pairs, and their quality."""
+        name = "speech_units" if unit_of == "frame" else f"speech_{unit_of}"
+        return self.folder / "units" / self._rendering(name, voices)
+
+    def units_of(self, modality: str) -> Path:
+        """The units that a modality of speech is made of."""
+        return self.units(self.voices_of(modality), get_modality(modality).unit_of)
+
+    @property
+    def unit_seeds(self) -> Path:
+        """How far quantizers of other seeds agree with the run's own."""
+        return self.folder / "units" / "seeds"
 
     def tokenizer(self, modality: str) -> Path:
         """A modality's tokenizer and the ids of its utterances."""

@@ -207,6 +207,8 @@ def _fingerprint(model_dir: str) -> str:
     model = SpeechUnitModel.from_pretrained(model_dir, use_safetensors=True)
     if model.config.sampling_rate != SAMPLE_RATE:
         raise ValueError(f"{model_dir} reads {model.config.sampling_rate} Hz; audio is read at {SAMPLE_RATE} Hz here.")
+    if model.config.segment_parts:
+        raise ValueError(f"{model_dir} reads aligned syllables, and nothing is aligned here; give one of frames.")
     return model.fingerprint()
 
 

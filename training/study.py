@@ -43,12 +43,16 @@ def build_dataset(arguments: Arguments) -> Run:
 
 def fit_units(arguments: Arguments) -> Run:
     """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
-    from .units import build_units
+    from .units import build_units, compare_seeds
 
     run = build_dataset(arguments)
-    for voices in unit_renderings(arguments):
-        _say(f"speech units, {voices} voice{'s' * (voices == 'many')}")
-        build_units(arguments, run, voices)
+    for voices, unit_of in unit_stages(arguments):
+        what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
+        _say(f"{what}, {voices} voice{'s' * (voices == 'many')}")
+        build_units(arguments, run, voices, unit_of)
+    if arguments.units.compare_seeds:
+        _say("k-means seeds")
+        compare_seeds(arguments, run)
     return run
 
 
@@ -188,11 +192,16 @@ def renderings(arguments: Arguments) -> list[str]:
     return [arguments.corpus.own_voices, *sorted(needed - {arguments.corpus.own_voices})]
 
 
-def unit_renderings(arguments: Arguments) -> list[str]:
-    """The sets of voices that some modality reads units of."""
+def unit_stages(arguments: Arguments) -> list[tuple[str, str]]:
+    """The sets of voices that some modality reads units of, and what the units describe."""
     speech = [get_modality(name) for name in arguments.modalities if get_modality(name).is_speech]
-    needed = {modality.voices or arguments.corpus.own_voices for modality in speech}
-    return [voices for voices in renderings(arguments) if voices in needed]
+    needed = {(modality.voices or arguments.corpus.own_voices, modality.unit_of) for modality in speech}
+    return [
+        (voices, unit_of)
+        for unit_of in ("frame", "syllable")
+        for voices in renderings(arguments)
+        if (voices, unit_of) in needed
+    ]
 
 
 def num_workers(arguments: Arguments, device: str = "cpu") -> int:

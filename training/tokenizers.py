@@ -40,7 +40,7 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
     def build(folder: Path) -> None:
         cache = folder / "cache"
         dataset = prepare(modality, data_dir, cache, **configuration["builder"])
-        num_units = arguments.units.num_units if entry.is_speech else None
+        num_units = arguments.units.codebook_size(entry.unit_of) if entry.is_speech else None
         tokenizer = train_tokenizer(modality, dataset["train"]["content"], vocab_size=vocab_size, num_units=num_units)
         tokenizer.save_pretrained(folder)
         tokens = {}
@@ -80,7 +80,7 @@ def tokenizer_stage(arguments: Arguments, run: Run, modality: str) -> Stage:
 def modality_source(run: Run, modality: Modality) -> tuple[Path, dict[str, Path]]:
     """The folder of shards that a modality's builder reads, and the stages that made it."""
     if modality.is_speech:
-        units = run.units(run.voices_of(modality.name))
+        units = run.units_of(modality.name)
         return units / "utterances", {"units": units}
     return run.utterances(), {"utterances": run.utterances()}
 

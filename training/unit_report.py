@@ -171,6 +171,8 @@ def build_unit_report(
         if not (Path(quantizer) / "model.safetensors").is_file():
             raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
         model = SpeechUnitModel.from_pretrained(quantizer)
+        if model.config.segment_parts:
+            raise ValueError(f"{quantizer} quantizes segments; the report is about units of frames.")
         models[model.config.normalization], num_units = model, model.config.num_units
     for normalization in normalizations:
         if normalization not in models:

@@ -11,6 +11,8 @@ _MODULES = {
     "SpeechUnitModel": ".modeling_speech_units",
     "SpeechUnitOutput": ".modeling_speech_units",
     "SpeechUnitProcessor": ".processing_speech_units",
+    "compare_units": ".quality",
+    "fit_unit_seeds": ".clustering",
     "fit_units": ".clustering",
     "unit_quality": ".quality",
 }

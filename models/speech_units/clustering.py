@@ -1,10 +1,12 @@
 """Fitting a quantizer: a stream of audio to the centroids of a `SpeechUnitModel`.
 
-batches of (waveforms, speakers) -> features -> moments of corpus, speakers or utterances, and a random sample of
-frames -> normalised and weighted -> k-means -> [`SpeechUnitModel`]. One pass, with memory for the sample only. What is
-sampled depends on the seed and on the utterances, not on their order, batches or the number of processes behind them.
+batches of (waveforms, speakers, segments) -> features -> moments of corpus, speakers or utterances, and a random
+sample of frames or segments -> normalised and weighted -> k-means -> [`SpeechUnitModel`]. One pass, with memory for
+the sample only. What is sampled depends on the seed and on the utterances, not on their order, batches or the number
+of processes behind them.
 """
 
+import copy
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
@@ -14,51 +16,75 @@ import torch
 
 from .configuration_speech_units import SpeechUnitConfig
 from .features import check_audio
-from .modeling_speech_units import MIN_STD, SpeechUnitModel, nearest_centroids, normalize_features
+from .kmeans import kmeans
+from .modeling_speech_units import MIN_STD, SpeechUnitModel, normalize_features, pool_segments
 from .ssl_encoder import describe_ssl_encoder, load_ssl_weights
 
 logger = logging.getLogger(__name__)
 
 MIN_SAMPLE = 100_000
 FRAMES_PER_UNIT = 200
-LLOYD_ITERATIONS = 5
-_BATCH_SIZE = 10_000
 _FIXED_POINT = 2.0**20
 
 
 def fit_units(
-    batches: Iterable[tuple[Sequence[np.ndarray], Sequence[str] | None]],
-    num_units: int = 500,
-    normalization: str = "none",
-    seed: int = 0,
-    max_frames: int | None = None,
-    device: str | torch.device = "cpu",
-    ssl_model_id: str | None = None,
-    ssl_layer: int | None = None,
-    ssl_revision: str | None = None,
-    **config_arguments,
+    batches: Iterable[tuple], num_units: int = 500, normalization: str = "none", seed: int = 0, **arguments
 ) -> SpeechUnitModel:
     """
     Fit a quantizer on speech.
 
-    MiniBatchKMeans with k-means++ seeding (2106.07447, Section IV-B) on a sample of frames, then a few full Lloyd
-    iterations, in float64 and in one thread: the same corpus and seed give the same centroids. A cluster that is
-    nearest to no frame of the sample is moved to the frame that is worst described.
+    k-means ([`kmeans`]) on a sample of frames, or of segments: the same corpus and seed give the same centroids.
 
     Args:
-        batches (`Iterable[tuple[Sequence[np.ndarray], Sequence[str]]]`):
-            Pairs of waveforms (16 kHz, int16 or floating point in [-1, 1]) and their speakers; the speakers may be
-            `None` where nothing is normalised by them. Read once.
+        batches (`Iterable[tuple]`): As in [`fit_unit_seeds`].
+        num_units (`int`, *optional*, defaults to 500): Number of clusters K.
+        normalization (`str`, *optional*, defaults to `"none"`): `"none"`, `"utterance"` or `"speaker"`.
+        seed (`int`, *optional*, defaults to 0): Seed of the sample and of k-means.
+        arguments (*optional*): The others of [`fit_unit_seeds`].
+
+    Returns:
+        [`SpeechUnitModel`]: The model. `model.config.fit` holds `seed`, `num_utterances`, `num_frames` (of the
+        corpus), `num_sampled_frames` (or segments), what [`kmeans`] reports, and `corpus_fingerprint`.
+
+    Raises:
+        `ValueError`: As [`fit_unit_seeds`].
+    """
+    return fit_unit_seeds(batches, [seed], num_units, normalization, **arguments)[0]
+
+
+def fit_unit_seeds(
+    batches: Iterable[tuple],
+    seeds: Sequence[int],
+    num_units: int = 500,
+    normalization: str = "none",
+    max_frames: int | None = None,
+    device: str | torch.device = "cpu",
+    algorithm: str = "minibatch",
+    ssl_model_id: str | None = None,
+    ssl_layer: int | None = None,
+    ssl_revision: str | None = None,
+    **config_arguments,
+) -> list[SpeechUnitModel]:
+    """
+    Fit one quantizer a seed, with one pass of the encoder over the speech.
+
+    Args:
+        batches (`Iterable[tuple]`):
+            Tuples of waveforms (16 kHz, int16 or floating point in [-1, 1]), their speakers (`None` where nothing is
+            normalised by them), and, with `segment_parts` above 0, the frames of each segment of each. Read once.
+        seeds (`Sequence[int]`):
+            Seeds of the sample and of k-means, for one model each.
         num_units (`int`, *optional*, defaults to 500):
             Number of clusters K.
         normalization (`str`, *optional*, defaults to `"none"`):
             `"none"`, `"utterance"` or `"speaker"`; see [`SpeechUnitConfig`].
-        seed (`int`, *optional*, defaults to 0):
-            Seed of the sample and of k-means.
         max_frames (`int`, *optional*):
-            Number of frames in the sample; 200 for each unit and at least 100,000 by default.
+            Number of frames, or segments, in the sample; 200 for each unit and at least 100,000 by default.
         device (`str` or `torch.device`, *optional*, defaults to `"cpu"`):
-            Where features are computed. The model is returned on the CPU.
+            Where features are computed, and clustered with `algorithm="torch"` or `"faiss"`. Models are returned on
+            the CPU.
+        algorithm (`str`, *optional*, defaults to `"minibatch"`):
+            How clusters are searched for; see [`kmeans`].
         ssl_model_id (`str`, *optional*):
             A self-supervised encoder, a folder or an id on the Hub (`facebook/hubert-large-ll60k` in 2412.17048); its
             weights up to the layer become part of the model. It implies `encoder="ssl"`.
@@ -70,12 +96,11 @@ def fit_units(
             Further arguments of [`SpeechUnitConfig`].
 
     Returns:
-        [`SpeechUnitModel`]: The model. `model.config.fit` holds `seed`, `num_utterances`, `num_frames` (of the
-        corpus), `num_sampled_frames`, what [`kmeans`] reports, and `corpus_fingerprint`.
+        `list[SpeechUnitModel]`: A model for each seed. They share the encoder.
 
     Raises:
-        `ValueError`: If there is no audio, a waveform cannot be read, speakers are needed and not given, or there are
-            fewer distinct frames than clusters.
+        `ValueError`: If there is no audio, a waveform cannot be read, speakers or segments are needed and not given,
+            or there are fewer distinct frames than clusters.
     """
     weights = {}
     if ssl_model_id is not None:
@@ -92,8 +117,9 @@ def fit_units(
     if weights:
         model.encoder.model.load_state_dict(weights)
     encoder = model.to(device).encoder
-    corpus = _Corpus(config, _FrameSample(max_frames, seed))
-    for audio, speakers in batches:
+    corpus = _Corpus(config, [_FrameSample(max_frames, seed) for seed in seeds])
+    for audio, speakers, *rest in batches:
+        segments = _segments_of(audio, rest, config)
         if normalization == "speaker" and (speakers is None or len(speakers) != len(audio)):
             raise ValueError(
                 "normalization='speaker' needs the speaker of each utterance; give them beside the audio."
@@ -103,16 +129,33 @@ def fit_units(
             check_audio(waveform, config.hop_length, f"Audio {offset + i}").to(device)
             for i, waveform in enumerate(audio)
         ]
-        for waveform, features, speaker in zip(waveforms, encoder(waveforms), speakers or [""] * len(waveforms)):
-            corpus.add(waveform.cpu().numpy(), features.cpu().numpy(), speaker)
+        rows = zip(waveforms, encoder(waveforms), speakers or [""] * len(waveforms), segments)
+        for waveform, features, speaker, counts in rows:
+            corpus.add(waveform.cpu().numpy(), features.cpu().numpy(), speaker, counts)
     if corpus.num_utterances == 0:
         raise ValueError("There is no audio to fit units on; give at least one utterance.")
-    return _fit_model(model.to("cpu"), corpus, seed)
+    model.to("cpu")
+    # The encoder is the same object in all of them.
+    models = [model, *(copy.deepcopy(model, {id(model.encoder): model.encoder}) for _ in seeds[1:])]
+    for fitted, sample in zip(models, corpus.samples):
+        _fit_model(fitted, corpus, sample, algorithm, device)
+    return models
 
 
-def _fit_model(model: SpeechUnitModel, corpus: "_Corpus", seed: int) -> SpeechUnitModel:
-    config = model.config
-    frames, speakers = corpus.sample.collect()
+def _segments_of(audio: Sequence, rest: Sequence, config: SpeechUnitConfig) -> Sequence:
+    """The segments of a batch; `None` for each waveform where units are of frames."""
+    if not config.segment_parts:
+        return [None] * len(audio)
+    if not rest or len(rest[0]) != len(audio):
+        raise ValueError("segment_parts needs the frames of each segment of each utterance; give them with the audio.")
+    return rest[0]
+
+
+def _fit_model(
+    model: SpeechUnitModel, corpus: "_Corpus", sample: "_FrameSample", algorithm: str, device: str | torch.device
+) -> SpeechUnitModel:
+    config, parts = model.config, max(1, model.config.segment_parts)
+    frames, speakers = sample.collect()
     config.speakers = corpus.speakers
     for name, value in (("speaker_mean", 0.0), ("speaker_std", 1.0)):
         setattr(model, name, torch.full((len(config.speakers), config.feature_size), value))
@@ -128,14 +171,17 @@ def _fit_model(model: SpeechUnitModel, corpus: "_Corpus", seed: int) -> SpeechUn
         model.speaker_std.copy_(torch.from_numpy(speaker_std))
         index = {speaker: row for row, speaker in enumerate(config.speakers)}
         rows = [index[speaker] for speaker in speakers]
-        frames = (frames - model.speaker_mean.double().numpy()[rows]) / model.speaker_std.double().numpy()[rows]
+        mean, std = (np.tile(t.double().numpy(), parts)[rows] for t in (model.speaker_mean, model.speaker_std))
+        frames = (frames - mean) / std
     elif config.normalization == "none":
-        frames = (frames - model.feature_mean.double().numpy()) / model.feature_std.double().numpy()
-    frames = frames * model.feature_weight.double().numpy()
-    centroids, report = kmeans(frames, config.num_units, seed)
+        mean, std = (np.tile(t.double().numpy(), parts) for t in (model.feature_mean, model.feature_std))
+        frames = (frames - mean) / std
+    frames = frames * np.tile(model.feature_weight.double().numpy(), parts)
+    centroids, report = kmeans(frames, config.num_units, sample.seed, algorithm, device)
     model.centroids.data.copy_(torch.from_numpy(centroids))
     config.fit = {
-        "seed": seed,
+        "seed": sample.seed,
+        "algorithm": algorithm,
         "num_utterances": corpus.num_utterances,
         "num_frames": corpus.num_frames,
         "num_sampled_frames": len(frames),
@@ -146,93 +192,6 @@ def _fit_model(model: SpeechUnitModel, corpus: "_Corpus", seed: int) -> SpeechUn
     return model.eval()
 
 
-def kmeans(frames: np.ndarray, num_units: int, seed: int = 0) -> tuple[np.ndarray, dict]:
-    """
-    Cluster frames: MiniBatchKMeans, then Lloyd iterations on all of them.
-
-    Mini-batches find nearly the best clusters in a third of the time; the Lloyd iterations take most of what is left
-    (at K = 500 inertia falls by 1.2 %).
-
-    Args:
-        frames (`np.ndarray` of shape `(num_frames, feature_size)`): Frames, as float64.
-        num_units (`int`): Number of clusters.
-        seed (`int`, *optional*, defaults to 0): Seed.
-
-    Returns:
-        `tuple[np.ndarray, dict]`: Centroids of shape `(num_units, feature_size)`, with float32's precision, and a
-        report: `inertia` (mean squared distance of a frame to its centroid), `num_reseeded_units` (how often a dead
-        cluster was moved) and `num_dead_units` (clusters that are nearest to no frame in the end).
-
-    Raises:
-        `ValueError`: If there are fewer distinct frames than clusters.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
-    if (num_distinct := _count_distinct(frames, num_units)) < num_units:
-        raise ValueError(
-            f"There are only {num_distinct} distinct frames for {num_units} units; give more speech, or ask for fewer."
-        )
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in another order would give other centroids
-    try:
-        with threadpool_limits(1):
-            search = MiniBatchKMeans(
-                num_units,
-                batch_size=_BATCH_SIZE,
-                n_init=1,
-                reassignment_ratio=0.0,
-                max_no_improvement=10,
-                random_state=seed,
-            )
-            centroids = search.fit(frames).cluster_centers_
-        return _lloyd(frames, centroids)
-    finally:
-        torch.set_num_threads(num_threads)
-
-
-def _lloyd(frames: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, dict]:
-    """Lloyd iterations, in which dead clusters are moved; a few more while there are any."""
-    data = torch.from_numpy(frames)
-    centroids = torch.from_numpy(centroids)
-    num_reseeded = 0
-    for iteration in range(2 * LLOYD_ITERATIONS + 1):
-        centroids = centroids.float().double()
-        units, distances = nearest_centroids(data, centroids)
-        counts = torch.bincount(units, minlength=len(centroids))
-        dead = (counts == 0).nonzero()[:, 0]
-        if iteration == 2 * LLOYD_ITERATIONS or (iteration >= LLOYD_ITERATIONS and len(dead) == 0):
-            break
-        sums = torch.zeros_like(centroids).index_add_(0, units, data)
-        centroids = sums / counts.clamp_min(1)[:, None]
-        if len(dead):
-            worst = _worst_described(frames, distances.numpy(), len(dead))
-            centroids[dead[: len(worst)]] = data[worst]
-            num_reseeded += len(worst)
-    report = {
-        "inertia": float(distances.mean()),
-        "num_reseeded_units": num_reseeded,
-        "num_dead_units": len(dead),
-    }
-    return centroids.numpy(), report
-
-
-def _worst_described(frames: np.ndarray, distances: np.ndarray, number: int) -> np.ndarray:
-    """Indices of the distinct frames that are furthest from their centroids."""
-    order = np.argsort(-distances, kind="stable")[: 50 * number]
-    _, first = np.unique(frames[order], axis=0, return_index=True)
-    return order[np.sort(first)[:number]]
-
-
-def _count_distinct(frames: np.ndarray, enough: int) -> int:
-    """Number of distinct frames, counted no further than is needed to see that there are enough."""
-    for size in (4 * enough, len(frames)):
-        distinct = {row.tobytes() for row in frames[:size]}
-        if len(distinct) >= enough:
-            break
-    return len(distinct)
-
-
 class _Corpus:
     """
     What a fit remembers of the utterances that went by: sums, a sample and a digest.
@@ -240,15 +199,17 @@ class _Corpus:
     Sums are kept in fixed point, as integers of any size: float sums would depend on the order of the utterances.
     """
 
-    def __init__(self, config: SpeechUnitConfig, sample: "_FrameSample"):
+    def __init__(self, config: SpeechUnitConfig, samples: "list[_FrameSample]"):
         self.config = config
-        self.sample = sample
+        self.samples = samples
         self.num_utterances = 0
         self._moments: dict[str, np.ndarray] = {}
         self._within = np.zeros(config.feature_size, object)
         self._digest = 0
 
-    def add(self, waveform: np.ndarray, features: np.ndarray, speaker: str) -> None:
+    def add(
+        self, waveform: np.ndarray, features: np.ndarray, speaker: str, counts: Sequence[int] | None = None
+    ) -> None:
         digest = hashlib.sha256(waveform.astype("<f4").tobytes() + speaker.encode()).digest()
         self.num_utterances += 1
         self._digest += int.from_bytes(digest, "big")
@@ -257,7 +218,11 @@ class _Corpus:
         self._within += _to_fixed_point(len(features) * features.var(0))
         if self.config.normalization == "utterance":
             features = normalize_features(torch.from_numpy(features), None, None).numpy()
-        self.sample.add(features, speaker, digest)
+        if counts is not None:
+            name = f"Audio {self.num_utterances - 1}"
+            features = pool_segments(torch.from_numpy(features), counts, self.config.segment_parts, name).numpy()
+        for sample in self.samples:
+            sample.add(features, speaker, digest)
 
     @property
     def speakers(self) -> list[str]:
@@ -309,14 +274,14 @@ class _FrameSample:
     """
 
     def __init__(self, size: int, seed: int):
+        self.seed = seed
         self._size = size
-        self._seed = seed
         self._limit = np.inf
         self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._num_kept = 0
 
     def add(self, features: np.ndarray, speaker: str, digest: bytes) -> None:
-        keys = np.random.default_rng([self._seed, int.from_bytes(digest[:16], "big")]).random(len(features))
+        keys = np.random.default_rng([self.seed, int.from_bytes(digest[:16], "big")]).random(len(features))
         chosen = keys < self._limit
         self._kept.append((keys[chosen], features[chosen], np.full(chosen.sum(), speaker, object)))
         self._num_kept += int(chosen.sum())

@@ -58,6 +58,10 @@ class SpeechUnitConfig(PretrainedConfig):
             features are clustered as they are (2106.07447, Section IV-B).
         delta_weights (`tuple[float, float]`, *optional*, defaults to `(0.7, 0.5)`):
             Weights of deltas and of delta-deltas beside the cepstra.
+        segment_parts (`int`, *optional*, defaults to 0):
+            0: a unit describes a frame. Above 0: a unit describes a segment of frames, such as a syllable, that is
+            given beside the audio. The segment is cut into so many equal parts, and the means of their frames, behind
+            one another, are clustered: one part knows what sounds in a syllable, three know in which order.
         ssl (`dict`, *optional*):
             Which encoder `"ssl"` is, as [`describe_ssl_encoder`] gives it. Its weights are part of the model.
         speakers (`Sequence[str]`, *optional*, defaults to `()`):
@@ -96,6 +100,7 @@ class SpeechUnitConfig(PretrainedConfig):
         log_floor: float = 1e-4,
         standardization: float | None = None,
         delta_weights: Sequence[float] = (0.7, 0.5),
+        segment_parts: int = 0,
         ssl: dict[str, Any] | None = None,
         speakers: Sequence[str] = (),
         fit: dict[str, Any] | None = None,
@@ -122,6 +127,8 @@ class SpeechUnitConfig(PretrainedConfig):
             )
         if not 1 <= num_cepstra <= num_mel_bins:
             raise ValueError(f"num_cepstra is {num_cepstra}; it must be from 1 to num_mel_bins ({num_mel_bins}).")
+        if segment_parts < 0:
+            raise ValueError(f"segment_parts is {segment_parts}; it must be 0 (frames) or above (segments).")
         if log_floor <= 0:
             raise ValueError(f"log_floor is {log_floor}; it must be above 0, or digital silence has no logarithm.")
         self.encoder = encoder
@@ -135,6 +142,7 @@ class SpeechUnitConfig(PretrainedConfig):
         self.log_floor = log_floor
         self.standardization = _STANDARDIZATION[encoder] if standardization is None else standardization
         self.delta_weights = list(delta_weights)
+        self.segment_parts = segment_parts
         self.ssl = ssl
         self.speakers = list(speakers)
         self.fit = fit
@@ -149,6 +157,11 @@ class SpeechUnitConfig(PretrainedConfig):
     def feature_size(self) -> int:
         """Dimensions of a frame."""
         return len(self.dimension_weights)
+
+    @property
+    def code_size(self) -> int:
+        """Dimensions of a centroid: of a frame, or of a segment's parts behind one another."""
+        return self.feature_size * max(1, self.segment_parts)
 
     @property
     def dimension_weights(self) -> list[float]:

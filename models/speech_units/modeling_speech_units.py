@@ -1,8 +1,8 @@
-"""The speech-unit quantizer: audio in, the index of the nearest k-means cluster of each frame out.
+"""The speech-unit quantizer: audio in, the index of the nearest k-means cluster of each frame or segment out.
 
 waveforms -> encoder (features.py) -> features normalised by the corpus, the utterance or the speaker, and weighted ->
-squared distances to the centroids -> units. `SpeechUnitModel.units` is that for arrays of any lengths; `forward` for a
-padded batch.
+means over segments, where units are of segments -> squared distances to the centroids -> units.
+`SpeechUnitModel.units` is that for arrays of any lengths; `forward` for a padded batch.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ class SpeechUnitOutput(ModelOutput):
 
     Args:
         units (`torch.LongTensor` of shape `(batch_size, num_frames)`):
-            Unit of each frame; -1 where an utterance has ended.
+            Unit of each frame, or of each segment; -1 where an utterance has ended.
         frame_mask (`torch.BoolTensor` of shape `(batch_size, num_frames)`):
-            Which frames belong to an utterance.
+            Which frames, or segments, belong to an utterance.
         distances (`torch.FloatTensor` of shape `(batch_size, num_frames, num_units)`, *optional*):
             Squared Euclidean distances to the centroids; 0 where an utterance has ended.
     """
@@ -85,7 +85,7 @@ class SpeechUnitModel(PreTrainedModel):
         super().__init__(config)
         size, num_speakers = config.feature_size, len(config.speakers)
         self.encoder = make_encoder(config)
-        self.centroids = torch.nn.Parameter(torch.zeros(config.num_units, size), requires_grad=False)
+        self.centroids = torch.nn.Parameter(torch.zeros(config.num_units, config.code_size), requires_grad=False)
         self.register_buffer("feature_mean", torch.zeros(size))
         self.register_buffer("feature_std", torch.ones(size))
         self.register_buffer("feature_weight", torch.ones(size))
@@ -103,6 +103,7 @@ class SpeechUnitModel(PreTrainedModel):
         input_values: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         speakers: Sequence[str] | None = None,
+        segments: Sequence[Sequence[int]] | None = None,
         output_distances: bool = False,
         return_dict: bool | None = None,
     ) -> SpeechUnitOutput | tuple:
@@ -116,6 +117,8 @@ class SpeechUnitModel(PreTrainedModel):
                 1 for samples, 0 for padding. Without it all utterances are as long as the batch.
             speakers (`Sequence[str]`, *optional*):
                 Speaker of each utterance, for `normalization="speaker"`.
+            segments (`Sequence[Sequence[int]]`, *optional*):
+                Frames of each segment of each utterance, for `config.segment_parts` above 0.
             output_distances (`bool`, *optional*, defaults to `False`):
                 Whether to return the distances to all centroids as well.
             return_dict (`bool`, *optional*):
@@ -139,7 +142,8 @@ class SpeechUnitModel(PreTrainedModel):
             lengths = attention_mask.long().sum(-1).tolist()
             if any(not mask[:length].all() for mask, length in zip(attention_mask, lengths)):
                 raise ValueError("attention_mask has padding in front of samples; pad on the right.")
-        features = self.extract_features([row[:length] for row, length in zip(input_values, lengths)], speakers)
+        waveforms = [row[:length] for row, length in zip(input_values, lengths)]
+        features = self.extract_features(waveforms, speakers, segments)
         results = [nearest_centroids(matrix, self.centroids.double(), output_distances) for matrix in features]
         units = pad_sequence([units for units, _ in results], batch_first=True, padding_value=-1)
         distances = None
@@ -154,6 +158,7 @@ class SpeechUnitModel(PreTrainedModel):
         audio: Sequence[np.ndarray],
         speakers: Sequence[str] | None = None,
         sampling_rate: int | None = None,
+        segments: Sequence[Sequence[int]] | None = None,
     ) -> list[np.ndarray]:
         """
         Quantize utterances of any lengths.
@@ -165,13 +170,16 @@ class SpeechUnitModel(PreTrainedModel):
                 Speaker of each utterance; needed with `normalization="speaker"` and else not read.
             sampling_rate (`int`, *optional*):
                 Sampling rate of the audio, to have it checked.
+            segments (`Sequence[Sequence[int]]`, *optional*):
+                Frames of each segment of each utterance, together all of its frames; needed with
+                `config.segment_parts` above 0, and only then.
 
         Returns:
-            `list[np.ndarray]`: `config.num_frames(num_samples)` units of each utterance, as uint16.
+            `list[np.ndarray]`: `config.num_frames(num_samples)` units of each utterance, or one a segment, as uint16.
 
         Raises:
             `ValueError`: If a waveform is empty, shorter than a frame, not finite, not mono or of another sampling
-                rate, or if a speaker is needed and unknown.
+                rate, if a speaker is needed and unknown, or if segments are missing or do not fit the audio.
         """
         if sampling_rate is not None and sampling_rate != self.config.sampling_rate:
             raise ValueError(
@@ -179,9 +187,10 @@ class SpeechUnitModel(PreTrainedModel):
                 "resample it first."
             )
         centroids = self.centroids.double()
-        if self.config.normalization == "utterance":
-            features = self.extract_features(audio, speakers)
+        if self.config.normalization == "utterance" or self.config.segment_parts:
+            features = self.extract_features(audio, speakers, segments)
             return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+        self._check_segments(len(audio), segments)
         # Piece by piece: the frames of an hour are many times as large as its samples.
         waveforms, means, stds = self._prepare(audio, speakers)
         units = [np.zeros(self.config.num_frames(len(waveform)), np.uint16) for waveform in waveforms]
@@ -192,23 +201,44 @@ class SpeechUnitModel(PreTrainedModel):
 
     @torch.no_grad()
     def extract_features(
-        self, audio: Sequence[np.ndarray | torch.Tensor], speakers: Sequence[str] | None = None
+        self,
+        audio: Sequence[np.ndarray | torch.Tensor],
+        speakers: Sequence[str] | None = None,
+        segments: Sequence[Sequence[int]] | None = None,
     ) -> list[torch.Tensor]:
         """
-        The normalised and weighted frames that are compared with the centroids.
+        The normalised and weighted frames, or segments, that are compared with the centroids.
 
         Args:
             audio (`Sequence[np.ndarray]`): As in [`~SpeechUnitModel.units`].
             speakers (`Sequence[str]`, *optional*): As in [`~SpeechUnitModel.units`].
+            segments (`Sequence[Sequence[int]]`, *optional*): As in [`~SpeechUnitModel.units`].
 
         Returns:
-            `list[torch.DoubleTensor]`: Features of shape `(num_frames, config.feature_size)`.
+            `list[torch.DoubleTensor]`: Features of shape `(num_frames, config.feature_size)`, or
+            `(num_segments, config.code_size)`.
         """
+        self._check_segments(len(audio), segments)
         waveforms, means, stds = self._prepare(audio, speakers)
-        return [
+        features = [
             normalize_features(matrix, mean, std) * self.feature_weight.double()
             for matrix, mean, std in zip(self.encoder(waveforms), means, stds)
         ]
+        if not self.config.segment_parts:
+            return features
+        return [
+            pool_segments(matrix, counts, self.config.segment_parts, f"Audio {i}")
+            for i, (matrix, counts) in enumerate(zip(features, segments))
+        ]
+
+    def _check_segments(self, num_utterances: int, segments: Sequence[Sequence[int]] | None) -> None:
+        if self.config.segment_parts and (segments is None or len(segments) != num_utterances):
+            raise ValueError(
+                "The model's units are of segments, such as syllables; give the frames of each segment of each "
+                "utterance as `segments`."
+            )
+        if segments is not None and not self.config.segment_parts:
+            raise ValueError("The model's units are of frames; leave `segments` out, or fit one with segment_parts.")
 
     def _prepare(self, audio: Sequence, speakers: Sequence[str] | None) -> tuple[list, list, list]:
         """Checked waveforms on the model's device, and what each is normalised by."""
@@ -282,8 +312,9 @@ class SpeechUnitModel(PreTrainedModel):
             `str`: 64 hexadecimal digits (SHA-256).
         """
         config = {key: getattr(self.config, key) for key in _FINGERPRINT_KEYS}
-        if config["ssl"] is None:
-            del config["ssl"]
+        for added in ("ssl", "segment_parts"):  # quantizers from before they were there are the same ones
+            if not config[added]:
+                del config[added]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
@@ -303,6 +334,37 @@ def normalize_features(features: torch.Tensor, mean: torch.Tensor | None, std: t
     if mean is None or std is None:
         mean, std = features.mean(0), features.std(0, correction=0).clamp_min(MIN_STD)
     return (features - mean.double()) / std.double()
+
+
+def pool_segments(features: torch.Tensor, counts: Sequence[int], parts: int, name: str = "The audio") -> torch.Tensor:
+    """
+    Describe segments by means over equal parts of them.
+
+    Args:
+        features (`torch.DoubleTensor` of shape `(num_frames, feature_size)`): Frames of one utterance.
+        counts (`Sequence[int]`): Frames of each segment, at least 1, together `num_frames`.
+        parts (`int`): Parts of a segment. Where it has fewer frames, parts share them.
+        name (`str`, *optional*, defaults to `"The audio"`): What an error calls the utterance.
+
+    Returns:
+        `torch.DoubleTensor` of shape `(num_segments, parts * feature_size)`.
+
+    Raises:
+        `ValueError`: If the segments are not those of the frames.
+    """
+    counts = torch.as_tensor(np.array(counts, np.int64), device=features.device)
+    if counts.ndim != 1 or (counts < 1).any() or int(counts.sum()) != len(features):
+        raise ValueError(
+            f"{name} has {len(features)} frames, and segments of {int(counts.sum())}; give at least one frame to each "
+            "segment, and all of them together."
+        )
+    starts = (counts.cumsum(0) - counts)[:, None]
+    part = torch.arange(parts, device=features.device)
+    first = torch.div(part * counts[:, None], parts, rounding_mode="floor")
+    last = torch.maximum(torch.div((part + 1) * counts[:, None], parts, rounding_mode="floor"), first + 1)
+    sums = torch.cat([features.new_zeros(1, features.shape[1]), features.cumsum(0)])
+    means = (sums[starts + last] - sums[starts + first]) / (last - first)[:, :, None]
+    return means.flatten(1)
 
 
 def nearest_centroids(

@@ -118,6 +118,49 @@ def unit_quality(
     return result
 
 
+def compare_units(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> dict[str, float]:
+    """
+    Measure how far two quantizers agree on the same frames, whatever they call their clusters.
+
+    Args:
+        first (`Sequence[np.ndarray]`): Units of each utterance by one quantizer, of shape `(num_frames,)`.
+        second (`Sequence[np.ndarray]`): Units of the same frames by another.
+
+    Returns:
+        `dict[str, float]`:
+        - **nmi** -- mutual information over the mean of the two entropies: 1 where either tells the other. With many
+          clusters and few frames it is too high, as any such estimate.
+        - **matched** -- share of frames that agree under the best one-to-one renaming of units (the Hungarian method).
+        - **num_frames**.
+
+    Raises:
+        `ValueError`: If there are no frames, or they are not the same ones.
+
+    Examples:
+
+    ```python
+    >>> compare_units([[0, 0, 1, 1]], [[5, 5, 5, 7]])["matched"]
+    0.75
+    ```
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if [len(row) for row in first] != [len(row) for row in second]:
+        raise ValueError("The two sets of units are not of the same frames; encode the same audio with both.")
+    one, other = (np.concatenate([np.zeros(0, np.int64), *map(np.asarray, rows)]) for rows in (first, second))
+    if len(one) == 0:
+        raise ValueError("There are no frames to compare units on; give at least one utterance.")
+    counts = _joint_counts(other.astype(np.int64), one, int(other.max()) + 1)
+    entropies = _entropy(counts.sum(1)), _entropy(counts.sum(0))
+    information = sum(entropies) - _entropy(counts.ravel())
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return {
+        "nmi": information / (sum(entropies) / 2) if sum(entropies) else 1.0,
+        "matched": float(counts[rows, columns].sum() / len(one)),
+        "num_frames": len(one),
+    }
+
+
 def _joint_counts(units: np.ndarray, phones: np.ndarray, num_units: int) -> np.ndarray:
     """Counts of shape (phones, units)."""
     names, index = np.unique(phones, return_inverse=True)

@@ -102,7 +102,8 @@ class CodebookVocoder(UnitVocoder):
             [`CodebookVocoder`]
 
         Raises:
-            `ValueError`: If the centroids are neither cepstra nor log-mel energies and there is no audio.
+            `ValueError`: If the centroids are neither cepstra nor log-mel energies and there is no audio, or if units
+                are of segments, which do not say how long they last.
 
         Examples:
 
@@ -112,6 +113,8 @@ class CodebookVocoder(UnitVocoder):
         """
         from .codebook import read_centroids, read_table
 
+        if model.config.segment_parts:
+            raise ValueError("The quantizer's units are of segments, not of frames; a vocoder needs one of frames.")
         if audio is None:
             return read_centroids(cls, model, config_arguments).eval()
         return read_table(cls, model, audio, config_arguments).eval()

@@ -13,7 +13,7 @@ from evoslm.datasets_scripts.phone_stretch import PhoneStretch, measure_stretch_
 from evoslm.datasets_scripts.utterances import Utterances
 from evoslm.models.modalities import MODALITIES
 
-UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe")
+UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe", "speech_syllable")
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,7 @@ EXPECTED = {
     "speech_units_one_voice": lambda row: " ".join(map(str, row["units"])),
     "speech_dedup": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
     "speech_bpe": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
+    "speech_syllable": lambda row: " ".join(map(str, row["units"])),
 }
 
 

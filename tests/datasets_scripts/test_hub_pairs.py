@@ -153,7 +153,7 @@ def test_recordings_of_one_id_without_a_voice_are_voices(tmp_path):
         ({"columns": {"positive": "good"}}, "has no column 'good', only id, "),
         ({"columns": {"context": "voice"}}, "The column 'voice' of the dataset .* holds no audio"),
         ({"columns": {"speaker": "voice"}}, "no column 'speaker' to be named; choose from context, positive"),
-        ({"split": "dev"}, "cannot be read: .*dev"),
+        ({"split": "dev"}, "cannot be read with configuration None and split 'dev': "),
     ],
 )
 def test_a_mistake_is_one_sentence(sblimp, tmp_path, arguments, message):

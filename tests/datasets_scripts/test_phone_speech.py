@@ -15,11 +15,9 @@ SOUNDS = [phone for phone in ARPABET if phone not in (SIL, SPN)]
 
 def said(phones):
     """espeak's own events for some phones, mapped onto ARPAbet."""
-    mnemonics = phone_speech.phones_to_mnemonics(phones)
     has_primary = any(phone[-1] == "1" for phone in phones)
-    _, events = phone_speech._espeak().speak_mnemonics(
-        mnemonics + ("" if has_primary else phone_speech._CARRIER), "base", 50, 175
-    )
+    text = phone_speech.phones_to_mnemonics(phones) + ("" if has_primary else phone_speech._CARRIER)
+    _, events = phone_speech._espeak().speak(text, "base", 50, 175, mnemonics=True)
     mapped = [phone for event in events for phone in espeak_to_arpabet(event.symbol) if phone != SIL]
     return mapped if has_primary else mapped[:-2]
 

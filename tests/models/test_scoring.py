@@ -8,8 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from evoslm.models import likelihoods
+from evoslm.models import likelihood_network
 from evoslm.models.language_model import make_language_model
+from evoslm.models.likelihood_network import Network, scoring_mode
+from evoslm.models.likelihood_plan import group_by_prefix, unique_items
 from evoslm.models.likelihoods import score_rows, slide
 from evoslm.models.scoring import encode_pairs, score_pairs, sequence_log_likelihoods
 from evoslm.models.tokenization_phone import word_level_tokenizer
@@ -94,21 +96,21 @@ def test_scores_are_those_of_one_sequence_at_a_time(kind, items):
 
 def test_contexts_are_shared_where_a_model_can_continue_them(items):
     rows = [np.array([BOS, *context, *sequence]) for sequence, context in zip(*items)]
-    tokens, _ = likelihoods._unique_items(rows, [len(context) + 1 for context in items[1]])
-    with likelihoods._scoring_mode(make_model()):
-        assert likelihoods._Network(make_model(), None).can_share
-        assert not likelihoods._Network(make_model("mamba"), None).can_share
+    tokens, _ = unique_items(rows, [len(context) + 1 for context in items[1]])
+    with scoring_mode(make_model()):
+        assert Network(make_model()).can_share
+        assert not Network(make_model("mamba")).can_share
     computed = sum(
         group.prefix + sum(int(tokens.lengths[member]) - 1 - group.prefix for member in group.members)
-        for group in likelihoods._group_by_prefix(tokens)
+        for group in group_by_prefix(tokens)
     )
     assert computed < 0.65 * (len(tokens.flat) - len(tokens.rows))
 
 
 def test_attention_made_for_packed_training_is_not_given_a_cache(items):
     model = make_language_model(make_model().config, seed=0)  # its attention takes every call for a whole sequence
-    with likelihoods._scoring_mode(model):
-        assert not likelihoods._Network(model, None).can_share
+    with scoring_mode(model):
+        assert not Network(model).can_share
     plain = AutoModelForCausalLM.from_config(model.config, attn_implementation="sdpa")
     plain.load_state_dict(model.state_dict())
     found = sequence_log_likelihoods(model, *items)
@@ -133,7 +135,7 @@ def test_equal_sequences_tie_to_the_last_bit(llama, items):
 
 
 def test_logits_exist_only_in_blocks_and_only_where_needed(llama, items, monkeypatch):
-    monkeypatch.setitem(likelihoods._LOGITS_PER_BLOCK, "cpu", 7 * VOCABULARY)
+    monkeypatch.setitem(likelihood_network.LOGITS_PER_BLOCK, "cpu", 7 * VOCABULARY)
     rows = []
     hook = llama.lm_head.register_forward_hook(lambda module, inputs, output: rows.append(output.shape[0]))
     try:

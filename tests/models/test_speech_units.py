@@ -10,9 +10,16 @@ import pytest
 import torch
 import torchaudio
 
-from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units
-from evoslm.models.speech_units.clustering import _lloyd, kmeans
+from evoslm.models.speech_units import (
+    SpeechUnitConfig,
+    SpeechUnitModel,
+    compare_units,
+    fit_unit_seeds,
+    fit_units,
+)
 from evoslm.models.speech_units.features import MfccEncoder, check_audio
+from evoslm.models.speech_units.kmeans import ALGORITHMS, LLOYD_ITERATIONS, _lloyd, kmeans
+from evoslm.models.speech_units.modeling_speech_units import pool_segments
 
 RATE = 16_000
 SPEAKERS = ("high", "low")
@@ -319,17 +326,22 @@ def test_more_units_describe_frames_more_closely():
 def test_dead_clusters_are_moved_to_frames_that_need_them():
     points = np.array([[0.0, 0], [10, 0], [0, 10], [10, 10]])
     frames = points[np.random.default_rng(0).integers(0, 4, 400)]
-    centroids, report = _lloyd(frames, np.array([[5.0, 5], [100, 100], [100, 100], [100, 100]]))
+    beginning = torch.tensor([[5.0, 5], [100, 100], [100, 100], [100, 100]]).double()
+    centroids, report = _lloyd(torch.from_numpy(frames), beginning, LLOYD_ITERATIONS)
     assert sorted(map(tuple, centroids)) == sorted(map(tuple, points))
     assert report["num_reseeded_units"] >= 3
     assert (report["num_dead_units"], report["inertia"]) == (0, 0.0)
 
 
-def test_kmeans_finds_clusters_that_are_there():
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_kmeans_finds_clusters_that_are_there(algorithm):
+    if algorithm == "faiss":
+        pytest.importorskip("faiss", reason="faiss is not installed")
     rng = np.random.default_rng(0)
     centres = rng.normal(0, 20, (12, 5))
     frames = centres[rng.integers(0, 12, 3000)] + rng.normal(0, 0.1, (3000, 5))
-    centroids, report = kmeans(frames, 12, seed=0)
+    centroids, report = kmeans(frames, 12, seed=0, algorithm=algorithm)
+    assert np.array_equal(centroids, kmeans(frames, 12, seed=0, algorithm=algorithm)[0])
     assert np.sqrt(((centroids[:, None] - centres) ** 2).sum(-1)).min(0).max() < 0.1
     assert report["inertia"] == pytest.approx(5 * 0.01, rel=0.1)
 
@@ -419,3 +431,100 @@ def test_a_fit_that_cannot_be_made_is_explained():
 def test_a_configuration_outside_its_range_is_explained(arguments, message):
     with pytest.raises(ValueError, match=message):
         SpeechUnitConfig(**arguments)
+
+
+def test_an_unknown_kmeans_is_named():
+    with pytest.raises(ValueError, match="choose from minibatch, torch, faiss"):
+        kmeans(np.random.default_rng(0).normal(size=(50, 3)), 4, algorithm="spectral")
+
+
+def test_all_kmeans_describe_speech_about_equally_well(models):
+    frames = np.concatenate([f.numpy() for f in models["none"].extract_features(AUDIO)])
+    inertia = {name: kmeans(frames, 40, 1, name)[1]["inertia"] for name in ("minibatch", "torch")}
+    assert inertia["torch"] == pytest.approx(inertia["minibatch"], rel=0.03)
+
+
+def test_several_seeds_are_fitted_with_one_pass_and_are_those_of_single_fits(models):
+    fitted = fit_unit_seeds(in_batches(AUDIO, WHO, 4), [1, 2], num_units=40)
+    assert [model.config.fit["seed"] for model in fitted] == [1, 2]
+    assert fitted[0].fingerprint() == models["none"].fingerprint()
+    assert not torch.equal(fitted[0].centroids, fitted[1].centroids)
+    one, other = (model.units(AUDIO) for model in fitted)
+    agreement = compare_units(one, other)
+    assert 0.5 < agreement["matched"] < 1 and 0.6 < agreement["nmi"] < 1
+
+
+# Segments
+
+
+def in_segments(audio, speakers, size, frames=7):
+    for batch, who in in_batches(audio, speakers, size):
+        yield batch, who, [cut(len(row) // 320, frames) for row in batch]
+
+
+def cut(num_frames: int, frames: int) -> list[int]:
+    """Segments of so many frames, the last one shorter."""
+    counts = [frames] * (num_frames // frames)
+    return counts + ([num_frames % frames] if num_frames % frames else [])
+
+
+def test_a_segment_is_the_means_of_its_parts():
+    features = torch.arange(12.0).double()[:, None]
+    pooled = pool_segments(features, [6, 1, 5], 3)
+    assert pooled.tolist() == [[0.5, 2.5, 4.5], [6, 6, 6], [7, 8.5, 10.5]]
+    assert pool_segments(features, [6, 6], 1).tolist() == [[2.5], [8.5]]
+
+
+@pytest.mark.parametrize("normalization", ["none", "utterance", "speaker"])
+def test_units_of_segments_are_those_nearest_to_their_pooled_frames(normalization):
+    model = fit_units(in_segments(AUDIO, WHO, 4), num_units=12, normalization=normalization, seed=1, segment_parts=3)
+    assert model.centroids.shape == (12, 3 * 39)
+    segments = [cut(len(row) // 320, 7) for row in AUDIO]
+    units = model.units(AUDIO, WHO, segments=segments)
+    assert [len(row) for row in units] == [len(row) for row in segments]
+    frames = frame_model_like(model).extract_features(AUDIO[:1], WHO[:1])[0]
+    pooled = pool_segments(frames, segments[0], 3)
+    expected = torch.cdist(pooled, model.centroids.double()).argmin(1)
+    assert expected.tolist() == units[0].tolist()
+    # Shuffled, alone, and as a padded batch: the same.
+    assert model.units(AUDIO[5:6], WHO[5:6], segments=segments[5:6])[0].tolist() == units[5].tolist()
+    lengths = [len(row) for row in AUDIO[:2]]
+    batch = torch.zeros(2, max(lengths), dtype=torch.int16)
+    mask = torch.zeros(2, max(lengths))
+    for row, (samples, length) in enumerate(zip(AUDIO, lengths)):
+        batch[row, :length], mask[row, :length] = torch.from_numpy(samples), 1
+    output = model(batch, mask, speakers=WHO[:2], segments=segments[:2])
+    assert [row[row >= 0].tolist() for row in output.units] == [row.tolist() for row in units[:2]]
+
+
+def frame_model_like(model):
+    """A model with the same statistics whose units are of frames."""
+    config = SpeechUnitConfig(num_units=12, normalization=model.config.normalization, speakers=model.config.speakers)
+    frames = SpeechUnitModel(config)
+    for name in ("feature_mean", "feature_std", "feature_weight", "speaker_mean", "speaker_std"):
+        getattr(frames, name).copy_(getattr(model, name))
+    return frames
+
+
+def test_a_model_of_segments_is_saved_whole(tmp_path):
+    model = fit_units(in_segments(AUDIO, WHO, 4), num_units=12, segment_parts=2)
+    model.save_pretrained(tmp_path)
+    loaded = SpeechUnitModel.from_pretrained(tmp_path)
+    assert loaded.fingerprint() == model.fingerprint() and loaded.config.segment_parts == 2
+
+
+def test_segments_that_do_not_fit_are_named(models):
+    model = SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=1))
+    audio = [AUDIO[0]]
+    with pytest.raises(ValueError, match="units are of segments"):
+        model.units(audio)
+    with pytest.raises(ValueError, match="Audio 0 has .* frames, and segments of 3"):
+        model.units(audio, segments=[[3]])
+    with pytest.raises(ValueError, match="at least one frame"):
+        model.units(audio, segments=[[len(AUDIO[0]) // 320, 0]])
+    with pytest.raises(ValueError, match="units are of frames"):
+        models["none"].units(audio, segments=[[3]])
+    with pytest.raises(ValueError, match="segment_parts needs the frames"):
+        fit_units(in_batches(AUDIO, WHO, 4), num_units=4, segment_parts=1)
+    with pytest.raises(ValueError, match="segment_parts is -1"):
+        SpeechUnitConfig(segment_parts=-1)

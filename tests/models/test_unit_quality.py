@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evoslm.models.speech_units import fit_units, unit_quality
+from evoslm.models.speech_units import compare_units, fit_units, unit_quality
 
 
 def test_a_case_worked_out_by_hand():
@@ -124,3 +124,19 @@ def test_units_of_synthesized_speech_know_its_phones():
     assert quality["pnmi"] > chance["pnmi"] + 0.4
     assert quality["phone_purity"] > 0.5
     assert 1.0 < quality["mean_run_frames"] < quality["mean_phone_run_frames"]
+
+
+def test_units_that_have_other_names_agree_wholly():
+    first = [np.array([0, 0, 1, 2]), np.array([2, 1])]
+    renamed = [np.array([7, 7, 3, 5]), np.array([5, 3])]
+    agreement = compare_units(first, renamed)
+    assert agreement == {"nmi": pytest.approx(1.0), "matched": 1.0, "num_frames": 6}
+    halved = compare_units([np.array([0, 0, 1, 1])], [np.array([0, 1, 0, 1])])
+    assert halved["nmi"] == pytest.approx(0.0, abs=1e-12) and halved["matched"] == 0.5
+
+
+def test_units_of_other_frames_are_not_compared():
+    with pytest.raises(ValueError, match="not of the same frames"):
+        compare_units([[0, 1]], [[0]])
+    with pytest.raises(ValueError, match="no frames"):
+        compare_units([], [])

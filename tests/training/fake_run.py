@@ -28,6 +28,7 @@ ABILITIES = {
     "speech_units": (0.3, 0.0, 0.0),
     "speech_dedup": (0.4, 0.1, 0.0),
     "speech_bpe": (0.2, 0.2, 0.0),
+    "speech_syllable": (0.1, 0.3, 0.1),
 }
 SIZES = {
     "text_bpe": (2048, 3.4),
@@ -40,6 +41,7 @@ SIZES = {
     "speech_units": (503, 50.0),
     "speech_dedup": (503, 31.0),
     "speech_bpe": (2051, 14.0),
+    "speech_syllable": (1004, 4.9),
 }
 UPDATES = (25, 100, 200, 400)
 

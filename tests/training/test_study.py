@@ -29,7 +29,7 @@ def evoslm(*arguments, **options):
 def finished_run(tmp_path_factory):
     """A tiny study of all modalities."""
     folder = tmp_path_factory.mktemp("study") / "run"
-    result = evoslm("study", *TINY, "--modalities", "all", "--output_dir", folder)
+    result = evoslm("study", *TINY, "--modalities", "all", "--compare_seeds", "1", "--output_dir", folder)
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -77,6 +77,39 @@ def test_repeated_phones_and_units_have_the_same_length(finished_run):
     assert len(set(tokens)) == 1
 
 
+def test_there_is_one_unit_for_each_syllable_and_pause(finished_run):
+    folder = finished_run / "units" / "speech_syllable"
+    for shard in sorted((finished_run / "corpus" / "utterances").glob("*.parquet")):
+        rows = pq.read_table(shard, columns=["id", "duration", "phones"]).to_pylist()
+        units = pq.read_table(folder / "utterances" / shard.name).to_pylist()
+        for row, encoded in zip(rows, units, strict=True):
+            assert row["id"] == encoded["id"] and len(encoded["units"]) == len(encoded["frames"])
+            assert sum(encoded["frames"]) == round(row["duration"] * 50)
+            vowels = sum(phone["phone"][-1].isdigit() for phone in row["phones"])
+            pauses = sum(phone["phone"] == "SIL" for phone in row["phones"])
+            assert len(encoded["units"]) == vowels + pauses
+    pairs, rendered = (
+        pq.read_table(next((base / "topic_sc").glob("*.parquet"))).to_pylist()
+        for base in (folder / "pairs", finished_run / "pairs" / "rendered")
+    )
+    for row, encoded in zip(rendered, pairs, strict=True):
+        for side in ("context", "positive", "negative"):
+            assert sum(encoded[f"{side}_frames"]) == len(row[f"{side}_phones_repeat"].split())
+    quality = json.loads((folder / "quality.json").read_text())
+    assert 4 < quality["units_per_second"] < 6
+    assert quality["syllable_pnmi"] > quality["syllable_pnmi_chance"] + 0.1
+
+
+def test_seeds_of_kmeans_are_compared(finished_run):
+    found = json.loads((finished_run / "units" / "seeds" / "seeds.json").read_text())
+    own = json.loads((finished_run / "units" / "speech_units" / "quality.json").read_text())
+    assert [row["seed"] for row in found["seeds"]] == [0, 1]
+    assert found["seeds"][0]["pnmi"] == pytest.approx(own["pnmi"], abs=1e-12)
+    (agreement,) = found["agreement"]
+    assert 0.4 < agreement["matched"] < 1 and 0.6 < agreement["nmi"] < 1
+    assert "Quantizers of seeds 0, 1" in (finished_run / "report" / "report.md").read_text()
+
+
 def test_every_model_takes_the_same_updates_on_the_same_utterances(finished_run):
     records = [
         json.loads((finished_run / "models" / name / "seed-0" / "training.json").read_text()) for name in MODALITIES
@@ -110,7 +143,7 @@ def test_a_run_holds_no_pickle(finished_run):
 def test_a_finished_study_is_not_redone(finished_run):
     stages = {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")}
     before = (finished_run / "report" / "results.json").read_bytes()
-    result = evoslm("study", *TINY, "--modalities", "all", "--output_dir", finished_run)
+    result = evoslm("study", *TINY, "--modalities", "all", "--compare_seeds", "1", "--output_dir", finished_run)
     assert result.returncode == 0, result.stderr
     assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")} == stages
     tables = [

@@ -7,7 +7,7 @@ import yaml
 
 from . import prose, tables
 from .figures import Figure
-from .formatting import NBSP, TASK_LABELS, listing
+from .formatting import NBSP, TASK_LABELS, listing, percent
 from .results import HEADLINE_BANDS, PAPER_CHANGE
 
 
@@ -156,7 +156,22 @@ def _units(results: dict) -> list[str | None]:
     if isinstance(encoder, dict):
         commit = f", {encoder['revision'][:12]}" if encoder.get("revision") else ""
         source = f"Clusters of layer {encoder['layer']} of `{encoder['source']}`{commit}, in {encoder['precision']}. "
-    return ["## Speech units", f"{source}Quality of the units against the phones, on held-out audio.", table]
+    said = f"{source}Quality of the units against the phones, on held-out audio."
+    return ["## Speech units", said, table, _unit_seeds(results["unit_seeds"])]
+
+
+def _unit_seeds(seeds: dict) -> str | None:
+    """How much of the units is chance of k-means, in a sentence or two."""
+    if not seeds:
+        return None
+    mean = {name: values["mean"] for name, values in seeds["summary"].items()}
+    names = ", ".join(str(row["seed"]) for row in seeds["seeds"])
+    spread = max(row["pnmi"] for row in seeds["seeds"]) - min(row["pnmi"] for row in seeds["seeds"])
+    return (
+        f"Quantizers of seeds {names}, which differ in nothing else: PNMI {mean['pnmi']:.3f} on average, and "
+        f"{spread:.3f} between the best and the worst. Two of them agree on {percent(mean['matched'])} % of the "
+        f"frames once their units are matched one to one (normalised mutual information {mean['nmi']:.2f})."
+    )
 
 
 def _items(results: dict) -> list[str | None]:

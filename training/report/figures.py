@@ -33,6 +33,7 @@ COLORS = {
     "speech_units": ("#8a1c58", "#e85fa6"),
     "speech_dedup": ("#8a45b5", "#c0abe2"),
     "speech_bpe": ("#5a1fd0", "#a86bd6"),
+    "speech_syllable": ("#b3261e", "#ff9a8f"),
 }
 MARKERS = {
     "text_bpe": "o",
@@ -45,6 +46,7 @@ MARKERS = {
     "speech_units": "X",
     "speech_dedup": ">",
     "speech_bpe": "*",
+    "speech_syllable": "h",
 }
 STYLE = {
     "svg.fonttype": "none",

@@ -34,6 +34,7 @@ FINER_CONTRASTS = (
     ("speech_units_one_voice", "speech_units", "C: many voices"),
     ("speech_units", "speech_dedup", "answer to B"),
     ("speech_units", "speech_bpe", "answer to B"),
+    ("speech_units", "speech_syllable", "answer to B"),
 )
 # The rungs whose ordering the summary states; the BPE modality stands in where the raw one was not run.
 RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",), ("speech_units",))
@@ -58,8 +59,8 @@ def compute_results(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
-        item_checks, scaling, losses, ngram`, what the run says of itself (`units, corpus, pairs, study, missing`) and
-        `paper`.
+        item_checks, scaling, losses, ngram`, what the run says of itself (`units, unit_seeds, corpus, pairs, study,
+        missing`) and `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
@@ -87,6 +88,7 @@ def compute_results(run: FinishedRun) -> dict:
         "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
         "units": run.units,
+        "unit_seeds": run.unit_seeds,
         "corpus": run.corpus,
         "pairs": run.pairs,
         "study": run.study,

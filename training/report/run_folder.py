@@ -51,6 +51,7 @@ class FinishedRun:
         corpus (`dict`): `corpus/summary.json`.
         pairs (`dict`): `pairs/summary.json`.
         units (`dict[str, dict]`): Quality measures by the name of the quantizer's folder.
+        unit_seeds (`dict`): How far quantizers of several seeds agree; empty where that was not asked.
         modalities (`dict[str, ModalityRun]`): By name, in the order of the chain of factors; only those with scores.
         missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores.
     """
@@ -60,6 +61,7 @@ class FinishedRun:
     corpus: dict
     pairs: dict
     units: dict[str, dict]
+    unit_seeds: dict
     modalities: dict[str, ModalityRun]
     missing: list[str]
 
@@ -99,6 +101,7 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         corpus=_read_json(run.corpus_summary, optional=True),
         pairs=_read_json(run.pairs_summary, optional=True),
         units={path.parent.name: _read_json(path) for path in sorted(run.folder.glob("units/*/quality.json"))},
+        unit_seeds=_read_json(run.unit_seeds / "seeds.json", optional=True),
         modalities=scored,
         missing=[part.label for name, part in parts.items() if name not in scored],
     )
