@@ -4,6 +4,7 @@ file (wav, flac, ogg, mp3; any rate, width and number of channels), or a stretch
 """
 
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,13 @@ def to_int16(audio: np.ndarray) -> np.ndarray:
     if audio.dtype == np.int16:
         return audio
     return np.clip(np.rint(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def decode_flac(data: bytes) -> np.ndarray:
+    """The int16 samples of a FLAC file."""
+    import soundfile
+
+    return soundfile.read(BytesIO(data), dtype="int16")[0]
 
 
 def _bounds(file, name: str, start: float | None, end: float | None) -> tuple[int, int]:

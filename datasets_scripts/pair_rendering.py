@@ -162,7 +162,7 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
         row = {column: getattr(pair, column) for column in ("id", "cluster", "task", "group", "band")}
         row |= {"voice": speaker.voice, "rate": speaker.rate}
         for side in SIDES:
-            forms = {"text": getattr(pair, side), **_spoken_forms(spoken.get(side), settings)}
+            forms = {"text": getattr(pair, side), **spoken_forms(spoken.get(side), settings)}
             row |= {f"{side}_{form}": value for form, value in forms.items()}
             if side in spoken:
                 row[f"{side}_audio"]["path"] = f"{pair.id}-{speaker.voice}-{side}.flac".replace("/", "-")
@@ -209,6 +209,28 @@ def speak_pair(synthesizer: EspeakSynthesizer, pair: PairText, speaker: SpeakerS
     return spoken
 
 
+def spoken_forms(rendering: Rendering | None, settings: dict) -> dict:
+    """
+    Write a side in every form but its text.
+
+    Args:
+        rendering ([`Rendering`] or `None`): The side; `None` for one that the pair lacks.
+        settings (`dict`): `stretch_factor`, `frame_samples` and `window_samples`, as in [`render_pairs`].
+
+    Returns:
+        `dict`: Phones, stretched and repeated phones, and audio; empty strings and `None` where there is no side.
+    """
+    if rendering is None:
+        return {form: None if form == "audio" else "" for form in _FORMS if form != "text"}
+    frames = num_frames(rendering.duration, settings["frame_samples"], settings["window_samples"])
+    return {
+        "phones": phone_content(rendering.phones),
+        "phones_stretch": stretch_content(rendering.phones, settings["stretch_factor"]),
+        "phones_repeat": repeat_content(rendering.phones, frames, SAMPLE_RATE / settings["frame_samples"]),
+        "audio": {"bytes": _flac(rendering.audio)},
+    }
+
+
 def _by_task(pairs: Iterable[PairText]) -> dict[str, list[PairText]]:
     by_task, seen = defaultdict(list), set()
     for pair in pairs:
@@ -224,19 +246,6 @@ def _by_task(pairs: Iterable[PairText]) -> dict[str, list[PairText]]:
 @lru_cache(maxsize=1)
 def _synthesizer() -> EspeakSynthesizer:
     return EspeakSynthesizer()
-
-
-def _spoken_forms(rendering: Rendering | None, settings: dict) -> dict:
-    """Phones, stretched and repeated phones, and audio; empty strings and `None` for a side that the pair lacks."""
-    if rendering is None:
-        return {form: None if form == "audio" else "" for form in _FORMS if form != "text"}
-    frames = num_frames(rendering.duration, settings["frame_samples"], settings["window_samples"])
-    return {
-        "phones": phone_content(rendering.phones),
-        "phones_stretch": stretch_content(rendering.phones, settings["stretch_factor"]),
-        "phones_repeat": repeat_content(rendering.phones, frames, SAMPLE_RATE / settings["frame_samples"]),
-        "audio": {"bytes": _flac(rendering.audio)},
-    }
 
 
 def _flac(audio: np.ndarray) -> bytes:

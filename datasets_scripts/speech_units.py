@@ -6,13 +6,17 @@ in many voices that of speakers too (factor C).
 
 import pyarrow as pa
 
-from .modality_builder import ModalityBuilder, conditions, join_symbols, list_lengths
+from .modality_builder import VERSION, ModalityBuilder, ModalityConfig, conditions, join_symbols, list_lengths
 
 
 class SpeechUnits(ModalityBuilder):
     """The dataset of speech units (2412.17048, Section 3.1), named after the encoder where it is shown."""
 
-    BUILDER_CONFIGS = conditions("speech_units", voices=True)
+    BUILDER_CONFIGS = [
+        *conditions("speech_units", voices=True),
+        # The transcripts of recordings, spoken by the synthetic voices.
+        ModalityConfig(name="speech_units_synthetic", version=VERSION, voices="many"),
+    ]
     columns = ("id", "units")
     summary = "The speech units of each utterance: cluster indices of an encoder's frames, one a frame."
 

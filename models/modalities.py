@@ -66,6 +66,17 @@ MODALITIES = {
             frame_rate=50.0,
         ),
         Modality("speech_units", "Speech-{encoder}", "units", "units", "units", "+C", frame_rate=50.0),
+        Modality(
+            "speech_units_synthetic",
+            "Speech-{encoder}, synthetic voices",
+            "units",
+            "units",
+            "units",
+            "voices of the pairs",
+            paper=False,
+            voices="many",
+            frame_rate=50.0,
+        ),
         Modality("speech_dedup", "Speech-Dedup", "units", "units", "units", "answer to B", paper=False),
         Modality("speech_bpe", "Speech-BPE", "units", "units_bpe", "BPE over units", "answer to B", paper=False),
         Modality(
@@ -80,6 +91,10 @@ MODALITIES = {
         ),
     )
 }
+
+
+RECORDINGS_MODALITY, SYNTHETIC_MODALITY = "speech_units", "speech_units_synthetic"
+"""Of a run on recordings: trained on them, and on synthetic speech of their transcripts."""
 
 
 def get_modality(name: str) -> Modality:

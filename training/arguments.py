@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from ..models.modalities import MODALITIES, get_modality
+from ..models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
 from . import distributed
 from .deepspeed_config import read_deepspeed
 
@@ -344,6 +344,7 @@ CHOICES = {
     "voices": ("one", "many"),
     "rate": ("fixed", "random"),
     "device": ("auto", "cpu", "cuda"),
+    "split": ("dev", "test"),
     "encoder_precision": ("fp32", "bf16"),
     "unit_normalization": ("none", "utterance", "speaker"),
     "kmeans": ("minibatch", "torch", "faiss"),
@@ -379,6 +380,11 @@ class Arguments:
                 asked.update(MODALITIES)
             else:
                 asked.add(get_modality(name).name)
+        # What recordings are compared with; other runs are synthetic already.
+        if not self.corpus.is_recorded:
+            if SYNTHETIC_MODALITY in asked:
+                asked.add(RECORDINGS_MODALITY)
+            asked.discard(SYNTHETIC_MODALITY)
         # The run's own rendering is in one voice already; recordings cannot be had in one with the same times.
         if self.corpus.own_voices != "many":
             if "speech_units_one_voice" in asked:

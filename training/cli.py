@@ -30,6 +30,7 @@ and by themselves:
   train-vocoder    a neural vocoder for the units of a run
   pretrain-encoder a HuBERT from scratch, on the speech of a run
   encode-audio     the units of many hours, with datatrove: locally, with SLURM or Ray
+                   (build-dataset --executor ... is the same)
 
 presets: {presets}
 `evoslm COMMAND --help` lists a command's flags.
@@ -79,6 +80,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         # DeepSpeed's launcher says so; the environment does as well.
         argv = [word for word in argv if not word.startswith("--local_rank")]
+        # The one step of a dataset that an executor can have: units of audio, shard by shard.
+        if argv[0] == "build-dataset" and any(word.split("=")[0] == "--executor" for word in argv):
+            argv[0] = "encode-audio"
         run_command, parse = _find_command(argv[0])
         if distributed.world_size() > 1 and argv[0] not in SHARED_COMMANDS:
             raise ValueError(

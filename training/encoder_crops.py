@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from ..datasets_scripts.audio_reading import decode_flac
 from ..datasets_scripts.shard_files import find_shards
 from ..models.hubert_pretraining import crop_frames
-from .units import decode_flac
 from .workers import count_cores
 
 _POOL_ROWS = 1024

@@ -42,17 +42,32 @@ def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
         `pd.DataFrame`: `task`, `pair_id`, `cluster`, `group`, `band`, `voice`, and contents `context`, `positive`
         and `negative`; `context` is empty where a pair has none.
     """
+    units = run.units_of(modality.name) / "pairs" if modality.is_speech else None
+    return read_contents(run.pairs(run.voices_of(modality.name)), modality, units)
+
+
+def read_contents(folder: Path, modality: Modality, units_folder: Path | None = None) -> pd.DataFrame:
+    """
+    Read a folder of minimal pairs as [`load_pairs`] does.
+
+    Args:
+        folder (`Path`): Rendered pairs, a folder a task.
+        modality ([`Modality`]): The modality.
+        units_folder (`Path`, *optional*): Their units, for a modality of speech.
+
+    Returns:
+        `pd.DataFrame`: As of [`load_pairs`].
+    """
     from ..datasets_scripts.builders import unit_contents
 
-    voices = run.voices_of(modality.name)
     frames = []
     for task in TASKS:
         columns = ["task", "id", "cluster", "group", "band", "voice"]
-        columns += [] if modality.is_speech else [f"{side}_{modality.column}" for side in SIDES]
-        for shard in sorted((run.pairs(voices) / task).glob("test-*.parquet")):
+        columns += [] if units_folder else [f"{side}_{modality.column}" for side in SIDES]
+        for shard in sorted((folder / task).glob("test-*.parquet")):
             rows = pq.read_table(shard, columns=columns).to_pandas().rename(columns={"id": "pair_id"})
-            if modality.is_speech:
-                units = pq.read_table(run.units_of(modality.name) / "pairs" / task / shard.name).to_pylist()
+            if units_folder:
+                units = pq.read_table(units_folder / task / shard.name).to_pylist()
                 if [row["id"] for row in units] != rows["pair_id"].tolist():
                     raise ValueError(f"The units of {task}/{shard.name} are not those of its pairs; make them again.")
                 for side in SIDES:

@@ -57,7 +57,19 @@ class Run:
 
     def pairs(self, voices: str | None = None) -> Path:
         """The minimal pairs in every form, spoken in the run's voices or in others."""
+        if self.voices == "recorded":  # nobody has recorded the pairs: there is one rendering, by synthetic voices
+            voices = None
         return self.folder / "pairs" / self._rendering("rendered", voices)
+
+    @property
+    def recorded_pairs(self) -> Path:
+        """Topic-SC as it was recorded, in a run on recordings."""
+        return self.folder / "pairs" / "recorded"
+
+    @property
+    def voice_transfer(self) -> Path:
+        """Training on recordings and on synthetic voices, each tested on both."""
+        return self.folder / "voice_transfer"
 
     def units(self, voices: str | None = None, unit_of: str = "frame") -> Path:
         """A quantizer of frames or syllables, the units of utterances and of pairs, and their quality."""

@@ -6,7 +6,7 @@ Each function below is one command and does what it needs of those above it; wha
 import datetime
 from pathlib import Path
 
-from ..models.modalities import get_modality
+from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
 from . import distributed
 from .arguments import RECORDED, Arguments
 from .corpus import SUMMARY_FILE, build_passages, build_recordings, build_utterances, summarize_corpus
@@ -35,7 +35,7 @@ def build_dataset(arguments: Arguments) -> Run:
     write_json(run.corpus_summary, summarize_corpus(run, arguments))
     _say("minimal pairs")
     build_pairs_text(arguments, run)
-    for voices in renderings(arguments):
+    for voices in [RECORDED] if arguments.corpus.is_recorded else renderings(arguments):
         build_pairs(arguments, run, voices)
     write_json(run.pairs_summary, summarize_pairs(run))
     return run
@@ -102,6 +102,7 @@ def evaluate_models(arguments: Arguments) -> Run:
     Processes that a launcher started train each model together and share out its pairs.
     """
     from .evaluate import build_baselines
+    from .voice_transfer import build_voice_transfer
 
     run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
     device = resolve_device(arguments.run.device)
@@ -116,6 +117,9 @@ def evaluate_models(arguments: Arguments) -> Run:
             Job(train_and_score, common | {"seed": seed, "device": device}, tokens) for seed in arguments.run.seeds
         ]
     run_jobs(jobs, num_workers(arguments, device), "training and scoring")
+    if {RECORDINGS_MODALITY, SYNTHETIC_MODALITY} <= set(arguments.modalities) and distributed.is_main():
+        _say("recordings and synthetic voices, each tested on both")
+        build_voice_transfer(arguments, run, device)
     return run
 
 

@@ -7,6 +7,9 @@ written once and memory-mapped by training.
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from ..models.modalities import Modality, get_modality
 from .arguments import Arguments
 from .corpus import SUMMARY_FILE
@@ -48,7 +51,8 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
             # A character or phone that no training utterance has is <unk> in validation, and scored as such.
             unknown = "error" if split == "train" else "unk"
             tokens[split] = write_ids(folder, split, encode_contents(tokenizer, rows["content"], unknown=unknown))
-        seconds = read_json(run.corpus_summary)["seconds"]["train"]
+        utterances = run.utterances(run.voices_of(modality))
+        seconds = {split: _seconds(utterances, split) for split in ("train", "validation")}
         write_json(
             folder / SUMMARY_FILE,
             {
@@ -56,7 +60,8 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
                 "vocab_size": len(tokenizer),
                 "train_tokens": tokens["train"],
                 "validation_tokens": tokens["validation"],
-                "tokens_per_second": tokens["train"] / seconds,
+                "validation_seconds": seconds["validation"],
+                "tokens_per_second": tokens["train"] / seconds["train"],
             },
         )
         del dataset
@@ -64,6 +69,12 @@ def build_tokenizer(arguments: Arguments, run: Run, modality: str, report_progre
 
     stage.run(build, arguments.run.overwrite)
     return run.tokenizer(modality)
+
+
+def _seconds(utterances: Path, split: str) -> float:
+    """Speech of a split in seconds."""
+    shards = sorted(utterances.glob(f"{split}-*.parquet"))
+    return sum(pc.sum(pq.read_table(shard, columns=["duration"])["duration"]).as_py() for shard in shards)
 
 
 def tokenizer_stage(arguments: Arguments, run: Run, modality: str) -> Stage:

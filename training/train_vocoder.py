@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from ..datasets_scripts.audio_reading import decode_flac
 from ..datasets_scripts.shard_files import find_shards
 from ..models.speech_units import SpeechUnitConfig
 from ..models.vocoder import UnitHifiGan, UnitHifiGanConfig, resynthesis_quality
 from .plain_training import learning_rate_share, resume_training, save_training
 from .run import Run
 from .stages import Stage, write_json
-from .units import MODEL_FOLDER, decode_flac
+from .units import MODEL_FOLDER
 from .vocoder_loss import SpectralLoss
 
 VERSION = 1

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from ..datasets_scripts.audio_reading import decode_flac
 from ..datasets_scripts.passages import SPLITS
 from ..datasets_scripts.recorded_pairs import read_waveform
-from .units import decode_flac
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ utterance shards -> k-means on frames or syllables of the training split -> `mod
 `quality.json` on held-out audio. Rows of syllable units also have `frames`, how long each unit lasts.
 """
 
-import io
 import math
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..datasets_scripts.audio_reading import decode_flac
 from ..datasets_scripts.pairs_text import TASKS
 from ..datasets_scripts.phone_frames import FRAME_SAMPLES, SAMPLE_RATE, phones_to_frames
 from ..datasets_scripts.syllables import syllable_frames, syllable_names
@@ -118,7 +118,7 @@ def compare_seeds(arguments: Arguments, run: Run) -> Path:
     def build(folder: Path) -> None:
         models = _fit(arguments, run.utterances(), "frame", seeds, device)
         models[0].to(device)
-        found, phones = _held_out_units(models, run.utterances())
+        found, phones = held_out_units(models, run.utterances())
         by_seed = []
         for seed, model, sequences in zip(seeds, models, found):
             quality = unit_quality(sequences, phones, num_units=units.num_units)
@@ -140,7 +140,7 @@ def compare_seeds(arguments: Arguments, run: Run) -> Path:
     return run.unit_seeds
 
 
-def _held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray]], list[list[str]]]:
+def held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray]], list[list[str]]]:
     """Units of held-out audio by models that share an encoder, which reads it once; and its phones, frame by frame."""
     from ..models.speech_units.modeling_speech_units import nearest_centroids
 
@@ -279,13 +279,6 @@ def read_audio_batches(shards: list[Path], with_syllables: bool = False) -> Iter
             )
             speakers = batch["speaker"].to_pylist()
             yield (audio, speakers, syllables) if with_syllables else (audio, speakers)
-
-
-def decode_flac(data: bytes) -> np.ndarray:
-    """The int16 samples of a FLAC file."""
-    import soundfile
-
-    return soundfile.read(io.BytesIO(data), dtype="int16")[0]
 
 
 def encode_shard(

@@ -53,6 +53,7 @@ EXPECTED = {
     "phone_repeat": lambda row: repeat_content(row["phones"], len(row["units"])),
     "speech_units": lambda row: " ".join(map(str, row["units"])),
     "speech_units_one_voice": lambda row: " ".join(map(str, row["units"])),
+    "speech_units_synthetic": lambda row: " ".join(map(str, row["units"])),
     "speech_dedup": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
     "speech_bpe": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
     "speech_syllable": lambda row: " ".join(map(str, row["units"])),
@@ -171,6 +172,7 @@ def test_configurations_say_what_they_are(tmp_path):
         "speech_units_one_voice",
         "speech_units_random_rate",
         "speech_units_one_voice_random_rate",
+        "speech_units_synthetic",
     ]
     info = BUILDERS["speech_units"](tmp_path, config_name="speech_units_one_voice_random_rate").info
     assert "one voice" in info.description and "rate of its own" in info.description

@@ -296,3 +296,9 @@ def test_real_speech_comes_back_with_half_the_distortion_of_shuffled_units(share
     control = resynthesis_quality(audio[:2], vocoder.waveforms([rng.permutation(row) for row in units]))
     assert said["mcd"] < 0.75 * control["mcd"]
     assert said["voicing_error"] < 0.6 * control["voicing_error"]
+
+
+def test_a_quantizer_of_segments_has_no_vocoder():
+    model = SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=2))
+    with pytest.raises(ValueError, match="units are of segments, not of frames"):
+        CodebookVocoder.from_quantizer(model)

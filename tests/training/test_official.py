@@ -72,6 +72,7 @@ def test_every_modality_is_asked_the_official_items(run, layout, tmp_path, capsy
         (["--run_dir", "nowhere"], "nowhere is not the folder of a run"),
         (["--modalities", "text_bpe"], "has no text_bpe model of seed 0"),
         (["--seed", "3"], "has no model of seed 3"),
+        (["--split", "train"], "--split is 'train'; choose from dev, test"),
         (["--zerospeech_dir", "nowhere"], "gold.csv"),
     ],
 )

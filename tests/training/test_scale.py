@@ -17,13 +17,14 @@ import pytest
 import soundfile
 import torch
 
+from evoslm.datasets_scripts.audio_reading import decode_flac
 from evoslm.datasets_scripts.synthesis import UTTERANCE_SCHEMA, encode_flac
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 
 pytest.importorskip("datatrove", reason="datatrove is not installed")
 
+from evoslm.training.cli import main
 from evoslm.training.scale import EncodeArguments, encode_audio
-from evoslm.training.units import decode_flac
 
 COMMAND = """
 import json, sys
@@ -368,3 +369,16 @@ def test_a_worker_killed_on_ray_loses_no_finished_shard(quantizer, utterances, t
     assert again.returncode == 0, printed
     assert units_in(tmp_path / "out") == units_in(whole)
     assert {name for name, when in times_in(tmp_path / "out").items() if when != times[name]} == {lost}
+
+
+def test_build_dataset_with_an_executor_is_the_same_step(quantizer, utterances, tmp_path, capsys):
+    flags = ["--model_dir", str(quantizer), "--utterances_dir", str(utterances), "--num_proc", "1", "--device", "cpu"]
+    assert main(["build-dataset", "--executor", "local", *flags, "--output_dir", str(tmp_path / "a")]) == 0
+    assert main(["encode-audio", "--executor=local", *flags, "--output_dir", str(tmp_path / "b")]) == 0
+    assert units_in(tmp_path / "a") == units_in(tmp_path / "b") != {}
+
+
+def test_a_quantizer_of_syllables_is_refused_before_any_work(utterances, tmp_path):
+    SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=1)).save_pretrained(tmp_path / "quantizer")
+    with pytest.raises(ValueError, match="reads aligned syllables, and nothing is aligned here"):
+        encode_audio(arguments_for(tmp_path / "quantizer", tmp_path / "out", utterances_dir=utterances))

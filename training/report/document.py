@@ -35,6 +35,7 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
         *_scaling(results, figures),
         *_losses(results, figures),
         *_units(results),
+        *_transfer(results),
         *_items(results),
         *_rules_and_groups(results),
         *_settings(results),
@@ -172,6 +173,20 @@ def _unit_seeds(seeds: dict) -> str | None:
         f"{spread:.3f} between the best and the worst. Two of them agree on {percent(mean['matched'])} % of the "
         f"frames once their units are matched one to one (normalised mutual information {mean['nmi']:.2f})."
     )
+
+
+def _transfer(results: dict) -> list[str]:
+    found = tables.transfer_tables(results)
+    if not found:
+        return []
+    said = (
+        "The same transcripts as they were recorded and as the synthetic voices speak them: a quantizer and a model "
+        "of each, and both asked about both. Units of either quantizer are measured against the phones of held-out "
+        "speech of either kind. sWUGGY's pseudo-words and sBLIMP's sentences are in synthetic voices alone; Topic-SC "
+        "is also cut out of the recordings, where context and both endings are of one reader. Accuracies on "
+        "recordings and on synthetic voices are not of the same pairs; each difference below is."
+    )
+    return ["## Matched and mismatched voices", said, *found]
 
 
 def _items(results: dict) -> list[str | None]:

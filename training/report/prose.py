@@ -32,7 +32,10 @@ def describe_run(results: dict) -> str:
         on_what += f"{duration(corpus['seconds'].get('train'))} of {speech} speech{voices}{pace}"
     sentences = [f"{models}, trained from scratch on {on_what}."]
     if corpus.get("voices") == "recorded":
-        sentences.append("The minimal pairs are spoken by synthetic voices, which no model has heard in training.")
+        heard = (
+            "only the models trained on synthetic voices have heard" if results["transfer"] else "no model has heard"
+        )
+        sentences.append(f"The minimal pairs are spoken by synthetic voices, which {heard} in training.")
         if corpus.get("seconds", {}).get("train", 0) < FEWEST_SECONDS:
             sentences.append(
                 "**With less than an hour of speech to train on, this report shows that every stage runs on these "

@@ -15,7 +15,9 @@ import pandas as pd
 import yaml
 
 from ...datasets_scripts.pairs_text import HEADLINE_RULES, TASKS
+from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.statistics import NUM_RESAMPLES
+from ..arguments import RECORDED
 from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 
@@ -59,8 +61,8 @@ def compute_results(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
-        item_checks, scaling, losses, ngram`, what the run says of itself (`units, unit_seeds, corpus, pairs, study,
-        missing`) and `paper`.
+        item_checks, scaling, losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus,
+        pairs, study, missing`) and `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
@@ -89,6 +91,7 @@ def compute_results(run: FinishedRun) -> dict:
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
         "units": run.units,
         "unit_seeds": run.unit_seeds,
+        "transfer": _transfer(run, outcomes) if run.transfer else {},
         "corpus": run.corpus,
         "pairs": run.pairs,
         "study": run.study,
@@ -258,6 +261,37 @@ def paper_effect(baseline: str, result: str) -> dict | None:
     return None
 
 
+def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
+    """
+    Matched and mismatched voices: a row for what was trained on and tested on, and on each test what the voices it is
+    in are worth in training, on the same pairs.
+    """
+    names = {RECORDED: RECORDINGS_MODALITY, "many": SYNTHETIC_MODALITY}
+    tested = {
+        kind: {
+            name: outcomes[name]
+            if kind == "many"
+            else {seed: _outcomes(items) for seed, items in run.transfer["items"][name].items()}
+            for name in names.values()
+        }
+        for kind in names
+    }
+    rows, changes = [], []
+    for kind, by_name in tested.items():
+        tasks = [task for task in TASKS if all(task in o for by in by_name.values() for o in by.values())]
+        tasks = [task for task in tasks if all(by_name.values())]
+        for trained, name in names.items():
+            accuracies = {task: estimate(_headlines(by_name[name], task)) for task in tasks}
+            units = run.transfer["units"][name][kind]
+            rows.append({"trained_on": trained, "tested_on": kind, "units": units, "tasks": accuracies})
+        other = next(name for trained, name in names.items() if trained != kind)
+        for task in tasks:
+            change = difference(_headlines(by_name[other], task), _headlines(by_name[names[kind]], task))
+            if change:
+                changes.append({"tested_on": kind, "task": task, **change})
+    return {"rows": rows, "matched_minus_mismatched": changes}
+
+
 def _item_checks(accuracies: dict) -> list[dict]:
     """Whether the items are not solved by letter or phone n-grams up to order 3 (sWUGGY) and single words (sBLIMP)."""
     wanted = [("swuggy", name, order) for name in ("text_raw", "phone_raw") for order in (1, 2, 3)]
@@ -301,7 +335,7 @@ def _scaling(part: ModalityRun) -> dict:
 
 def _losses(part: ModalityRun, corpus: dict) -> dict:
     """Validation losses, also in bits per second of speech, which compares over vocabularies; means over seeds."""
-    seconds = corpus.get("seconds", {}).get("validation")
+    seconds = part.tokenizer.get("validation_seconds") or corpus.get("seconds", {}).get("validation")
     tokens = part.tokenizer.get("validation_tokens")
     trainings = [training for training in part.trainings.values() if training.get("best_validation_loss") is not None]
     if not (seconds and tokens and trainings):

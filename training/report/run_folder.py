@@ -52,6 +52,8 @@ class FinishedRun:
         pairs (`dict`): `pairs/summary.json`.
         units (`dict[str, dict]`): Quality measures by the name of the quantizer's folder.
         unit_seeds (`dict`): How far quantizers of several seeds agree; empty where that was not asked.
+        transfer (`dict`): `units`, quality by modality and kind of speech, and `items`, scored Topic-SC in recorded
+            speech by modality and seed; empty unless recordings were compared with synthetic voices.
         modalities (`dict[str, ModalityRun]`): By name, in the order of the chain of factors; only those with scores.
         missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores.
     """
@@ -62,6 +64,7 @@ class FinishedRun:
     pairs: dict
     units: dict[str, dict]
     unit_seeds: dict
+    transfer: dict
     modalities: dict[str, ModalityRun]
     missing: list[str]
 
@@ -102,9 +105,19 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         pairs=_read_json(run.pairs_summary, optional=True),
         units={path.parent.name: _read_json(path) for path in sorted(run.folder.glob("units/*/quality.json"))},
         unit_seeds=_read_json(run.unit_seeds / "seeds.json", optional=True),
+        transfer=_read_transfer(run.voice_transfer),
         modalities=scored,
         missing=[part.label for name, part in parts.items() if name not in scored],
     )
+
+
+def _read_transfer(folder: Path) -> dict:
+    units = _read_json(folder / "units.json", optional=True)
+    items: dict[str, dict[int, pd.DataFrame]] = {name: {} for name in units}
+    for name, by_seed in items.items():
+        for path in sorted((folder / name).glob("seed-*/items.parquet")):
+            by_seed[_seed_of(path)] = _read_parquet(path)
+    return {"units": units, "items": items} if units else {}
 
 
 def _read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:

@@ -42,6 +42,7 @@ QUALITY_LABELS = {
     "num_frames": "Frames that this was measured on",
     "num_syllables": "Syllables and pauses that this was measured on",
 }
+SPEECH_LABELS = {"recorded": "recordings", "many": "synthetic voices"}
 VERDICTS = {
     "falls": "falls",
     "rises": "rises",
@@ -237,6 +238,38 @@ def unit_table(results: dict) -> str | None:
         values = [quality.get(measure) for quality in units.values()]
         rows.append([QUALITY_LABELS[measure], *(_measure(value) for value in values)])
     return markdown_table(["Measure", *labels], rows)
+
+
+def transfer_tables(results: dict) -> list[str]:
+    """Matched and mismatched voices: accuracies, and what the voices of the test are worth in training."""
+    rows = results["transfer"].get("rows", [])
+    tasks = [task for task in TASK_LABELS if any(task in row["tasks"] for row in rows)]
+    if not rows:
+        return []
+    header = ["Trained on", "Tested on", "Voices", "PNMI", "Phone purity", *(TASK_LABELS[task] for task in tasks)]
+    cells = []
+    for row in rows:
+        matched = "matched" if row["trained_on"] == row["tested_on"] else "mismatched"
+        values = [_transfer_cell(row["tasks"].get(task)) for task in tasks]
+        quality = [number(row["units"][name], 3) for name in ("pnmi", "phone_purity")]
+        cells.append([SPEECH_LABELS[row["trained_on"]], SPEECH_LABELS[row["tested_on"]], matched, *quality, *values])
+    changes = [
+        [
+            SPEECH_LABELS[change["tested_on"]],
+            TASK_LABELS[change["task"]],
+            with_interval(change["points"], sign=True),
+            count(change["n"]),
+        ]
+        for change in results["transfer"]["matched_minus_mismatched"]
+    ]
+    tables = [markdown_table(header, cells, left=3)]
+    if changes:
+        tables.append(markdown_table(["Tested on", "Task", "matched − mismatched, points", "n"], changes, left=2))
+    return tables
+
+
+def _transfer_cell(accuracy: dict | None) -> str:
+    return f"{with_interval(accuracy)}, {items([accuracy['n']])}" if accuracy else MISSING
 
 
 def pair_table(results: dict) -> str | None:
