@@ -11,7 +11,7 @@ from evoslm.datasets_scripts.phone_frames import num_frames, phone_content, repe
 from evoslm.datasets_scripts.stories import generate_stories
 from evoslm.datasets_scripts.synthesis import EspeakSynthesizer
 from evoslm.models.tokenization import encode_contents, train_tokenizer
-from evoslm.training.arguments import read_preset
+from evoslm.training.argument_parsing import read_preset
 
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 

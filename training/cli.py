@@ -11,7 +11,7 @@ from functools import partial
 from importlib import import_module
 
 from . import distributed
-from .arguments import list_presets, parse_arguments, parse_group
+from .argument_parsing import list_presets, parse_arguments, parse_group
 
 USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
 

@@ -8,7 +8,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from evoslm.models.language_model import make_language_model
-from evoslm.training.arguments import parse_arguments
+from evoslm.training.argument_parsing import parse_arguments
 from evoslm.training.data import collate_packed
 from evoslm.training.dry_run import describe_needs
 from evoslm.training.hardware import count_parameters, estimate_memory, estimate_seconds, resolve_precision
@@ -96,7 +96,9 @@ def test_what_cannot_be_used_here_is_named_before_any_work(flags, message, monke
     pytest.importorskip("deepspeed")
     known = importlib.util.find_spec
     missing = ("flash_attn", "trackio")
-    monkeypatch.setattr("evoslm.training.arguments.find_spec", lambda name: None if name in missing else known(name))
+    monkeypatch.setattr(
+        "evoslm.training.argument_parsing.find_spec", lambda name: None if name in missing else known(name)
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_arguments(["--preset", "smoke", *flags], "pretrain")
 

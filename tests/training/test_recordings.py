@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evoslm.datasets_scripts.passages import read_passages
-from evoslm.training.arguments import parse_arguments
+from evoslm.training.argument_parsing import parse_arguments
 from evoslm.training.cli import main
 from evoslm.training.corpus import build_passages, build_recordings, read_recordings
 from evoslm.training.run import Run

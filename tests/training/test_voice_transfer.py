@@ -14,7 +14,7 @@ from evoslm.datasets_scripts.audio_reading import decode_flac
 from evoslm.datasets_scripts.pairs_text import PairText
 from evoslm.datasets_scripts.passages import read_passages
 from evoslm.datasets_scripts.recorded_topics import build_recorded_topics, find_recorded_pairs
-from evoslm.training.arguments import parse_arguments
+from evoslm.training.argument_parsing import parse_arguments
 from evoslm.training.cli import main
 from evoslm.training.run import Run
 
