@@ -96,7 +96,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         if modality.is_speech:
             quantizer = run.units_of(modality.name) / MODEL_FOLDER
             units = folder / f"units-{modality.name}-{fingerprint_files(quantizer)}"
-            pairs = write_unit_pairs(pairs, quantizer, units, modality.name)
+            pairs = write_unit_pairs(pairs, quantizer, units, modality.name, workers, device)
         rows = [row for row in read_pairs(str(pairs), modality.column) if _is_written(row, modality)]
         if not rows:
             left_out[modality.name] = "no pair has this form: it is not spelled, or would need times"

@@ -16,6 +16,8 @@ from .stages import Stage, read_json, read_stage, write_json
 from .units import describe_encoder, encoder_label
 from .workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
 
+_SPOKEN = {"one": "one voice", "many": "many voices", RECORDED: "recordings"}
+
 
 def build_dataset(arguments: Arguments) -> Run:
     """`evoslm build-dataset`: text, utterances and minimal pairs."""
@@ -30,7 +32,7 @@ def build_dataset(arguments: Arguments) -> Run:
     for voices in renderings(arguments):
         if voices == RECORDED:
             continue
-        _say(f"speech, {voices} voice{'s' * (voices == 'many')}")
+        _say(f"speech, {_SPOKEN[voices]}")
         build_utterances(arguments, run, voices)
     write_json(run.corpus_summary, summarize_corpus(run, arguments))
     _say("minimal pairs")
@@ -48,7 +50,7 @@ def fit_units(arguments: Arguments) -> Run:
     run = build_dataset(arguments)
     for voices, unit_of in unit_stages(arguments):
         what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
-        _say(f"{what}, {voices} voice{'s' * (voices == 'many')}")
+        _say(f"{what}, {_SPOKEN[voices]}")
         build_units(arguments, run, voices, unit_of)
     if arguments.units.compare_seeds:
         _say("k-means seeds")

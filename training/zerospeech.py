@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..datasets_scripts.zerospeech2021 import BANDS, TASKS, read_gold
+from .workers import Job, run_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,12 @@ def write_submission(
 
 
 def write_unit_pairs(
-    pairs: str | Path, quantizer: str | Path, output_dir: str | Path, modality: str = "speech_units"
+    pairs: str | Path,
+    quantizer: str | Path,
+    output_dir: str | Path,
+    modality: str = "speech_units",
+    num_proc: int = 1,
+    device: str = "cpu",
 ) -> Path:
     """
     Write recorded pairs as a modality of speech: shards with `positive_units`, `negative_units` and `context_units`,
@@ -118,6 +124,8 @@ def write_unit_pairs(
         quantizer (`str` or `Path`): The folder of a speech-unit model, `units/speech_units/model` of a run.
         output_dir (`str` or `Path`): Where the shards go, in the same folders and by the same names.
         modality (`str`, *optional*, defaults to `"speech_units"`): A modality that is made of units.
+        num_proc (`int`, *optional*, defaults to 1): How many processes encode.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
 
     Returns:
         `Path`: The output folder.
@@ -127,7 +135,6 @@ def write_unit_pairs(
         `ValueError`: If the modality is not made of units, or the quantizer does not know a voice.
     """
     from ..datasets_scripts.builders import unit_contents
-    from .units import encode_shard
 
     pairs, quantizer, output_dir = Path(pairs), Path(quantizer), Path(output_dir)
     shards = sorted(pairs.rglob("test-*.parquet"))
@@ -136,23 +143,36 @@ def write_unit_pairs(
     if not (quantizer / "model.safetensors").is_file():
         raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
     unit_contents(modality, [])
-    for shard in shards:
-        target = output_dir / shard.relative_to(pairs)
-        if target.exists():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        rows = pq.read_table(shard, columns=list(_KEYS))
-        sides = [name for name in ("context", *_SIDES) if pq.read_schema(shard).get_field_index(f"{name}_audio") >= 0]
-        with tempfile.TemporaryDirectory() as folder:
-            encode_shard(quantizer, shard, Path(folder), tuple(f"{name}_audio" for name in sides))
-            units = pq.read_table(Path(folder) / shard.name)
-        for name in sides:
-            contents = unit_contents(modality, [row or [] for row in units[f"{name}_units"].to_pylist()])
-            rows = rows.append_column(f"{name}_units", pa.array(contents, pa.string()))
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        pq.write_table(rows, temporary)
-        temporary.replace(target)
+    targets = {shard: output_dir / shard.relative_to(pairs) for shard in shards}
+    common = {"quantizer": quantizer, "modality": modality, "device": device}
+    jobs = [
+        Job(_write_unit_shard, common | {"shard": shard, "target": target}, shard.stat().st_size)
+        for shard, target in targets.items()
+        if not target.exists()
+    ]
+    run_jobs(jobs, num_proc, "units")
     return output_dir
+
+
+def _write_unit_shard(
+    shard: Path, target: Path, quantizer: Path, modality: str, device: str, report_progress=None
+) -> None:
+    from ..datasets_scripts.builders import unit_contents
+    from .units import encode_shard
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    rows = pq.read_table(shard, columns=list(_KEYS))
+    sides = [name for name in ("context", *_SIDES) if pq.read_schema(shard).get_field_index(f"{name}_audio") >= 0]
+    with tempfile.TemporaryDirectory() as folder:
+        columns = tuple(f"{name}_audio" for name in sides)
+        encode_shard(quantizer, shard, Path(folder), columns, device, report_progress=report_progress)
+        units = pq.read_table(Path(folder) / shard.name)
+    for name in sides:
+        contents = unit_contents(modality, [row or [] for row in units[f"{name}_units"].to_pylist()])
+        rows = rows.append_column(f"{name}_units", pa.array(contents, pa.string()))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    pq.write_table(rows, temporary)
+    temporary.replace(target)
 
 
 def _scored(rows: Iterable[Mapping], rule: str) -> pd.DataFrame:

@@ -165,6 +165,9 @@ def test_units_are_made_once_and_by_a_model_that_is_there(pairs, unit_pairs, tmp
     before = shard.stat().st_mtime_ns
     assert write_unit_pairs(pairs, unit_pairs.parent / "model", unit_pairs) == unit_pairs
     assert shard.stat().st_mtime_ns == before
+    again = write_unit_pairs(pairs, unit_pairs.parent / "model", tmp_path / "again", num_proc=2)
+    for path in unit_pairs.rglob("*.parquet"):
+        assert pq.read_table(path).equals(pq.read_table(again / path.relative_to(unit_pairs)))
     with pytest.raises(FileNotFoundError, match="no speech-unit model in"):
         write_unit_pairs(pairs, tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no shards of pairs"):
