@@ -171,6 +171,6 @@ def test_units_are_made_once_and_by_a_model_that_is_there(pairs, unit_pairs, tmp
     with pytest.raises(FileNotFoundError, match="no speech-unit model in"):
         write_unit_pairs(pairs, tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no shards of pairs"):
-        write_unit_pairs(tmp_path, tmp_path, tmp_path / "out")
+        write_unit_pairs(tmp_path / "nothing", tmp_path, tmp_path / "out")
     with pytest.raises(ValueError, match="phone_raw is not made of units"):
         write_unit_pairs(pairs, unit_pairs.parent / "model", tmp_path / "out", "phone_raw")
