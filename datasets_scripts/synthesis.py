@@ -298,14 +298,15 @@ def render_utterances(
     num_proc: int = 1,
     shard_size: int = SHARD_SIZE,
     max_skipped_fraction: float = 0.05,
+    max_seconds: float = MAX_SECONDS,
     progress: bool = True,
 ) -> dict:
     """
     Speak passages into shards of utterances, one row a passage, with the columns of `UTTERANCE_SCHEMA`.
 
     The same passages, settings and seed give the same files whatever the number of processes. Whole shards of an
-    earlier call are kept, a damaged one is made again. A passage that takes longer than 30 s or cannot be spoken is
-    skipped, counted and listed in `skipped.jsonl`.
+    earlier call are kept, a damaged one is made again. A passage that takes too long or cannot be spoken is skipped,
+    counted and listed in `skipped.jsonl`.
 
     Args:
         passages (`Iterable[Passage]`):
@@ -324,6 +325,8 @@ def render_utterances(
             Utterances a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05):
             The largest share of passages that may be skipped.
+        max_seconds (`float`, *optional*, defaults to 30):
+            The longest utterance.
         progress (`bool`, *optional*, defaults to `True`):
             Whether to show a progress bar.
 
@@ -343,6 +346,8 @@ def render_utterances(
         "definitions": [voice.definition for voice in VOICES[voices]],
         "version": VERSION,
     }
+    if max_seconds != MAX_SECONDS:
+        settings["max_seconds"] = max_seconds
     results = build_shards(
         passages,
         _split_of,
@@ -387,12 +392,13 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
         `list[dict]`: The one row.
 
     Raises:
-        `ValueError`: If it takes longer than 30 s or cannot be spoken.
+        `ValueError`: If it takes too long or cannot be spoken.
     """
     speaker = speaker_settings(passage.id, settings["voices"], settings["rate"], settings["seed"])
     rendering = _synthesizer().render(passage.sentences, speaker.voice, speaker.pitch, speaker.rate)
-    if rendering.duration > MAX_SECONDS:
-        raise ValueError(f"It takes {rendering.duration:.1f} s, longer than {MAX_SECONDS} s.")
+    longest = settings.get("max_seconds", MAX_SECONDS)
+    if rendering.duration > longest:
+        raise ValueError(f"It takes {rendering.duration:.1f} s, longer than {longest:g} s.")
     return [
         {
             "id": passage.id,

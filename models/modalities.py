@@ -22,8 +22,8 @@ class Modality:
         vocabulary (`str`): What its vocabulary is, in words.
         factor (`str`): What it adds to the modality before it (2412.17048, Table 2).
         paper (`bool`): Whether it is one of the six of the paper.
-        voices (`str`, *optional*): `"one"` where it is always read from the rendering in one voice; `None` for the
-            rendering of the run.
+        voices (`str`, *optional*): `"one"` or `"many"` where it is always read from the rendering in one voice, or in
+            many; `None` for the speech of the run.
         frame_rate (`float`, *optional*): Symbols per second where that is fixed.
         unit_of (`str`, *optional*, defaults to `"frame"`): What a speech unit describes, `"frame"` or `"syllable"`.
     """

@@ -82,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         argv = [word for word in argv if not word.startswith("--local_rank")]
         # The one step of a dataset that an executor can have: units of audio, shard by shard.
         if argv[0] == "build-dataset" and any(word.split("=")[0] == "--executor" for word in argv):
+            print("evoslm: build-dataset --executor is encode-audio; its flags are those of that command.", flush=True)
             argv[0] = "encode-audio"
         run_command, parse = _find_command(argv[0])
         if distributed.world_size() > 1 and argv[0] not in SHARED_COMMANDS:

@@ -29,6 +29,8 @@ SKIPPED_FILE = "skipped.jsonl"
 _HELD_OUT_SEED = 1_000_003
 # Endings are matched in form and length, and not every passage has one: two and a half passages a pair.
 _HELD_OUT_WORDS_PER_PAIR = 140
+# Recordings of up to 30 s may be read faster than the synthetic voices speak; models see 2,048 frames, which is 41 s.
+_LONGEST_TRANSCRIPT = 40.0
 _SPLIT_SHARE = 0.05
 _HELD_OUT_SENTENCES = 6
 
@@ -109,7 +111,7 @@ def build_recordings(arguments: Arguments, run: Run) -> Path:
                 file.write(json.dumps({"id": recording.id, "reason": recording.problem}, ensure_ascii=False) + "\n")
         write_json(partial / SUMMARY_FILE, summary)
 
-    Stage(run.utterances(), 1, configuration).run(build, arguments.run.overwrite)
+    Stage(run.utterances(), 2, configuration).run(build, arguments.run.overwrite)
     return run.utterances()
 
 
@@ -171,7 +173,7 @@ def build_utterances(arguments: Arguments, run: Run, voices: str) -> Path:
     Returns:
         `Path`: The stage's folder.
     """
-    from ..datasets_scripts.synthesis import render_utterances
+    from ..datasets_scripts.synthesis import MAX_SECONDS, render_utterances
 
     corpus = arguments.corpus
     folder = run.utterances(voices)
@@ -191,6 +193,7 @@ def build_utterances(arguments: Arguments, run: Run, voices: str) -> Path:
             seed=corpus.seed,
             num_proc=arguments.run.num_proc or count_cores(),
             max_skipped_fraction=corpus.max_skipped_fraction,
+            max_seconds=_LONGEST_TRANSCRIPT if corpus.is_recorded else MAX_SECONDS,
         )
         summary["stretch_factor"] = count_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)

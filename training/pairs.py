@@ -86,7 +86,7 @@ def build_pairs(arguments: Arguments, run: Run, voices: str) -> Path:
     Args:
         arguments ([`Arguments`]): Of the command.
         run ([`Run`]): Where to.
-        voices (`str`): `"one"` or `"many"`.
+        voices (`str`): `"one"`, `"many"` or `"recorded"`.
 
     Returns:
         `Path`: The stage's folder.

@@ -16,7 +16,7 @@ class Run:
 
     Args:
         folder (`Path`): The run's folder.
-        voices (`str`): The voices of the run's own rendering, `"one"` or `"many"`.
+        voices (`str`): The voices of the run's own speech, `"one"`, `"many"` or `"recorded"`.
     """
 
     folder: Path

@@ -43,7 +43,7 @@ def build_units(arguments: Arguments, run: Run, voices: str, unit_of: str = "fra
     Args:
         arguments ([`Arguments`]): Of the command.
         run ([`Run`]): Where to.
-        voices (`str`): `"one"` or `"many"`.
+        voices (`str`): `"one"`, `"many"` or `"recorded"`.
         unit_of (`str`, *optional*, defaults to `"frame"`): What a unit describes, `"frame"` or `"syllable"`.
 
     Returns:
@@ -344,6 +344,11 @@ def encode_shard(
         if report_progress is not None:
             report_progress(done / file.metadata.num_rows)
     temporary = target / f".{shard.name}.{os.getpid()}.tmp"
+    if not tables:  # every pair of it was left out
+        whats = ("units", "frames") if is_of_syllables else ("units",)
+        names = [column.replace("_audio", f"_{what}") if is_pairs else what for column in columns for what in whats]
+        types = [(key, pa.string()) for key in keys] + [(name, pa.list_(pa.uint16())) for name in names]
+        tables = [pa.schema(types).empty_table()]
     pq.write_table(pa.concat_tables(tables), temporary)
     os.replace(temporary, target / shard.name)
 
@@ -374,6 +379,7 @@ def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> d
         "syllable_pnmi": quality["pnmi"],
         "syllable_pnmi_chance": unit_quality(sequences, _shuffled(syllables), num_units=num_units)["pnmi"],
         "syllable_purity": quality["phone_purity"],
+        "syllable_purity_without_pauses": quality["phone_purity_without_silence"],
         "num_syllables": quality["num_frames"],
     }
     same = ("units_used", "perplexity", "units_per_second", "bits_per_second", "num_utterances")

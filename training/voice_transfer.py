@@ -1,8 +1,8 @@
 """Matched and mismatched voices: training on recordings and on synthetic speech of their transcripts, tested on both.
 
 a run on recordings with `speech_units` and `speech_units_synthetic` -> Topic-SC cut out of the recordings -> its units
-by both quantizers -> scores by both models -> `<modality>/seed-<n>/items.parquet`; and how well each quantizer's units
-follow the phones of either kind of speech -> `units.json`. The pairs in synthetic voices are scored already.
+by both quantizers, n-grams over them, and how well each quantizer's units follow the phones of either kind of speech
+(`speech/`) -> scores by each model (`scores/<modality>/seed-<n>`). The pairs in synthetic voices are scored already.
 """
 
 from pathlib import Path
@@ -10,12 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ..datasets_scripts.audio_reading import decode_flac
 from ..datasets_scripts.pairs_text import PairText
 from ..datasets_scripts.passages import read_passages
+from ..datasets_scripts.recorded_topics import VERSION, build_recorded_topics, noise_floor
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
 from .arguments import RECORDED, Arguments
 from .corpus import HELD_OUT_FILE, SUMMARY_FILE
-from .evaluate import ITEMS_FILE, KEYS, read_contents
+from .evaluate import BASELINES_FILE, ITEMS_FILE, KEYS, read_contents, score_baselines
 from .pairs import PAIRS_FILE
 from .run import Run
 from .score import load_for_scoring
@@ -24,12 +26,14 @@ from .units import MODEL_FOLDER, SIDES, encode_shard, held_out_units
 from .workers import count_cores
 
 UNITS_FILE = "units.json"
+_MODALITIES = (RECORDINGS_MODALITY, SYNTHETIC_MODALITY)
+_TASK = "topic_sc"
 _QUALITY = ("pnmi", "phone_purity", "num_utterances", "num_frames")
 
 
 def build_voice_transfer(arguments: Arguments, run: Run, device: str = "cpu") -> Path:
     """
-    Build the stage, for every training seed.
+    Build the stages: recorded pairs, their units, and the scores of every training seed.
 
     Args:
         arguments ([`Arguments`]): Of the command.
@@ -37,55 +41,18 @@ def build_voice_transfer(arguments: Arguments, run: Run, device: str = "cpu") ->
         device (`str`, *optional*, defaults to `"cpu"`): Where encoders and models run.
 
     Returns:
-        `Path`: The stage's folder.
+        `Path`: The folder of the stages.
     """
-    pairs = _build_recorded_pairs(arguments, run)
-    modalities, seeds = (RECORDINGS_MODALITY, SYNTHETIC_MODALITY), arguments.run.seeds
-    speech = {name: run.utterances(name) for name in (RECORDED, "many")}
-    inputs = {"pairs": pairs} | {f"utterances, {name}": folder for name, folder in speech.items()}
-    for name in modalities:
-        inputs |= {f"units, {name}": run.units_of(name)}
-        inputs |= {f"model, {name}, {seed}": run.model(name, seed) for seed in seeds}
-
-    def build(folder: Path) -> None:
-        from ..models.scoring import score_pairs
-
-        quality = {}
-        for name in modalities:
-            quantizer = run.units_of(name) / MODEL_FOLDER
-            quality[name] = {kind: _measure(quantizer, utterances, device) for kind, utterances in speech.items()}
-            units = folder / name / "units"
-            shards = sorted((pairs / "topic_sc").glob("test-*.parquet"))
-            if not shards:
-                continue
-            (units / "topic_sc").mkdir(parents=True, exist_ok=True)
-            for shard in shards:
-                encode_shard(
-                    quantizer,
-                    shard,
-                    units / "topic_sc",
-                    tuple(f"{side}_audio" for side in SIDES),
-                    device,
-                    arguments.units.encoder_precision,
-                )
-            contents = read_contents(pairs, get_modality(name), units)
-            rows = contents.rename(columns={"pair_id": "id"}).to_dict("records")
-            for seed in seeds:
-                model, tokenizer = load_for_scoring(run.model(name, seed), run.model(name, seed), device)
-                target = folder / name / f"seed-{seed}" / ITEMS_FILE
-                target.parent.mkdir(exist_ok=True)
-                pd.concat([contents[KEYS], pd.DataFrame(score_pairs(model, tokenizer, rows))], axis=1).to_parquet(
-                    target
-                )
-        write_json(folder / UNITS_FILE, quality)
-
-    Stage(run.voice_transfer, 1, {"seeds": list(seeds)}, inputs).run(build, arguments.run.overwrite)
+    _build_recorded_pairs(arguments, run)
+    _build_speech(arguments, run, device)
+    for modality in _MODALITIES:
+        for seed in arguments.run.seeds:
+            _build_scores(arguments, run, modality, seed, device)
     return run.voice_transfer
 
 
-def _build_recorded_pairs(arguments: Arguments, run: Run) -> Path:
+def _build_recorded_pairs(arguments: Arguments, run: Run) -> None:
     """Topic-SC as it was recorded."""
-    from ..datasets_scripts.recorded_topics import VERSION, build_recorded_topics
 
     def build(folder: Path) -> None:
         pairs = [PairText(**row) for row in pq.read_table(run.pairs_text / PAIRS_FILE).to_pylist()]
@@ -101,7 +68,67 @@ def _build_recorded_pairs(arguments: Arguments, run: Run) -> Path:
 
     inputs = {"text": run.pairs_text, "passages": run.passages, "utterances": run.utterances()}
     Stage(run.recorded_pairs, 1, {"version": VERSION}, inputs).run(build, arguments.run.overwrite)
-    return run.recorded_pairs
+
+
+def _build_speech(arguments: Arguments, run: Run, device: str) -> None:
+    """What does not depend on a training: units of the recorded pairs, n-grams over them, and quality of units."""
+    speech = {name: run.utterances(name) for name in (RECORDED, "many")}
+    inputs = {"pairs": run.recorded_pairs} | {f"utterances, {name}": folder for name, folder in speech.items()}
+    inputs |= {f"units, {name}": run.units_of(name) for name in _MODALITIES}
+    inputs |= {f"tokenizer, {name}": run.tokenizer(name) for name in _MODALITIES}
+    shards = sorted((run.recorded_pairs / _TASK).glob("test-*.parquet"))
+    columns = tuple(f"{side}_audio" for side in SIDES)
+
+    def build(folder: Path) -> None:
+        quality = {}
+        for name in _MODALITIES:
+            quantizer, target = run.units_of(name) / MODEL_FOLDER, folder / name / _TASK
+            quality[name] = {kind: _measure(quantizer, utterances, device) for kind, utterances in speech.items()}
+            target.mkdir(parents=True, exist_ok=True)
+            for shard in shards:
+                if not (target / shard.name).exists():
+                    encode_shard(quantizer, shard, target, columns, device, arguments.units.encoder_precision)
+            if shards:
+                baselines = score_baselines(run.tokenizer(name), _contents(run, name, folder))
+                pd.concat([baselines, _noise_floors(shards)], axis=1).to_parquet(folder / name / BASELINES_FILE)
+        write_json(folder / UNITS_FILE, quality)
+
+    Stage(run.voice_transfer / "speech", 1, {}, inputs).run(build, arguments.run.overwrite)
+
+
+def _build_scores(arguments: Arguments, run: Run, modality: str, seed: int, device: str) -> None:
+    """Log-likelihoods of the recorded pairs by one model."""
+    model_dir, speech = run.model(modality, seed), run.voice_transfer / "speech"
+
+    def build(folder: Path) -> None:
+        from ..models.scoring import score_pairs
+
+        if not any((run.recorded_pairs / _TASK).glob("test-*.parquet")):
+            return
+        contents = _contents(run, modality, speech)
+        model, tokenizer = load_for_scoring(model_dir, model_dir, device)
+        rows = contents.rename(columns={"pair_id": "id"}).to_dict("records")
+        scores = pd.DataFrame(score_pairs(model, tokenizer, rows))
+        pd.concat([contents[KEYS], scores], axis=1).to_parquet(folder / ITEMS_FILE)
+
+    folder = run.voice_transfer / "scores" / modality / f"seed-{seed}"
+    Stage(folder, 1, {}, {"model": model_dir, "speech": speech}).run(build, arguments.run.overwrite)
+
+
+def _contents(run: Run, modality: str, speech: Path) -> pd.DataFrame:
+    return read_contents(run.recorded_pairs, get_modality(modality), speech / modality)
+
+
+def _noise_floors(shards: list[Path]) -> pd.DataFrame:
+    """A rule that hears the room alone: the ending whose noise floor is nearer to that of the context."""
+    rows = []
+    for shard in shards:
+        for row in pq.read_table(shard, columns=[f"{side}_audio" for side in SIDES]).to_pylist():
+            floors = {side: noise_floor(decode_flac(row[f"{side}_audio"]["bytes"])) for side in SIDES}
+            rows.append(
+                {f"noise_floor_{side}": -abs(floors[side] - floors["context"]) for side in ("positive", "negative")}
+            )
+    return pd.DataFrame(rows)
 
 
 def _measure(quantizer: Path, utterances: Path, device: str) -> dict:

@@ -96,7 +96,8 @@ def fit_unit_seeds(
             Further arguments of [`SpeechUnitConfig`].
 
     Returns:
-        `list[SpeechUnitModel]`: A model for each seed. They share the encoder.
+        `list[SpeechUnitModel]`: A model for each seed. They share the encoder. Each seed has a sample of its own in
+        memory: `max_frames` times the size of a centroid in float64, and up to twice that while it is drawn.
 
     Raises:
         `ValueError`: If there is no audio, a waveform cannot be read, speakers or segments are needed and not given,
@@ -137,8 +138,9 @@ def fit_unit_seeds(
     model.to("cpu")
     # The encoder is the same object in all of them.
     models = [model, *(copy.deepcopy(model, {id(model.encoder): model.encoder}) for _ in seeds[1:])]
-    for fitted, sample in zip(models, corpus.samples):
-        _fit_model(fitted, corpus, sample, algorithm, device)
+    corpus.samples.reverse()
+    for fitted in models:  # each sample goes when it has been used
+        _fit_model(fitted, corpus, corpus.samples.pop(), algorithm, device)
     return models
 
 
@@ -181,7 +183,7 @@ def _fit_model(
     model.centroids.data.copy_(torch.from_numpy(centroids))
     config.fit = {
         "seed": sample.seed,
-        "algorithm": algorithm,
+        **({} if algorithm == "minibatch" else {"algorithm": algorithm}),
         "num_utterances": corpus.num_utterances,
         "num_frames": corpus.num_frames,
         "num_sampled_frames": len(frames),

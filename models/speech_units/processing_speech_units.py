@@ -22,7 +22,8 @@ class SpeechUnitFeatureExtractor(SequenceFeatureExtractor):
 
     Args:
         sampling_rate (`int`, *optional*, defaults to 16000): Samples per second that the model reads.
-        frame_rate (`float`, *optional*, defaults to 50.0): Units per second.
+        frame_rate (`float`, *optional*, defaults to 50.0): Frames per second.
+        segment_parts (`int`, *optional*, defaults to 0): Above 0 where the model's units are of segments, not frames.
         feature_size (`int`, *optional*, defaults to 1): Always 1: waveforms.
         padding_value (`float`, *optional*, defaults to 0.0): What a shorter waveform is filled up with.
         kwargs (*optional*): Passed to [`~transformers.SequenceFeatureExtractor`].
@@ -34,11 +35,13 @@ class SpeechUnitFeatureExtractor(SequenceFeatureExtractor):
         self,
         sampling_rate: int = 16_000,
         frame_rate: float = 50.0,
+        segment_parts: int = 0,
         feature_size: int = 1,
         padding_value: float = 0.0,
         **kwargs,
     ):
         self.frame_rate = frame_rate
+        self.segment_parts = segment_parts
         super().__init__(feature_size, sampling_rate, padding_value, **{"return_attention_mask": True, **kwargs})
 
     def __call__(
@@ -104,7 +107,8 @@ class SpeechUnitProcessor(ProcessorMixin):
         Args:
             config ([`SpeechUnitConfig`]): The model's configuration.
         """
-        return cls(SpeechUnitFeatureExtractor(sampling_rate=config.sampling_rate, frame_rate=config.frame_rate))
+        kept = {name: getattr(config, name) for name in ("sampling_rate", "frame_rate", "segment_parts")}
+        return cls(SpeechUnitFeatureExtractor(**kept))
 
     def __call__(self, audio, sampling_rate: int | None = None, **kwargs) -> BatchFeature:
         """As [`SpeechUnitFeatureExtractor`] when it is called."""
@@ -123,18 +127,30 @@ class SpeechUnitProcessor(ProcessorMixin):
         rows = zip(output.units.cpu().numpy(), output.frame_mask.cpu().numpy())
         return [units[mask].astype(np.uint16) for units, mask in rows]
 
-    def times(self, units: Sequence[int], dedup: bool = True) -> list[dict]:
+    def times(self, units: Sequence[int], dedup: bool = True, frames: Sequence[int] | None = None) -> list[dict]:
         """
         When each unit sounds.
 
         Args:
-            units (`Sequence[int]`): Units of an utterance, one a frame.
-            dedup (`bool`, *optional*, defaults to `True`): Whether a run of equal units is one.
+            units (`Sequence[int]`): Units of an utterance, one a frame, or one a segment.
+            dedup (`bool`, *optional*, defaults to `True`): Whether a run of equal units of frames is one.
+            frames (`Sequence[int]`, *optional*): Frames of each segment, for units of segments.
 
         Returns:
             `list[dict]`: `unit`, `start` and `end` in seconds.
+
+        Raises:
+            `ValueError`: If units are of segments and `frames` is missing or of another length.
         """
         units = np.asarray(units)
+        if frames is None and self.feature_extractor.segment_parts:
+            raise ValueError("The units are of segments; give the frames of each as `frames`.")
+        if frames is not None:
+            if len(frames) != len(units):
+                raise ValueError(f"There are {len(units)} units and frames of {len(frames)}; give one number a unit.")
+            bounds = np.concatenate([[0], np.cumsum(frames)]) / self.feature_extractor.frame_rate
+            spans = zip(units.tolist(), bounds.tolist(), bounds[1:].tolist())
+            return [{"unit": unit, "start": start, "end": end} for unit, start, end in spans]
         if not len(units):
             return []
         changes = np.flatnonzero(units[1:] != units[:-1]) + 1 if dedup else np.arange(1, len(units))

@@ -296,6 +296,8 @@ def test_an_utterance_over_30_seconds_is_skipped_and_listed(tmp_path):
     assert "longer than 30 s" in skipped[0]["reason"] and "'Э'" in skipped[1]["reason"]
     with pytest.raises(ValueError, match="2 of 3 items were skipped, .* It takes 51"):
         render_utterances(long, tmp_path / "strict", progress=False)
+    longer = render_utterances(long[:2], tmp_path / "longer", max_seconds=60, progress=False)
+    assert (longer["utterances"], longer["skipped"]) == (2, 0)
 
 
 def slow_libraries(_) -> set[str]:

@@ -84,3 +84,22 @@ def test_it_is_saved_beside_the_model_and_found_by_the_auto_classes(model, proce
 def test_what_is_no_recording_is_named(processor, audio, rate, message):
     with pytest.raises(ValueError, match=message):
         processor(audio, sampling_rate=rate)
+
+
+def test_units_of_segments_last_as_long_as_their_frames():
+    processor = SpeechUnitProcessor.from_config(SpeechUnitConfig(num_units=9, segment_parts=3))
+    times = processor.times([4, 4, 1], frames=[10, 5, 35])
+    assert times == [
+        {"unit": 4, "start": 0.0, "end": 0.2},
+        {"unit": 4, "start": 0.2, "end": 0.3},
+        {"unit": 1, "start": 0.3, "end": 1.0},
+    ]
+    with pytest.raises(ValueError, match="units are of segments; give the frames"):
+        processor.times([4, 4, 1])
+    with pytest.raises(ValueError, match="3 units and frames of 2"):
+        processor.times([4, 4, 1], frames=[10, 5])
+
+
+def test_a_processor_of_segments_is_saved_whole(tmp_path):
+    SpeechUnitProcessor.from_config(SpeechUnitConfig(segment_parts=2)).save_pretrained(tmp_path)
+    assert SpeechUnitProcessor.from_pretrained(tmp_path).feature_extractor.segment_parts == 2

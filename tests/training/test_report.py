@@ -251,6 +251,22 @@ class TestProse:
         ):
             assert said in text
 
+    @pytest.mark.parametrize(("num_units", "is_shown"), [(500, True), (50, False)])
+    def test_seeds_of_another_codebook_are_not_shown(self, tmp_path, num_units, is_shown):
+        run = make_fake_run(tmp_path / "run", modalities=("phone_raw", "speech_units"), points=False)
+        keys = {"version": 1, "configuration.num_units": 500, "inputs.utterances": "0123"}
+        seeds = {"summary": {name: {"mean": 0.6} for name in ("pnmi", "nmi", "matched")}}
+        seeds["seeds"] = [{"seed": 0, "pnmi": 0.58}, {"seed": 1, "pnmi": 0.62}]
+        (run / "units" / "seeds").mkdir()
+        (run / "units" / "seeds" / "seeds.json").write_text(json.dumps(seeds))
+        for folder, own in (
+            ("seeds", {"configuration.num_units": num_units, "configuration.seeds": [0, 1]}),
+            ("speech_units", {"configuration.segment_parts": 0}),
+        ):
+            (run / "units" / folder / "stage.json").write_text(json.dumps({"keys": keys | own}))
+        said = "Quantizers of seeds 0, 1, which differ in nothing else: PNMI 0.600 on average, and 0.040 between"
+        assert (said in document(run)) == is_shown
+
     def test_a_whole_run_misses_nothing(self, report):
         assert "## What is not here" not in (report / "report.md").read_text(encoding="utf-8")
 

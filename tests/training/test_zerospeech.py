@@ -19,6 +19,7 @@ from evoslm.models.tokenization_phone import word_level_tokenizer
 from evoslm.models.tokenization_text import train_text_raw
 from evoslm.models.tokenization_units import train_units
 from evoslm.training.cli import main
+from evoslm.training.units import encode_shard
 from evoslm.training.zerospeech import write_submission, write_unit_pairs, zerospeech_results
 
 
@@ -174,3 +175,11 @@ def test_units_are_made_once_and_by_a_model_that_is_there(pairs, unit_pairs, tmp
         write_unit_pairs(tmp_path / "nothing", tmp_path, tmp_path / "out")
     with pytest.raises(ValueError, match="phone_raw is not made of units"):
         write_unit_pairs(pairs, unit_pairs.parent / "model", tmp_path / "out", "phone_raw")
+
+
+def test_a_shard_whose_pairs_were_all_left_out_has_no_units(pairs, unit_pairs, tmp_path):
+    shard = next(pairs.rglob("*.parquet"))
+    pq.write_table(pq.read_table(shard).slice(0, 0), tmp_path / shard.name)
+    (tmp_path / "units").mkdir()
+    encode_shard(unit_pairs.parent / "model", tmp_path / shard.name, tmp_path / "units", ("positive_audio",))
+    assert pq.read_table(tmp_path / "units" / shard.name).to_pydict() == {"id": [], "voice": [], "positive_units": []}

@@ -183,8 +183,10 @@ def _transfer(results: dict) -> list[str]:
         "The same transcripts as they were recorded and as the synthetic voices speak them: a quantizer and a model "
         "of each, and both asked about both. Units of either quantizer are measured against the phones of held-out "
         "speech of either kind. sWUGGY's pseudo-words and sBLIMP's sentences are in synthetic voices alone; Topic-SC "
-        "is also cut out of the recordings, where context and both endings are of one reader. Accuracies on "
-        "recordings and on synthetic voices are not of the same pairs; each difference below is."
+        "is also cut out of the recordings, where context and both endings are of one reader. There the true ending "
+        "goes on in the same recording as its context and the wrong one is of another, so a model may hear the room: "
+        "what the noise floor alone says is given beside. Accuracies on recordings and on synthetic voices are not of "
+        "the same pairs; each difference below is."
     )
     return ["## Matched and mismatched voices", said, *found]
 

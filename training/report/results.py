@@ -142,10 +142,13 @@ def _headlines(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
 def _accuracies(part: ModalityRun, by_seed: Outcomes) -> dict:
     baselines = {}
     if part.baselines is not None:
-        names = [name for name in BASELINES if f"{name}_positive" in part.baselines]
-        baselines = _outcomes(part.baselines, [f"{name}_" for name in names])
+        baselines = _outcomes(part.baselines, _baseline_prefixes(part.baselines))
     tasks = [task for task in TASKS if all(task in outcomes for outcomes in by_seed.values())]
     return {task: _accuracy(by_seed, baselines, task) for task in tasks}
+
+
+def _baseline_prefixes(scored: pd.DataFrame) -> list[str]:
+    return [f"{name}_" for name in (*BASELINES, "noise_floor") if f"{name}_positive" in scored]
 
 
 def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
@@ -281,7 +284,14 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
         tasks = [task for task in TASKS if all(task in o for by in by_name.values() for o in by.values())]
         tasks = [task for task in tasks if all(by_name.values())]
         for trained, name in names.items():
-            accuracies = {task: estimate(_headlines(by_name[name], task)) for task in tasks}
+            scored = run.modalities[name].baselines if kind == "many" else run.transfer["baselines"].get(name)
+            baselines = {} if scored is None else _outcomes(scored, _baseline_prefixes(scored))
+            accuracies = {
+                task: {"accuracy": estimate(_headlines(by_name[name], task))}
+                | _baselines(by_name[name], baselines, task)
+                | _noise_floor(baselines, task)
+                for task in tasks
+            }
             units = run.transfer["units"][name][kind]
             rows.append({"trained_on": trained, "tested_on": kind, "units": units, "tasks": accuracies})
         other = next(name for trained, name in names.items() if trained != kind)
@@ -290,6 +300,13 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
             if change:
                 changes.append({"tested_on": kind, "task": task, **change})
     return {"rows": rows, "matched_minus_mismatched": changes}
+
+
+def _noise_floor(baselines: TaskOutcomes, task: str) -> dict:
+    """The accuracy of the rule that hears nothing but the noise floor, where it was measured."""
+    if task not in baselines or "noise_floor_sum" not in baselines[task]:
+        return {}
+    return {"noise_floor": estimate({0: _headline(baselines, task)["noise_floor_sum"]})}
 
 
 def _item_checks(accuracies: dict) -> list[dict]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...models.modalities import MODALITIES, Modality, get_modality
+from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
 from ..run import Run
-from ..stages import read_json
+from ..stages import read_json, read_stage
 
 
 @dataclass
@@ -52,8 +52,9 @@ class FinishedRun:
         pairs (`dict`): `pairs/summary.json`.
         units (`dict[str, dict]`): Quality measures by the name of the quantizer's folder.
         unit_seeds (`dict`): How far quantizers of several seeds agree; empty where that was not asked.
-        transfer (`dict`): `units`, quality by modality and kind of speech, and `items`, scored Topic-SC in recorded
-            speech by modality and seed; empty unless recordings were compared with synthetic voices.
+        transfer (`dict`): `units`, quality by modality and kind of speech; `items`, scored Topic-SC in recorded
+            speech by modality and seed; `baselines`, simple rules on the same by modality. Empty unless recordings
+            were compared with synthetic voices.
         modalities (`dict[str, ModalityRun]`): By name, in the order of the chain of factors; only those with scores.
         missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores.
     """
@@ -98,26 +99,40 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         raise FileNotFoundError(
             f"{run.folder} has no scores yet (scores/<modality>/seed-<n>/best); let `evoslm study` finish."
         )
+    both = {RECORDINGS_MODALITY, SYNTHETIC_MODALITY}
     return FinishedRun(
         folder=run.folder,
         study=study,
         corpus=_read_json(run.corpus_summary, optional=True),
         pairs=_read_json(run.pairs_summary, optional=True),
         units={path.parent.name: _read_json(path) for path in sorted(run.folder.glob("units/*/quality.json"))},
-        unit_seeds=_read_json(run.unit_seeds / "seeds.json", optional=True),
-        transfer=_read_transfer(run.voice_transfer),
+        unit_seeds=_read_seeds(run),
+        transfer=_read_transfer(run.voice_transfer) if both <= set(scored) else {},
         modalities=scored,
         missing=[part.label for name, part in parts.items() if name not in scored],
     )
 
 
 def _read_transfer(folder: Path) -> dict:
-    units = _read_json(folder / "units.json", optional=True)
+    units = _read_json(folder / "speech" / "units.json", optional=True)
     items: dict[str, dict[int, pd.DataFrame]] = {name: {} for name in units}
+    baselines = {}
     for name, by_seed in items.items():
-        for path in sorted((folder / name).glob("seed-*/items.parquet")):
+        for path in sorted((folder / "scores" / name).glob("seed-*/items.parquet")):
             by_seed[_seed_of(path)] = _read_parquet(path)
-    return {"units": units, "items": items} if units else {}
+        if (path := folder / "speech" / name / "baselines.parquet").is_file():
+            baselines[name] = _read_parquet(path)
+    return {"units": units, "items": items, "baselines": baselines} if units else {}
+
+
+def _read_seeds(run: Run) -> dict:
+    """How far seeds of k-means agree, if that was measured with the quantizer that is in use."""
+    found, own = (read_stage(folder) for folder in (run.unit_seeds, run.units()))
+    if found is None or own is None:
+        return {}
+    shared = [name for name in found["keys"] if name not in ("version", "configuration.seeds")]
+    same = all(own["keys"].get(name) == found["keys"][name] for name in shared)
+    return _read_json(run.unit_seeds / "seeds.json", optional=True) if same else {}
 
 
 def _read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:

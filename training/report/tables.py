@@ -3,7 +3,7 @@
 `compute_results` -> one function a table -> Markdown, or `None` where the run has nothing for it.
 """
 
-from ...models.modalities import MODALITIES
+from ...models.modalities import MODALITIES, SYNTHETIC_MODALITY
 from .estimates import RULES
 from .formatting import (
     MISSING,
@@ -30,6 +30,7 @@ QUALITY_LABELS = {
     "syllable_pnmi": "PNMI with syllables",
     "syllable_pnmi_chance": "PNMI with shuffled syllables (chance)",
     "syllable_purity": "Syllable purity",
+    "syllable_purity_without_pauses": "Syllable purity without pauses",
     "units_used": "Share of units in use",
     "perplexity": "Perplexity of units",
     "mean_run_frames": "Mean run length, frames",
@@ -232,7 +233,9 @@ def unit_table(results: dict) -> str | None:
     if not measures:
         return None
     encoder = results["study"].get("encoder_label", "units")
-    labels = [MODALITIES[name].label.format(encoder=encoder) if name in MODALITIES else name for name in units]
+    folders = {"speech_units_many_voices": SYNTHETIC_MODALITY}
+    names = [folders.get(name, name) for name in units]
+    labels = [MODALITIES[name].label.format(encoder=encoder) if name in MODALITIES else name for name in names]
     rows = []
     for measure in measures:
         values = [quality.get(measure) for quality in units.values()]
@@ -246,11 +249,12 @@ def transfer_tables(results: dict) -> list[str]:
     tasks = [task for task in TASK_LABELS if any(task in row["tasks"] for row in rows)]
     if not rows:
         return []
-    header = ["Trained on", "Tested on", "Voices", "PNMI", "Phone purity", *(TASK_LABELS[task] for task in tasks)]
+    header = ["Trained on", "Tested on", "Voices", "PNMI", "Phone purity"]
+    header += [cell for task in tasks for cell in (TASK_LABELS[task], "best baseline")]
     cells = []
     for row in rows:
         matched = "matched" if row["trained_on"] == row["tested_on"] else "mismatched"
-        values = [_transfer_cell(row["tasks"].get(task)) for task in tasks]
+        values = [cell for task in tasks for cell in _transfer_cells(row["tasks"].get(task))]
         quality = [number(row["units"][name], 3) for name in ("pnmi", "phone_purity")]
         cells.append([SPEECH_LABELS[row["trained_on"]], SPEECH_LABELS[row["tested_on"]], matched, *quality, *values])
     changes = [
@@ -268,8 +272,15 @@ def transfer_tables(results: dict) -> list[str]:
     return tables
 
 
-def _transfer_cell(accuracy: dict | None) -> str:
-    return f"{with_interval(accuracy)}, {items([accuracy['n']])}" if accuracy else MISSING
+def _transfer_cells(found: dict | None) -> list[str]:
+    """An accuracy with its interval and number of pairs, and the best of the simple rules on the same pairs."""
+    if not found:
+        return [MISSING, MISSING]
+    accuracy, best = found["accuracy"], found.get("best_baseline")
+    rules = [f"{BASELINE_LABELS[best]} {percent(found['baselines'][best]['value'])}"] if best else []
+    if noise := found.get("noise_floor"):
+        rules.append(f"noise floor {percent(noise['value'])}")
+    return [f"{with_interval(accuracy)}, {items([accuracy['n']])}", ", ".join(rules) or MISSING]
 
 
 def pair_table(results: dict) -> str | None:
