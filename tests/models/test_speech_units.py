@@ -9,59 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from speech_like import AUDIO, RATE, WHO, in_batches
 
 from evoslm.models.speech_units import (
     SpeechUnitConfig,
     SpeechUnitModel,
-    compare_units,
-    fit_unit_seeds,
     fit_units,
 )
 from evoslm.models.speech_units.features import MfccEncoder, check_audio
-from evoslm.models.speech_units.kmeans import ALGORITHMS, LLOYD_ITERATIONS, _lloyd, kmeans
-from evoslm.models.speech_units.modeling_speech_units import pool_segments
-
-RATE = 16_000
-SPEAKERS = ("high", "low")
-
-
-def speak(seed: int, seconds: float, pitch: float = 120.0) -> np.ndarray:
-    """Something like speech: a harmonic tone whose two formants move, with pauses, as int16."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(int(seconds * RATE)) / RATE
-    steps = np.arange(0, seconds + 0.2, 0.1)
-    first, second = (np.interp(time, steps, rng.uniform(*limits, len(steps))) for limits in ((300, 900), (900, 2500)))
-    loudness = np.interp(time, steps, rng.choice([0.0, 1.0], len(steps), p=[0.2, 0.8]))
-    audio = np.zeros_like(time)
-    for harmonic in range(1, int(4000 / pitch)):
-        frequency = harmonic * pitch
-        gain = np.exp(-(((frequency - first) / 150) ** 2)) + np.exp(-(((frequency - second) / 200) ** 2))
-        audio += gain * np.sin(2 * np.pi * frequency * time)
-    return np.clip(loudness * audio * 4000 + rng.normal(0, 20, len(time)), -32768, 32767).astype(np.int16)
-
-
-def corpus(num_utterances: int = 16) -> tuple[list[np.ndarray], list[str]]:
-    lengths = np.random.default_rng(7).uniform(0.5, 3, num_utterances)
-    speakers = [SPEAKERS[i % 2] for i in range(num_utterances)]
-    audio = [speak(i, seconds, {"high": 210.0, "low": 110.0}[speakers[i]]) for i, seconds in enumerate(lengths)]
-    return audio, speakers
-
-
-AUDIO, WHO = corpus()
-
-
-def in_batches(audio, speakers, size):
-    for start in range(0, len(audio), size):
-        yield audio[start : start + size], speakers[start : start + size]
-
-
-@pytest.fixture(scope="module")
-def models() -> dict[str, SpeechUnitModel]:
-    return {
-        normalization: fit_units(in_batches(AUDIO, WHO, 4), num_units=40, normalization=normalization, seed=1)
-        for normalization in ("none", "utterance", "speaker")
-    }
-
 
 # Frames
 
@@ -280,72 +235,6 @@ def test_the_fingerprint_contains_what_made_the_quantizer(models):
     assert models["utterance"].fingerprint() != base != models["speaker"].fingerprint()
 
 
-# Fitting
-
-
-@pytest.mark.parametrize("normalization", ["none", "utterance", "speaker"])
-def test_a_fit_depends_on_neither_order_nor_batches_nor_threads(models, normalization):
-    order = np.random.default_rng(3).permutation(len(AUDIO))
-    shuffled = in_batches([AUDIO[i] for i in order], [WHO[i] for i in order], 5)
-    num_threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3 - min(num_threads, 2))
-        model = fit_units(shuffled, 40, normalization, seed=1)
-    finally:
-        torch.set_num_threads(num_threads)
-    assert model.fingerprint() == models[normalization].fingerprint()
-
-
-def test_a_sample_of_frames_depends_on_neither_order_nor_batches():
-    order = np.random.default_rng(4).permutation(len(AUDIO))
-    one = fit_units(in_batches(AUDIO, WHO, 3), 10, seed=5, max_frames=200)
-    other = fit_units(in_batches([AUDIO[i] for i in order], [WHO[i] for i in order], 7), 10, seed=5, max_frames=200)
-    assert one.config.fit["num_sampled_frames"] == 200
-    assert one.fingerprint() == other.fingerprint()
-
-
-def test_a_fit_says_how_it_went(models):
-    fit = models["none"].config.fit
-    num_frames = sum(len(audio) // 320 for audio in AUDIO)
-    assert (fit["num_utterances"], fit["num_frames"], fit["num_sampled_frames"]) == (
-        len(AUDIO),
-        num_frames,
-        num_frames,
-    )
-    assert (fit["seed"], fit["num_dead_units"]) == (1, 0)
-    features = torch.cat(models["none"].extract_features(AUDIO))
-    distances = torch.cdist(features, models["none"].centroids.double()).min(1).values ** 2
-    assert fit["inertia"] == pytest.approx(float(distances.mean()), rel=1e-6)
-
-
-def test_more_units_describe_frames_more_closely():
-    inertias = [fit_units([(AUDIO, WHO)], number).config.fit["inertia"] for number in (5, 20, 80)]
-    assert inertias[0] > inertias[1] > inertias[2]
-
-
-def test_dead_clusters_are_moved_to_frames_that_need_them():
-    points = np.array([[0.0, 0], [10, 0], [0, 10], [10, 10]])
-    frames = points[np.random.default_rng(0).integers(0, 4, 400)]
-    beginning = torch.tensor([[5.0, 5], [100, 100], [100, 100], [100, 100]]).double()
-    centroids, report = _lloyd(torch.from_numpy(frames), beginning, LLOYD_ITERATIONS)
-    assert sorted(map(tuple, centroids)) == sorted(map(tuple, points))
-    assert report["num_reseeded_units"] >= 3
-    assert (report["num_dead_units"], report["inertia"]) == (0, 0.0)
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_kmeans_finds_clusters_that_are_there(algorithm):
-    if algorithm == "faiss":
-        pytest.importorskip("faiss", reason="faiss is not installed")
-    rng = np.random.default_rng(0)
-    centres = rng.normal(0, 20, (12, 5))
-    frames = centres[rng.integers(0, 12, 3000)] + rng.normal(0, 0.1, (3000, 5))
-    centroids, report = kmeans(frames, 12, seed=0, algorithm=algorithm)
-    assert np.array_equal(centroids, kmeans(frames, 12, seed=0, algorithm=algorithm)[0])
-    assert np.sqrt(((centroids[:, None] - centres) ** 2).sum(-1)).min(0).max() < 0.1
-    assert report["inertia"] == pytest.approx(5 * 0.01, rel=0.1)
-
-
 # Real recordings
 
 
@@ -404,17 +293,6 @@ def test_what_does_not_fit_the_model_is_named(models):
     assert models["none"].units([]) == []
 
 
-def test_a_fit_that_cannot_be_made_is_explained():
-    with pytest.raises(ValueError, match="no audio to fit units on"):
-        fit_units([], 10)
-    with pytest.raises(ValueError, match="only 1 distinct frames for 10 units; give more speech, or ask for fewer"):
-        fit_units([([np.zeros(16_000, np.int16)], None)], 10)
-    with pytest.raises(ValueError, match="speaker of each utterance"):
-        fit_units([([AUDIO[0]], None)], 10, normalization="speaker")
-    with pytest.raises(ValueError, match="less than the 10 units"):
-        fit_units([([AUDIO[0]], None)], 10, max_frames=5)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -431,100 +309,3 @@ def test_a_fit_that_cannot_be_made_is_explained():
 def test_a_configuration_outside_its_range_is_explained(arguments, message):
     with pytest.raises(ValueError, match=message):
         SpeechUnitConfig(**arguments)
-
-
-def test_an_unknown_kmeans_is_named():
-    with pytest.raises(ValueError, match="choose from minibatch, torch, faiss"):
-        kmeans(np.random.default_rng(0).normal(size=(50, 3)), 4, algorithm="spectral")
-
-
-def test_all_kmeans_describe_speech_about_equally_well(models):
-    frames = np.concatenate([f.numpy() for f in models["none"].extract_features(AUDIO)])
-    inertia = {name: kmeans(frames, 40, 1, name)[1]["inertia"] for name in ("minibatch", "torch")}
-    assert inertia["torch"] == pytest.approx(inertia["minibatch"], rel=0.03)
-
-
-def test_several_seeds_are_fitted_with_one_pass_and_are_those_of_single_fits(models):
-    fitted = fit_unit_seeds(in_batches(AUDIO, WHO, 4), [1, 2], num_units=40)
-    assert [model.config.fit["seed"] for model in fitted] == [1, 2]
-    assert fitted[0].fingerprint() == models["none"].fingerprint()
-    assert not torch.equal(fitted[0].centroids, fitted[1].centroids)
-    one, other = (model.units(AUDIO) for model in fitted)
-    agreement = compare_units(one, other)
-    assert 0.5 < agreement["matched"] < 1 and 0.6 < agreement["nmi"] < 1
-
-
-# Segments
-
-
-def in_segments(audio, speakers, size, frames=7):
-    for batch, who in in_batches(audio, speakers, size):
-        yield batch, who, [cut(len(row) // 320, frames) for row in batch]
-
-
-def cut(num_frames: int, frames: int) -> list[int]:
-    """Segments of so many frames, the last one shorter."""
-    counts = [frames] * (num_frames // frames)
-    return counts + ([num_frames % frames] if num_frames % frames else [])
-
-
-def test_a_segment_is_the_means_of_its_parts():
-    features = torch.arange(12.0).double()[:, None]
-    pooled = pool_segments(features, [6, 1, 5], 3)
-    assert pooled.tolist() == [[0.5, 2.5, 4.5], [6, 6, 6], [7, 8.5, 10.5]]
-    assert pool_segments(features, [6, 6], 1).tolist() == [[2.5], [8.5]]
-
-
-@pytest.mark.parametrize("normalization", ["none", "utterance", "speaker"])
-def test_units_of_segments_are_those_nearest_to_their_pooled_frames(normalization):
-    model = fit_units(in_segments(AUDIO, WHO, 4), num_units=12, normalization=normalization, seed=1, segment_parts=3)
-    assert model.centroids.shape == (12, 3 * 39)
-    segments = [cut(len(row) // 320, 7) for row in AUDIO]
-    units = model.units(AUDIO, WHO, segments=segments)
-    assert [len(row) for row in units] == [len(row) for row in segments]
-    frames = frame_model_like(model).extract_features(AUDIO[:1], WHO[:1])[0]
-    pooled = pool_segments(frames, segments[0], 3)
-    expected = torch.cdist(pooled, model.centroids.double()).argmin(1)
-    assert expected.tolist() == units[0].tolist()
-    # Shuffled, alone, and as a padded batch: the same.
-    assert model.units(AUDIO[5:6], WHO[5:6], segments=segments[5:6])[0].tolist() == units[5].tolist()
-    lengths = [len(row) for row in AUDIO[:2]]
-    batch = torch.zeros(2, max(lengths), dtype=torch.int16)
-    mask = torch.zeros(2, max(lengths))
-    for row, (samples, length) in enumerate(zip(AUDIO, lengths)):
-        batch[row, :length], mask[row, :length] = torch.from_numpy(samples), 1
-    output = model(batch, mask, speakers=WHO[:2], segments=segments[:2])
-    assert [row[row >= 0].tolist() for row in output.units] == [row.tolist() for row in units[:2]]
-
-
-def frame_model_like(model):
-    """A model with the same statistics whose units are of frames."""
-    config = SpeechUnitConfig(num_units=12, normalization=model.config.normalization, speakers=model.config.speakers)
-    frames = SpeechUnitModel(config)
-    for name in ("feature_mean", "feature_std", "feature_weight", "speaker_mean", "speaker_std"):
-        getattr(frames, name).copy_(getattr(model, name))
-    return frames
-
-
-def test_a_model_of_segments_is_saved_whole(tmp_path):
-    model = fit_units(in_segments(AUDIO, WHO, 4), num_units=12, segment_parts=2)
-    model.save_pretrained(tmp_path)
-    loaded = SpeechUnitModel.from_pretrained(tmp_path)
-    assert loaded.fingerprint() == model.fingerprint() and loaded.config.segment_parts == 2
-
-
-def test_segments_that_do_not_fit_are_named(models):
-    model = SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=1))
-    audio = [AUDIO[0]]
-    with pytest.raises(ValueError, match="units are of segments"):
-        model.units(audio)
-    with pytest.raises(ValueError, match="Audio 0 has .* frames, and segments of 3"):
-        model.units(audio, segments=[[3]])
-    with pytest.raises(ValueError, match="at least one frame"):
-        model.units(audio, segments=[[len(AUDIO[0]) // 320, 0]])
-    with pytest.raises(ValueError, match="units are of frames"):
-        models["none"].units(audio, segments=[[3]])
-    with pytest.raises(ValueError, match="segment_parts needs the frames"):
-        fit_units(in_batches(AUDIO, WHO, 4), num_units=4, segment_parts=1)
-    with pytest.raises(ValueError, match="segment_parts is -1"):
-        SpeechUnitConfig(segment_parts=-1)

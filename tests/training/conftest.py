@@ -11,25 +11,28 @@ from evoslm.training.data import write_ids
 
 
 @pytest.fixture
-def train_until_killed(monkeypatch):
-    """Runs a training of a module until a step, ends it there as a kill would, and returns its checkpoints' folder."""
+def kill_and_go_on(monkeypatch):
+    """Runs a training of a module, ends it at step 4 as a kill would, runs it again, and returns its folder."""
 
     class Killed(BaseException):
         pass
 
-    def run(module, train, arguments, step):
+    def run(module, train, arguments):
         share = module.learning_rate_share
 
-        def kill(at, *settings):
-            if at == step:
+        def kill(step, *settings):
+            if step == 4:
                 raise Killed
-            return share(at, *settings)
+            return share(step, *settings)
 
         with monkeypatch.context() as patched, pytest.raises(Killed):
             patched.setattr(module, "learning_rate_share", kill)
             train(arguments)
         output_dir = Path(arguments.output_dir)
-        return output_dir.with_name(f".{output_dir.name}.partial") / "checkpoints"
+        checkpoints = output_dir.with_name(f".{output_dir.name}.partial") / "checkpoints"
+        assert [path.name for path in checkpoints.iterdir()] == ["checkpoint-3"]
+        (checkpoints / "checkpoint-5").mkdir()  # one that was not finished is passed over
+        return train(arguments)
 
     return run
 
