@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evoslm.training.environment import describe_commit, describe_device, describe_versions
+from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
 BENCHMARKS = ("synthesis", "extraction", "training", "scoring")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"

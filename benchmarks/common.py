@@ -7,11 +7,11 @@ from pathlib import Path
 
 from transformers import LlamaConfig
 
-from evoslm.datasets_scripts.phone_frames import num_frames, phone_content, repeat_content
-from evoslm.datasets_scripts.stories import generate_stories
-from evoslm.datasets_scripts.synthesis import EspeakSynthesizer
-from evoslm.models.tokenization import encode_contents, train_tokenizer
-from evoslm.training.argument_parsing import read_preset
+from evoslm.datasets_scripts.phones.frames import num_frames, phone_content, repeat_content
+from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
+from evoslm.training.arguments.parsing import read_preset
 
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from transformers import HubertConfig, HubertModel
 
-from evoslm.datasets_scripts.stories import generate_stories
-from evoslm.datasets_scripts.synthesis import EspeakSynthesizer
+from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
-from evoslm.training.hardware import matrix_rate
+from evoslm.training.pretrain.hardware import matrix_rate
 
 from .common import peak_of
 

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
-from evoslm.datasets_scripts.sblimp_frames import generate_sblimp_pairs
+from evoslm.datasets_scripts.pairs.sblimp import generate_sblimp_pairs
 from evoslm.models.scoring import score_pairs
-from evoslm.models.tokenization import train_tokenizer
+from evoslm.models.tokenizers.by_modality import train_tokenizer
 
 from .common import laptop_config, peak_of, story_ids
 
@@ -168,7 +168,7 @@ def _harness(model, tokenizer) -> dict[str, Callable]:
 
 def _shared_contexts() -> list[str]:
     """Endings behind a context that a pair shares, as in Topic-SC: the last part of a story, and of another one."""
-    from evoslm.models.scoring import sequence_log_likelihoods
+    from evoslm.models.scoring.pairs import sequence_log_likelihoods
 
     lines = [
         "Endings behind a context that the two of a pair share, as in Topic-SC (the end of a story, and that of "
@@ -212,7 +212,7 @@ def _as_a_task(model, tokenizer, rows: list[dict]) -> list[str]:
         from lm_eval.models.huggingface import HFLM
     except ImportError:
         return ["lm-evaluation-harness is not installed."]
-    from evoslm.models.harness_model import EvoSLMHarnessModel
+    from evoslm.models.scoring.harness import EvoSLMHarnessModel
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     rates, accuracies = {}, {}
@@ -242,8 +242,8 @@ def _as_a_task(model, tokenizer, rows: list[dict]) -> list[str]:
     ]
     return [
         "The same pairs as a local task of lm-evaluation-harness, everything that it does around the model included "
-        "(one turn). `evoslm` is our engine as its model class (`evoslm.models.harness_model`), where the batch size "
-        "has no effect.",
+        "(one turn). `evoslm` is our engine as its model class (`evoslm.models.scoring.harness`), where the batch "
+        "size has no effect.",
         "",
         "| model class | pairs/s | `evoslm` is faster by | accuracy |",
         "| :--- | ---: | ---: | ---: |",

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from evoslm.training.workers import count_cores
+from evoslm.training.run.workers import count_cores
 
 _CODE = """
 import json, resource, sys, tempfile, time
 from evoslm.datasets_scripts.stories import generate_stories
-from evoslm.datasets_scripts.synthesis import render_utterances
+from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 if __name__ == "__main__":
     words, num_proc = int(sys.argv[1]), int(sys.argv[2])
     passages = list(generate_stories(words, 0))

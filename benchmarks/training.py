@@ -15,9 +15,9 @@ from datasets import Dataset
 from transformers import LlamaForCausalLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from evoslm.models.language_model import make_language_model, training_flops
-from evoslm.training.data import TokenizedUtterances, UtteranceBatchSampler, write_ids
-from evoslm.training.hardware import matrix_rate, resolve_precision
-from evoslm.training.trainer import PackedTrainer
+from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSampler, write_ids
+from evoslm.training.pretrain.hardware import matrix_rate, resolve_precision
+from evoslm.training.pretrain.trainer import PackedTrainer
 
 from .common import laptop_config, peak_of, story_ids
 
@@ -209,7 +209,7 @@ def _trl(config, rows: list[np.ndarray], window: int) -> float | None:
         return None
     from transformers import PreTrainedTokenizerFast
 
-    from evoslm.models.tokenization import train_tokenizer
+    from evoslm.models.tokenizers.by_modality import train_tokenizer
 
     tokenizer: PreTrainedTokenizerFast = train_tokenizer("phone_repeat", ["SIL"])
     mean = np.mean([len(row) for row in rows])
@@ -241,7 +241,7 @@ def _loader_rate(ids: list) -> str:
     with tempfile.TemporaryDirectory() as folder:
         write_ids(Path(folder), "train", ids)
         dataset = TokenizedUtterances(folder, "train", BOS, EOS)
-        from evoslm.training.data import collate_packed
+        from evoslm.training.pretrain.data import collate_packed
 
         start = time.perf_counter()
         tokens = 0
@@ -255,7 +255,7 @@ def _where_it_goes(config, rows: list[np.ndarray]) -> str:
     """The share of an update's time by kind of operation, as torch's profiler sees it."""
     from torch.profiler import ProfilerActivity, profile
 
-    from evoslm.training.data import collate_packed
+    from evoslm.training.pretrain.data import collate_packed
 
     model = make_language_model(config, 0)
     batch = collate_packed(rows[:UTTERANCES])

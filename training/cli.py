@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from . import distributed
-from .argument_parsing import list_presets, parse_arguments, parse_group
+from .arguments.parsing import list_presets, parse_arguments, parse_group
+from .run import distributed
 
 USAGE = """usage: evoslm COMMAND [--preset NAME] [--output_dir FOLDER] [flags]
 
@@ -46,12 +46,12 @@ _STUDY = {
 }
 # Commands with arguments of their own: module, function and dataclass, imported when they are asked for.
 _ALONE = {
-    "score": ("score", "score_file", "ScoreArguments"),
-    "zerospeech": ("official", "score_zerospeech", "ZeroSpeechArguments"),
-    "unit-report": ("unit_report", "report_units", "UnitReportArguments"),
-    "train-vocoder": ("train_vocoder", "train_vocoder", "VocoderArguments"),
-    "pretrain-encoder": ("pretrain_encoder", "pretrain_encoder", "EncoderArguments"),
-    "encode-audio": ("scale", "encode_audio", "EncodeArguments"),
+    "score": ("score.pair_files", "score_file", "ScoreArguments"),
+    "zerospeech": ("score.zerospeech_2021", "score_zerospeech", "ZeroSpeechArguments"),
+    "unit-report": ("unit_report.measuring", "report_units", "UnitReportArguments"),
+    "train-vocoder": ("vocoder.training", "train_vocoder", "VocoderArguments"),
+    "pretrain-encoder": ("encoder.training", "pretrain_encoder", "EncoderArguments"),
+    "encode-audio": ("scale.encoding", "encode_audio", "EncodeArguments"),
 }
 SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score")
 """What several processes that a launcher started can do together."""
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
 def _find_command(name: str) -> tuple[Callable, Callable]:
     """What a command runs, and what reads its arguments."""
     if name in _STUDY:
-        return getattr(import_module(".study", __package__), _STUDY[name]), partial(parse_arguments, command=name)
+        return getattr(import_module(".commands", __package__), _STUDY[name]), partial(parse_arguments, command=name)
     if name not in _ALONE:
         raise ValueError(f"Unknown command {name!r}; choose from {', '.join([*_STUDY, *_ALONE])}.")
     module, function, group = _ALONE[name]

@@ -1,29 +1,19 @@
 """Vocoders: units -> waveform, so that what a language model of units says can be heard.
 
+In: units of an utterance, and its voice. Out: samples, and how far they are from what was said.
 Names are imported when they are asked for: the configurations alone do not need torch.
 """
 
-from importlib import import_module
+from ..lazy import lazy_names
 
-_MODULES = {
-    "CodebookVocoder": ".modeling_codebook_vocoder",
-    "CodebookVocoderConfig": ".configuration_vocoder",
-    "UnitHifiGan": ".modeling_unit_hifigan",
-    "UnitHifiGanConfig": ".configuration_vocoder",
-    "UnitVocoderOutput": ".modeling_vocoder",
-    "resynthesis_quality": ".quality",
-}
-__all__ = [
-    "CodebookVocoder",
-    "CodebookVocoderConfig",
-    "UnitHifiGan",
-    "UnitHifiGanConfig",
-    "UnitVocoderOutput",
-    "resynthesis_quality",
-]
-
-
-def __getattr__(name: str):
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name], __name__), name)
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "CodebookVocoder": ".modeling_codebook_vocoder",
+        "CodebookVocoderConfig": ".configuration_vocoder",
+        "UnitHifiGan": ".modeling_unit_hifigan",
+        "UnitHifiGanConfig": ".configuration_vocoder",
+        "UnitVocoderOutput": ".modeling_vocoder",
+        "resynthesis_quality": ".quality",
+    },
+)

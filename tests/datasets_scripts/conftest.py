@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from evoslm.datasets_scripts.utterances import FEATURES
+from evoslm.datasets_scripts.builders.utterances import FEATURES
 from evoslm.models.phones import ARPABET, SIL
 
 SAMPLE_RATE = 16_000

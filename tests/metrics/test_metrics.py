@@ -22,7 +22,7 @@ import evoslm
 from evoslm.metrics import copy_shared
 from evoslm.metrics.pair_accuracy import judge_arguments, pair_accuracies
 from evoslm.models.statistics import resampled_means
-from evoslm.models.tokenization_phone import word_level_tokenizer
+from evoslm.models.tokenizers.phones import word_level_tokenizer
 
 METRICS = ("swuggy", "sblimp", "topic_sc")
 FOLDER = Path(evoslm.metric_path("swuggy")).parent

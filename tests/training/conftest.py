@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from evoslm.training.data import write_ids
+from evoslm.training.pretrain.data import write_ids
 
 
 @pytest.fixture

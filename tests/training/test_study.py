@@ -277,7 +277,7 @@ def test_the_commands_are_listed():
 
 
 def test_every_preset_reads(tmp_path):
-    from evoslm.training.argument_parsing import list_presets, parse_arguments
+    from evoslm.training.arguments.parsing import list_presets, parse_arguments
 
     (tmp_path / "text").mkdir()
     assert set(list_presets()) == {"smoke", "laptop", "h200", "paper"}

@@ -7,8 +7,8 @@ results.json, *.png, *.svg}`.
 import math
 from pathlib import Path
 
-from ..run import Run
-from ..stages import write_json
+from ...models.files import write_json
+from ..run.folder import Run
 from .document import write_document
 from .figures import draw_figures
 from .page import render_page

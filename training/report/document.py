@@ -5,7 +5,7 @@
 
 import yaml
 
-from . import prose, tables
+from . import factor_table, prose, tables
 from .figures import Figure
 from .formatting import NBSP, TASK_LABELS, listing, percent
 from .results import HEADLINE_BANDS, PAPER_CHANGE
@@ -94,8 +94,8 @@ def _accuracies(results: dict) -> list[str | None]:
 
 
 def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
-    by_task = {task: tables.effect_table(results, task) for task in results["tasks"]}
-    finer = {task: tables.effect_table(results, task, finer=True) for task in results["tasks"]}
+    by_task = {task: factor_table.effect_table(results, task) for task in results["tasks"]}
+    finer = {task: factor_table.effect_table(results, task, finer=True) for task in results["tasks"]}
     if not any(by_task.values()) and not any(finer.values()):
         return []
     parts = [

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ...models.scoring.sides import SIDES
 from ...models.statistics import paired_effect, resampled_means
 
 BOOTSTRAP_SEED = 0
 RULES = ("sum", "mean", "pmi")
-SIDES = ("positive", "negative")
 
 
 def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.DataFrame:

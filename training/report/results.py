@@ -14,10 +14,10 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
-from ...datasets_scripts.pairs_text import HEADLINE_RULES, TASKS
+from ...datasets_scripts.pairs.texts import HEADLINE_RULES, TASKS
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.statistics import NUM_RESAMPLES
-from ..arguments import RECORDED
+from ..arguments.study import RECORDED
 from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 

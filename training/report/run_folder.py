@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ...models.files import read_json
 from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
-from ..run import Run
-from ..stages import read_json, read_stage
+from ..run.folder import Run
+from ..run.stage import read_stage
 
 
 @dataclass

@@ -44,12 +44,6 @@ QUALITY_LABELS = {
     "num_syllables": "Syllables and pauses that this was measured on",
 }
 SPEECH_LABELS = {"recorded": "recordings", "many": "synthetic voices"}
-VERDICTS = {
-    "falls": "falls",
-    "rises": "rises",
-    "not shown": "no change shown",
-    "at chance": "both at chance",
-}
 
 
 def modality_table(results: dict) -> str:
@@ -161,25 +155,6 @@ def group_table(results: dict, task: str) -> str | None:
         )
     labels = [results["modalities"][name]["label"] for name in found]
     return markdown_table([first, "n", *labels, "± at most"], rows)
-
-
-def effect_table(results: dict, task: str, finer: bool = False) -> str | None:
-    """The paper's Table 3 for one task: what each step changes, in points and per cent."""
-    effects = [effect for effect in results["effects"] if effect["finer"] == finer and task in effect["tasks"]]
-    if not effects:
-        return None
-    header = ["Step", "Factor", "points", "per cent", "here"] + ([] if finer else ["*paper, per cent*"]) + ["n"]
-    rows = []
-    for effect in effects:
-        change = effect["tasks"][task]
-        points = change["points"] | ({"seed_sd": change["seed_sd"]} if "seed_sd" in change else {})
-        row = [step(results, effect), effect["factor"], with_interval(points, sign=True)]
-        row += [with_interval(change["relative"], sign=True), VERDICTS[change["verdict"]]]
-        if not finer:
-            shown_as = results["paper"]["accuracies"][effect["result"]].get("shown_as")
-            row.append(papers(number(change["paper_percent"], sign=True), shown_as))
-        rows.append([*row, count(change["n"])])
-    return markdown_table(header, rows, left=2)
 
 
 def scaling_table(results: dict) -> str | None:

@@ -1,0 +1,88 @@
+"""All dataset builders by name, and the one call that prepares a modality's dataset.
+
+modality and folder of shards -> [`prepare`] -> a `DatasetDict` with `id` and `content`. A new modality's builder is
+named here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+
+from .base import ModalityBuilder
+from .phone_bpe import PhoneBpe
+from .phone_raw import PhoneRaw
+from .phone_repeat import PhoneRepeat
+from .phone_stretch import PhoneStretch
+from .speech_bpe import SpeechBpe
+from .speech_dedup import SpeechDedup
+from .speech_syllable import SpeechSyllable
+from .speech_units import SpeechUnits
+from .text_bpe import TextBpe
+from .text_raw import TextRaw
+
+_BUILDERS = (
+    *(TextBpe, TextRaw, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
+    *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable),
+)
+BUILDERS: dict[str, type[ModalityBuilder]] = {
+    config.name: builder for builder in _BUILDERS for config in builder.BUILDER_CONFIGS
+}
+
+
+def get_builder(name: str) -> type[ModalityBuilder]:
+    """
+    Look up the builder of a modality, or of one of its configurations.
+
+    Raises:
+        `ValueError`: If there is none of that name.
+    """
+    if name not in BUILDERS:
+        raise ValueError(f"There is no dataset of {name!r}; choose from {', '.join(BUILDERS)}.")
+    return BUILDERS[name]
+
+
+def prepare(
+    name: str, data_dir: str | Path, cache_dir: str | Path, num_proc: int | None = None, **config
+) -> datasets.DatasetDict:
+    """
+    Make a modality's dataset, or take the one in the cache if the shards have not changed since.
+
+    Args:
+        name (`str`): A modality or one of its configurations, e.g. `"phone_repeat_random_rate"`.
+        data_dir (`str` or `Path`): The folder of utterance shards, or of unit shards for modalities of speech.
+        cache_dir (`str` or `Path`): Where prepared rows are kept.
+        num_proc (`int`, *optional*): Number of processes, at most one a shard. The rows do not depend on it.
+        config (additional keyword arguments, *optional*): Arguments of the configuration, e.g. `stretch_factor=4`.
+
+    Returns:
+        `datasets.DatasetDict`: `id` and `content` of the splits that the folder has.
+
+    Raises:
+        `FileNotFoundError`: If the folder or a shard is missing.
+        `ValueError`: If there is no such modality, or a shard cannot be read.
+    """
+    builder = get_builder(name)(str(cache_dir), data_dir=str(data_dir), config_name=name, **config)
+    builder.download_and_prepare(num_proc=num_proc)
+    return builder.as_dataset()
+
+
+def unit_contents(name: str, units: Sequence[Sequence[int]]) -> list[str]:
+    """
+    Write units as the contents of a modality of speech: those of minimal pairs, or of a prompt.
+
+    Args:
+        name (`str`): A modality of speech, e.g. `"speech_dedup"`.
+        units (`Sequence[Sequence[int]]`): Units of each row.
+
+    Returns:
+        `list[str]`: One content a row.
+
+    Raises:
+        `ValueError`: If the modality is not made of units.
+    """
+    builder = get_builder(name)
+    if not issubclass(builder, SpeechUnits):
+        raise ValueError(f"{name} is not made of units; choose a modality of speech.")
+    return builder.unit_contents(pa.array([list(row) for row in units], pa.list_(pa.uint16()))).to_pylist()

@@ -1,0 +1,26 @@
+"""Speech-Dedup: speech units with each run of equal units written once, an answer to factor B.
+
+shards of `id` and `units` -> runs collapsed -> content, "17 942 ...".
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from .base import conditions, join_symbols, list_lengths
+from .speech_units import SpeechUnits
+
+
+class SpeechDedup(SpeechUnits):
+    """The dataset of collapsed speech units (2412.17048, Section 2: reducing bit rates)."""
+
+    BUILDER_CONFIGS = conditions("speech_dedup", voices=True)
+    summary = "The speech units of each utterance, each run of equal units written once."
+
+    @staticmethod
+    def unit_contents(units: pa.ListArray) -> pa.Array:
+        """Each run of units once."""
+        values = units.flatten().to_numpy(zero_copy_only=False)
+        rows = np.repeat(np.arange(len(units)), list_lengths(units))
+        starts_run = np.ones(len(values), dtype=bool)
+        starts_run[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
+        return join_symbols(pa.array(values[starts_run]), np.bincount(rows[starts_run], minlength=len(units)))

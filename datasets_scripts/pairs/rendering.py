@@ -1,0 +1,254 @@
+"""Minimal pairs, spoken: every form of context, positive and negative side at once.
+
+`PairText`s -> voice, pitch and rate of each -> context and both sides spoken alike -> one row a pair and voice, with
+text, phones, stretched and repeated phones, and audio -> shards, a folder a task.
+"""
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
+from ...models.scoring.sides import PARTS
+from ..phones.frames import num_frames, phone_content, repeat_content, stretch_content
+from ..shards.writing import build_shards
+from ..synthesis.synthesizer import (
+    EDGE_SILENCE,
+    SENTENCE_PAUSE,
+    EspeakSynthesizer,
+    Rendering,
+)
+from ..synthesis.voices import VOICES, SpeakerSettings, speaker_settings
+from .texts import TASKS, PairText
+
+MAX_SECONDS = 30.0
+PAIRS_PER_SHARD = 32
+SOUNDS_ALIKE = "both sides sound alike"
+
+_FORMS = {
+    **dict.fromkeys(("text", "phones", "phones_stretch", "phones_repeat"), pa.string()),
+    "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+}
+PAIR_SCHEMA = pa.schema(
+    [
+        *((column, pa.string()) for column in ("id", "cluster", "task", "group", "band", "voice")),
+        ("rate", pa.int32()),
+        *((f"{side}_{form}", kind) for side in PARTS for form, kind in _FORMS.items()),
+    ]
+)
+
+
+def render_pairs(
+    pairs: Iterable[PairText],
+    output_dir: str | Path,
+    voices: str,
+    rate: str,
+    seed: int,
+    stretch_factor: int,
+    voices_per_pair: int = 1,
+    frame_samples: int = FRAME_SAMPLES,
+    window_samples: int = FRAME_SAMPLES,
+    num_proc: int = 1,
+    shard_size: int = PAIRS_PER_SHARD,
+    max_skipped_fraction: float = 0.05,
+    progress: bool = True,
+) -> dict[str, dict]:
+    """
+    Speak minimal pairs and write them as shards, a folder a task. A pair whose sides have the same phones is dropped.
+
+    Context, positive and negative side of a row have the same voice, pitch and rate, and so have two pairs with the
+    same two sides. A side has the silence of an utterance at both edges; where there is a context, that has it at the
+    beginning and the pause of a sentence at its end, and the sides begin without: context and side, one behind the
+    other, are exactly one utterance.
+
+    Args:
+        pairs (`Iterable[PairText]`): Pairs of one or more tasks.
+        output_dir (`str` or `Path`): Where `swuggy/test-00000-of-00004.parquet`, ... go.
+        voices (`str`): `"one"` or `"many"`, as for utterances.
+        rate (`str`): `"fixed"` or `"random"`, as for utterances.
+        seed (`int`): Decides voice, pitch and rate of each pair.
+        stretch_factor (`int`): How often `phones_stretch` repeats each phone.
+        voices_per_pair (`int`, *optional*, defaults to 1): In how many voices each pair is spoken, a row each.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
+        window_samples (`int`, *optional*, defaults to 320): Samples that a frame sees; 400 for HuBERT.
+        num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
+        shard_size (`int`, *optional*, defaults to 32): Pairs a shard.
+        max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be
+            skipped because they cannot be spoken within 30 s with the sounds of English.
+        progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
+
+    Returns:
+        `dict[str, dict]`: For each task how many `pairs` were given, how many `rows` were written, how many pairs
+        `sound_alike`, and how many were `skipped` for other reasons.
+
+    Raises:
+        `ValueError`: If a task is unknown, an id stands twice, `voices` has fewer than `voices_per_pair`, too many
+            pairs were skipped, or the folder holds shards of other pairs or settings.
+    """
+    if voices not in VOICES:
+        raise ValueError(f"Unknown voices {voices!r}; choose from {', '.join(VOICES)}.")
+    if not 1 <= voices_per_pair <= len(VOICES[voices]):
+        raise ValueError(
+            f"voices_per_pair is {voices_per_pair}; with {voices} voices it must be from 1 to {len(VOICES[voices])}."
+        )
+    by_task = _by_task(pairs)
+    settings = {
+        "voices": voices,
+        "rate": rate,
+        "seed": seed,
+        "stretch_factor": stretch_factor,
+        "voices_per_pair": voices_per_pair,
+        "frame_samples": frame_samples,
+        "window_samples": window_samples,
+    }
+    summary = {}
+    for task, task_pairs in by_task.items():
+        results = build_shards(
+            task_pairs,
+            lambda pair: "test",
+            make_rows,
+            settings,
+            PAIR_SCHEMA,
+            Path(output_dir) / task,
+            num_proc=num_proc,
+            shard_size=shard_size,
+            max_skipped_fraction=1.0,
+            progress=progress,
+        )
+        reasons = Counter(skip["reason"] for result in results for skip in result["skipped"])
+        num_alike = reasons.pop(SOUNDS_ALIKE, 0)
+        if reasons.total() > max_skipped_fraction * len(task_pairs):
+            raise ValueError(
+                f"{reasons.total()} of {len(task_pairs)} {task} pairs cannot be spoken, most often because: "
+                f"{reasons.most_common(1)[0][0]} See {Path(output_dir) / task / 'skipped.jsonl'}."
+            )
+        summary[task] = {
+            "pairs": len(task_pairs),
+            "rows": sum(result["rows"] for result in results),
+            "sound_alike": num_alike,
+            "skipped": reasons.total(),
+        }
+    return summary
+
+
+def make_rows(pair: PairText, settings: dict) -> list[dict]:
+    """
+    Speak one pair.
+
+    Args:
+        pair (`PairText`): The pair.
+        settings (`dict`): The arguments of [`render_pairs`] that rows depend on.
+
+    Returns:
+        `list[dict]`: A row a voice.
+
+    Raises:
+        `ValueError`: If the sides sound alike, or cannot be spoken within 30 s with the sounds of English.
+    """
+    rows = []
+    voices_and_rate = (settings["voices"], settings["rate"], settings["seed"], settings["voices_per_pair"])
+    for speaker in pair_speakers(pair, *voices_and_rate):
+        spoken = speak_pair(_synthesizer(), pair, speaker)
+        if phone_content(spoken["positive"].phones) == phone_content(spoken["negative"].phones):
+            raise ValueError(SOUNDS_ALIKE)
+        row = {column: getattr(pair, column) for column in ("id", "cluster", "task", "group", "band")}
+        row |= {"voice": speaker.voice, "rate": speaker.rate}
+        for side in PARTS:
+            forms = {"text": getattr(pair, side), **spoken_forms(spoken.get(side), settings)}
+            row |= {f"{side}_{form}": value for form, value in forms.items()}
+            if side in spoken:
+                row[f"{side}_audio"]["path"] = f"{pair.id}-{speaker.voice}-{side}.flac".replace("/", "-")
+        rows.append(row)
+    return rows
+
+
+def pair_speakers(pair: PairText, voices: str, rate: str, seed: int, number: int = 1) -> list[SpeakerSettings]:
+    """
+    Draw how a pair is spoken: `number` times, each in another voice.
+
+    The two sides decide, whichever of them is the positive one. Two pairs that have each other's sides are thus spoken
+    alike, and a rule that does not look at the context is right for exactly one of them.
+    """
+    key = f"{pair.task}: {' / '.join(sorted((pair.positive, pair.negative)))}"
+    speakers: dict[str, SpeakerSettings] = {}
+    for attempt in count():
+        if len(speakers) == number:
+            return list(speakers.values())
+        speaker = speaker_settings(f"{key} #{attempt}", voices, rate, seed)
+        speakers.setdefault(speaker.voice, speaker)
+
+
+def speak_pair(synthesizer: EspeakSynthesizer, pair: PairText, speaker: SpeakerSettings) -> dict[str, Rendering]:
+    """
+    Speak the sides of a pair, and its context if it has one, in one voice.
+
+    Returns:
+        `dict[str, Rendering]`: `"positive"`, `"negative"` and, with a context, `"context"`.
+
+    Raises:
+        `ValueError`: If the context with either side takes more than 30 s.
+    """
+    style = {"voice": speaker.voice, "pitch": speaker.pitch, "rate": speaker.rate}
+    spoken = {}
+    if pair.context:
+        spoken["context"] = synthesizer.render(pair.context, trailing_silence=SENTENCE_PAUSE, **style)
+    leading_silence = 0.0 if pair.context else EDGE_SILENCE
+    for side in ("positive", "negative"):
+        spoken[side] = synthesizer.render(getattr(pair, side), leading_silence=leading_silence, **style)
+        seconds = spoken[side].duration + (spoken["context"].duration if pair.context else 0.0)
+        if seconds > MAX_SECONDS:
+            raise ValueError(f"It takes {MAX_SECONDS:.0f} s or more to speak.")
+    return spoken
+
+
+def spoken_forms(rendering: Rendering | None, settings: dict) -> dict:
+    """
+    Write a side in every form but its text.
+
+    Args:
+        rendering ([`Rendering`] or `None`): The side; `None` for one that the pair lacks.
+        settings (`dict`): `stretch_factor`, `frame_samples` and `window_samples`, as in [`render_pairs`].
+
+    Returns:
+        `dict`: Phones, stretched and repeated phones, and audio; empty strings and `None` where there is no side.
+    """
+    if rendering is None:
+        return {form: None if form == "audio" else "" for form in _FORMS if form != "text"}
+    frames = num_frames(rendering.duration, settings["frame_samples"], settings["window_samples"])
+    return {
+        "phones": phone_content(rendering.phones),
+        "phones_stretch": stretch_content(rendering.phones, settings["stretch_factor"]),
+        "phones_repeat": repeat_content(rendering.phones, frames, SAMPLE_RATE / settings["frame_samples"]),
+        "audio": {"bytes": _flac(rendering.audio)},
+    }
+
+
+def _by_task(pairs: Iterable[PairText]) -> dict[str, list[PairText]]:
+    by_task, seen = defaultdict(list), set()
+    for pair in pairs:
+        if pair.task not in TASKS:
+            raise ValueError(f"Pair {pair.id} is of an unknown task {pair.task!r}; choose from {', '.join(TASKS)}.")
+        if pair.id in seen:
+            raise ValueError(f"The id {pair.id} stands for two minimal pairs; make ids unique.")
+        seen.add(pair.id)
+        by_task[pair.task].append(pair)
+    return dict(by_task)
+
+
+@lru_cache(maxsize=1)
+def _synthesizer() -> EspeakSynthesizer:
+    return EspeakSynthesizer()
+
+
+def _flac(audio: np.ndarray) -> bytes:
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()

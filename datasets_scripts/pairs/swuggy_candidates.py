@@ -1,0 +1,224 @@
+"""Candidates for sWUGGY: the pseudo-words of many words at once, with the votes of n-grams and lengths on each.
+
+words -> edited spellings -> those with the most word-like letters, pronounced -> those that are pseudo-words and have
+the most word-like phones -> [`Candidates`].
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.ngram import NGramModel
+from ...models.phones import ARPABET, SIL
+from ...models.tokenizers.base import SPECIAL_TOKENS
+from ...models.tokenizers.text import BASE_CHARACTERS
+from ..text.word_list import Lexicon, pronounce_all
+from .pseudo_words import PseudoWord, SpellingEditor, reason_to_drop
+
+# (spellings, contents "SIL R IH1 V ER0 SIL") -> number of tokens of each
+TokenCounter = Callable[[list[str], list[str]], Sequence[int]]
+
+MAX_ORDER = 3
+_SPELLINGS_PER_WORD = 48  # pronounced
+_CANDIDATES_PER_WORD = 24  # kept
+_CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """
+    Pseudo-words and what a choice among them needs.
+
+    Args:
+        pseudo_words (`list[PseudoWord]`): The candidates.
+        votes (`np.ndarray` of shape `(num_candidates, num_rules)`): 1 where a rule prefers the word, -1 where it
+            prefers the pseudo-word, 0 where it has no preference.
+        costs (`np.ndarray` of shape `(num_candidates,)`): Root mean square over the n-grams of the difference of the
+            two log-likelihoods, in nats.
+    """
+
+    pseudo_words: list[PseudoWord]
+    votes: np.ndarray
+    costs: np.ndarray
+
+
+class CandidateMaker:
+    """
+    Makes candidates, and counts what becomes of the spellings that were tried.
+
+    Args:
+        words (`Sequence[str]`): All words that qualify; edits use their letter groups.
+        texts (`Iterable[str]`): The utterances of the train split.
+        phone_sequences (`Iterable[Sequence[str]]`): Their phones.
+        synthesizer (`EspeakSynthesizer`): Pronounces words.
+        lexicon ([`Lexicon`]): What no pseudo-word may be.
+        num_tokens (`Mapping[str, TokenCounter]`): Further lengths by name.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        texts: Iterable[str],
+        phone_sequences: Iterable[Sequence[str]],
+        synthesizer,
+        lexicon: Lexicon,
+        num_tokens: Mapping[str, TokenCounter],
+    ):
+        self._editor = SpellingEditor(words)
+        self._letters = SymbolNgram((_characters(text) for text in texts), [" ", *BASE_CHARACTERS])
+        self._phones = SymbolNgram(phone_sequences, ARPABET)
+        self._synthesizer = synthesizer
+        self._lexicon = lexicon
+        self._num_tokens = num_tokens
+        self._taken = set()
+        self._num_tried = self._num_with_candidates = self._num_candidates = 0
+        self._dropped = Counter()
+        ngrams = [f"{symbols}-{order}" for symbols in ("letters", "phones") for order in range(1, MAX_ORDER + 1)]
+        self.rules = [*ngrams, "fewer letters", "fewer phones", *(f"fewer {name}" for name in num_tokens)]
+        self.is_strict = np.arange(len(self.rules)) < len(ngrams) + 2
+
+    def candidates(self, words: Sequence[str], num_words: int) -> Candidates:
+        """Try `words` in their order until `num_words` of them have candidates."""
+        parts = [Candidates([], np.zeros((0, len(self.rules))), np.zeros(0))]
+        start = found = 0
+        while found < num_words and start < len(words):
+            part = self._candidates(words[start : start + min(_CHUNK, num_words - found)])
+            start += min(_CHUNK, num_words - found)
+            found += len({item.word for item in part.pseudo_words})
+            parts.append(part)
+        self._num_tried += start
+        self._num_with_candidates += found
+        return Candidates(
+            [item for part in parts for item in part.pseudo_words],
+            np.concatenate([part.votes for part in parts]),
+            np.concatenate([part.costs for part in parts]),
+        )
+
+    def report(self) -> dict:
+        """How many words were tried, for how many a pseudo-word was found, and why spellings were dropped."""
+        return {
+            "tried": self._num_tried,
+            "with_candidates": round(self._num_with_candidates / max(self._num_tried, 1), 3),
+            "candidates": self._num_candidates,
+            "dropped": dict(sorted(self._dropped.items())),
+        }
+
+    def _candidates(self, words: Sequence[str]) -> Candidates:
+        owners, spellings = self._spellings(words)
+        margins = self._letters.margins(map(_characters, words), owners, map(_characters, spellings))
+        kept = _cheapest(owners, np.abs(margins).max(1), _SPELLINGS_PER_WORD)
+        self._dropped["letters too unlike the word's"] += len(owners) - len(kept)
+        owners, margins, spellings = owners[kept], margins[kept], [spellings[index] for index in kept]
+
+        sounds = pronounce_all(self._synthesizer, words)
+        items = self._pseudo_words(words, sounds, owners, spellings)
+        kept = np.array([index for index, item in enumerate(items) if item is not None], dtype=np.int64)
+        owners, margins, items = owners[kept], margins[kept], [items[index] for index in kept]
+
+        phones = [with_silence(item.phones) for item in items]
+        phone_margins = self._phones.margins(map(with_silence, sounds), owners, phones)
+        margins = np.concatenate([margins, phone_margins], axis=1)
+        costs = np.sqrt((margins**2).mean(1))
+        kept = _cheapest(owners, costs, _CANDIDATES_PER_WORD)
+        self._dropped["phones too unlike the word's"] += len(items) - len(kept)
+        self._num_candidates += len(kept)
+        items = [items[index] for index in kept]
+        longer = self._longer(items, [sounds[owner] for owner in owners[kept]])
+        return Candidates(items, np.sign(np.concatenate([margins[kept], longer], axis=1)), costs[kept])
+
+    def _spellings(self, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+        """Edited spellings that are no words, and the index of the word that each was made from."""
+        owners, spellings = [], []
+        for owner, word in enumerate(words):
+            edited = self._editor.edits(word)
+            unknown = [spelling for spelling in edited if not self._lexicon.has_spelling(spelling)]
+            self._dropped["spells another word"] += len(edited) - len(unknown)
+            owners += [owner] * len(unknown)
+            spellings += unknown
+        return np.array(owners, dtype=np.int64), spellings
+
+    def _pseudo_words(
+        self, words: Sequence[str], sounds: list[tuple[str, ...]], owners: np.ndarray, spellings: list[str]
+    ) -> list[PseudoWord | None]:
+        """Pronounce spellings; `None` for those that are no pseudo-word of their owner."""
+        items = []
+        for owner, spelling, phones in zip(owners, spellings, pronounce_all(self._synthesizer, spellings)):
+            reason = reason_to_drop(sounds[owner], phones, self._lexicon)
+            if reason is None and not self._taken.isdisjoint((spelling, phones)):
+                reason = "made from another word before"
+            if reason is None:
+                self._taken.update((spelling, phones))
+            else:
+                self._dropped[reason] += 1
+            items.append(None if reason else PseudoWord(words[owner], spelling, phones))
+        return items
+
+    def _longer(self, items: list[PseudoWord], word_phones: list[tuple[str, ...]]) -> np.ndarray:
+        """By how much pseudo-words are longer than their words, of shape `(len(items), number of lengths)`."""
+        words = _lengths([item.word for item in items], word_phones, self._num_tokens)
+        return _lengths([item.spelling for item in items], [item.phones for item in items], self._num_tokens) - words
+
+
+class SymbolNgram:
+    """
+    The n-gram baseline of the modality that has these symbols, over the symbols themselves.
+
+    Args:
+        sequences (`Iterable[Sequence[str]]`): Training sequences.
+        alphabet (`Iterable[str]`): Symbols that are in the vocabulary in any case.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[str]], alphabet: Iterable[str]):
+        self._ids = {symbol: index for index, symbol in enumerate(dict.fromkeys((*SPECIAL_TOKENS, *alphabet)))}
+        ids, offsets = self._encode(sequences, grow=True)
+        self._model = NGramModel.fit(ids, offsets, vocab_size=len(self._ids), max_order=MAX_ORDER)
+
+    def margins(
+        self, words: Iterable[Sequence[str]], owners: np.ndarray, others: Iterable[Sequence[str]]
+    ) -> np.ndarray:
+        """log p(words[owners]) - log p(others) in nats for the orders 1 to 3, of shape `(len(owners), 3)`."""
+        return self.log_likelihoods(words)[owners] - self.log_likelihoods(others)
+
+    def log_likelihoods(self, sequences: Iterable[Sequence[str]]) -> np.ndarray:
+        """Sum of log p over each sequence, of shape `(num_sequences, 3)`."""
+        ids, offsets = self._encode(sequences)
+        return self._model.log_likelihoods(ids, offsets=offsets)
+
+    def _encode(self, sequences: Iterable[Sequence[str]], grow: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        ids, offsets = array("i"), array("q", [0])
+        for sequence in sequences:
+            if grow:
+                for symbol in sorted(set(sequence).difference(self._ids)):
+                    self._ids[symbol] = len(self._ids)
+            ids.extend([self._ids[symbol] for symbol in sequence])
+            offsets.append(len(ids))
+        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(offsets, dtype=np.int64)
+
+
+def with_silence(phones: Sequence[str]) -> tuple[str, ...]:
+    """Phones as an item has them: with the silence at both edges of every utterance."""
+    return (SIL, *phones, SIL)
+
+
+def _lengths(
+    spellings: list[str], phones: list[tuple[str, ...]], num_tokens: Mapping[str, TokenCounter]
+) -> np.ndarray:
+    """Letters, phones and tokens of items, of shape `(len(spellings), 2 + len(num_tokens))`."""
+    contents = [" ".join(with_silence(sounds)) for sounds in phones]
+    counts = [count(spellings, contents) if spellings else [] for count in num_tokens.values()]
+    return np.array([list(map(len, spellings)), list(map(len, phones)), *counts], dtype=np.int64).T
+
+
+def _characters(text: str) -> str:
+    """A text as the text tokenizers read it: with a space in front, so that every word begins alike."""
+    return f" {text}"
+
+
+def _cheapest(owners: np.ndarray, costs: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the `count` cheapest candidates of each owner, in the candidates' order."""
+    order = np.lexsort((costs, owners))
+    rank = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
+    return np.sort(order[rank < count])

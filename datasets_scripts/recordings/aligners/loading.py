@@ -1,0 +1,35 @@
+"""Aligners by name."""
+
+from .alignment import Aligner
+
+
+def load_aligner(aligner: str, min_score: float | None = None) -> Aligner:
+    """
+    Make an aligner from its name.
+
+    Args:
+        aligner (`str`):
+            `"pocketsphinx"`; `"ctc:MODEL"` with a folder or a name on the Hub; `"textgrid:FOLDER"` with the folder of
+            TextGrids.
+        min_score (`float`, *optional*):
+            A transcript with a lower score is refused. Defaults to the aligner's own; TextGrids have no score.
+
+    Raises:
+        `ValueError`: If there is no such aligner.
+        `FileNotFoundError`: If its model or folder cannot be found.
+    """
+    kind, _, place = aligner.partition(":")
+    options = {} if min_score is None else {"min_score": min_score}
+    if kind == "pocketsphinx" and not place:
+        from .pocketsphinx import PocketSphinxAligner
+
+        return PocketSphinxAligner(**options)
+    if kind == "ctc" and place:
+        from .ctc import CtcAligner
+
+        return CtcAligner.from_pretrained(place, **options)
+    if kind == "textgrid" and place:
+        from .textgrid import TextGridAligner
+
+        return TextGridAligner(place)
+    raise ValueError(f"Unknown aligner {aligner!r}; choose pocketsphinx, ctc:MODEL or textgrid:FOLDER.")

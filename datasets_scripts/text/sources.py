@@ -1,0 +1,304 @@
+"""Real text: a folder of .txt files, or a column of a Hugging Face dataset -> `Passage`.
+
+files or rows -> `Document` -> sections of about 2,000 words -> (a seeded choice of them) -> sentences as read aloud ->
+passages without near-duplicates -> train, validation and test.
+"""
+
+import codecs
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .cutting import cut_passages, split_long_sentence
+from .hub_rows import checked_hub_rows, open_hub_rows
+from .near_duplicates import NearDuplicateFilter
+from .passages import SPLITS, Passage
+from .sections import Document, Section, choose_sections, cut_sections, seeded_rank, sentence_runs
+
+MIN_PASSAGE_WORDS = 8
+
+_MAX_CONTROL_SHARE = 0.001
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
+_ENCODINGS = (  # the longer marks first: that of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass
+class TextSummary:
+    """
+    What became of a corpus.
+
+    Args:
+        documents (`int`): Sections that passages were taken from.
+        topics (`int`): Books or rows that these belong to.
+        passages (`int`): Passages.
+        words (`int`): Words in them.
+        passages_by_split (`dict[str, int]`): Passages in train, validation and test.
+        dropped_by_reason (`dict[str, int]`):
+            What was left out of those sections: `"paragraph: ..."` counts paragraphs, `"sentence: ..."` sentences,
+            `"passage: ..."` passages.
+    """
+
+    documents: int = 0
+    topics: int = 0
+    passages: int = 0
+    words: int = 0
+    passages_by_split: dict[str, int] = field(default_factory=dict)
+    dropped_by_reason: dict[str, int] = field(default_factory=dict)
+
+
+def read_text_folder(
+    text_dir: str | Path, max_skipped_fraction: float = 0.05, skipped: list[dict[str, str]] | None = None
+) -> Iterator[Document]:
+    """
+    Read the `.txt` files of a folder and its sub-folders, a document a file, in the order of their names.
+
+    A file is UTF-8, or UTF-16 or UTF-32 with a byte order mark. Other encodings are not guessed, since nobody
+    notices a wrong guess: such a file is skipped, and so is one that is empty or not text at all.
+
+    Args:
+        text_dir (`str` or `Path`): The folder.
+        max_skipped_fraction (`float`, *optional*, defaults to 0.05): The share of files that may be skipped.
+        skipped (`list[dict[str, str]]`, *optional*):
+            A list to which `{"path", "reason"}` of each skipped file is added.
+
+    Returns:
+        `Iterator[Document]`: Documents with the relative path without `.txt` as id and title.
+
+    Raises:
+        `FileNotFoundError`: If there is no such folder, or no `.txt` file in it.
+        `ValueError`: If `text_dir` is not a folder or, once all files are read, if too many were skipped.
+    """
+    folder = Path(text_dir)
+    if not folder.exists():
+        raise FileNotFoundError(f"There is no folder {folder}; --text_dir must be a folder of .txt files.")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --text_dir must be the folder that holds the .txt files.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".txt" and path.is_file())
+    paths = [path for path in paths if not path.name.startswith(".")]
+    if not paths:
+        raise FileNotFoundError(f"No .txt file lies in {folder} or below it; put the texts there as .txt, in UTF-8.")
+    return _read_files(folder, paths, max_skipped_fraction, [] if skipped is None else skipped)
+
+
+def read_hub_text(
+    dataset: str, column: str, config: str | None = None, split: str = "train", max_documents: int | None = None
+) -> Iterator[Document]:
+    """
+    Stream a text column of a Hugging Face dataset, a document a row.
+
+    Args:
+        dataset (`str`): Name on the Hub, or a local folder with files that `load_dataset` reads.
+        column (`str`): The column that holds the text. Rows without text in it are passed over.
+        config (`str`, *optional*): Configuration of the dataset.
+        split (`str`, *optional*, defaults to `"train"`): Split of the dataset.
+        max_documents (`int`, *optional*): Read no more rows than this.
+
+    Returns:
+        `Iterator[Document]`: Documents with ids `row-0000000`, ..., which are their titles too.
+
+    Raises:
+        `FileNotFoundError`: If the dataset cannot be found or reached.
+        `ValueError`: If it has no such configuration, split or column, or the column holds no text.
+    """
+    rows = itertools.islice(open_hub_rows(dataset, [column], config, split), max_documents)
+    return _read_rows(rows, dataset, column)
+
+
+def passages_from_documents(
+    documents: Iterable[Document],
+    max_words: int | None = 200_000,
+    seed: int = 0,
+    max_seconds: float = 30.0,
+    section_words: int = 2_000,
+    validation_fraction: float = 0.05,
+    test_fraction: float = 0.05,
+    progress: bool = False,
+) -> tuple[list[Passage], TextSummary]:
+    """
+    Make a corpus of passages out of real text.
+
+    Each text is cut into sections the size of a chapter, "emma/0012", at a paragraph and, where one is near, at a
+    chapter heading. A section is the `document` of its passages and the book their `topic`. Sections, not books,
+    are split into train, validation and test: with whole books held out, their style and names would weigh more
+    than anything that the modalities do, and pairs whose wrong ending comes from another book could hardly be made
+    from a book or two.
+
+    The sections are taken in an order that depends on the seed and their names alone until `max_words` is reached,
+    so that a small corpus has its share of every book. Headings, tables of contents, markup and paragraphs in other
+    scripts are left out; what remains is rewritten as it is read aloud ([`~text_normalization.normalize_text`]) and
+    cut into passages of consecutive sentences ([`~passage_cutting.cut_passages`]). A passage that repeats one that
+    was taken before it ([`~near_duplicates.NearDuplicateFilter`]) is dropped, whichever splits the two would be in.
+
+    Args:
+        documents (`Iterable[Document]`): What [`read_text_folder`] or [`read_hub_text`] return. Read once, not kept.
+        max_words (`int`, *optional*, defaults to 200000): Words in all passages together, at most. `None` takes all.
+        seed (`int`, *optional*, defaults to 0): Seed of the choice and of the split.
+        max_seconds (`float`, *optional*, defaults to 30.0): Longest passage, by [`~passage_cutting.estimate_seconds`].
+        section_words (`int`, *optional*, defaults to 2000): Words in a section.
+        validation_fraction (`float`, *optional*, defaults to 0.05): Share of sections for validation, at least one.
+        test_fraction (`float`, *optional*, defaults to 0.05): Share of sections for test, at least one.
+        progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
+
+    Returns:
+        `tuple[list[Passage], TextSummary]`: Passages ordered by section and place in it, with ids such as
+        "emma/0012/003", and what was kept and dropped.
+
+    Raises:
+        `ValueError`: If the text is too small for a section in each split, two documents have the same id, or an
+            argument is out of range.
+    """
+    if max_words is not None and max_words < 1:
+        raise ValueError(f"max_words is {max_words}; it must be 1 or more, or None for the whole text.")
+    if validation_fraction < 0 or test_fraction < 0 or validation_fraction + test_fraction >= 1:
+        raise ValueError(
+            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} must be 0 or more and leave "
+            "something to train on."
+        )
+    sections = choose_sections(_all_sections(documents, section_words), max_words, seed)
+    dropped: Counter[str] = Counter()
+    by_section = _cut_sections_into_passages(
+        tqdm(sections, desc="Reading text", unit="section", disable=not progress), max_words, max_seconds, dropped
+    )
+    if len(by_section) < len(SPLITS):
+        why = "; ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "nothing"
+        raise ValueError(
+            f"The corpus is too small: it gives {len(by_section)} section(s) of about {section_words} words, and "
+            f"train, validation and test need one each (left out: {why}); add text, or raise max_words."
+        )
+    split_of = _split_sections(list(by_section), seed, validation_fraction, test_fraction)
+    passages = [
+        Passage(f"{section_id}/{i:03d}", section_id, section.topic, split_of[section_id], sentences)
+        for section_id, (section, in_section) in sorted(by_section.items())
+        for i, sentences in enumerate(in_section)
+    ]
+    by_split = Counter(passage.split for passage in passages)
+    return passages, TextSummary(
+        documents=len(by_section),
+        topics=len({passage.topic for passage in passages}),
+        passages=len(passages),
+        words=sum(_num_words(passage.text) for passage in passages),
+        passages_by_split={split: by_split[split] for split in SPLITS},
+        dropped_by_reason=dict(sorted(dropped.items())),
+    )
+
+
+def _all_sections(documents: Iterable[Document], section_words: int) -> Iterator[Section]:
+    seen = set()
+    for document in documents:
+        if document.id in seen:
+            raise ValueError(f"Two documents have the id {document.id!r}; every document needs its own.")
+        seen.add(document.id)
+        yield from cut_sections(document, section_words)
+
+
+def _cut_sections_into_passages(
+    sections: Iterable[Section], max_words: int | None, max_seconds: float, dropped: Counter[str]
+) -> dict[str, tuple[Section, list[tuple[str, ...]]]]:
+    """Sections that have passages, by id, with the sentences of each passage; at most `max_words` words in all."""
+    by_section: dict[str, tuple[Section, list[tuple[str, ...]]]] = {}
+    near_duplicates = NearDuplicateFilter()
+    num_words = 0
+    for section in sections:
+        for passage in _section_passages(section, max_seconds, dropped):
+            words_in_passage = _num_words(" ".join(passage))
+            if words_in_passage < MIN_PASSAGE_WORDS:
+                dropped["passage: too short"] += 1
+            elif max_words is not None and num_words + words_in_passage > max_words:
+                return by_section
+            elif not near_duplicates.add(passage):
+                dropped["passage: near-duplicate"] += 1
+            else:
+                by_section.setdefault(section.id, (section, []))[1].append(passage)
+                num_words += words_in_passage
+    return by_section
+
+
+def _section_passages(section: Section, max_seconds: float, dropped: Counter[str]) -> Iterator[tuple[str, ...]]:
+    for run in sentence_runs(section, dropped):
+        fitting: list[str] = []
+        for sentence in run:
+            pieces = split_long_sentence(sentence, max_seconds)
+            if not pieces:
+                dropped["sentence: too long"] += 1
+                yield from cut_passages(fitting, max_seconds)
+                fitting = []
+            fitting += pieces
+        yield from cut_passages(fitting, max_seconds)
+
+
+def _split_sections(
+    section_ids: list[str], seed: int, validation_fraction: float, test_fraction: float
+) -> dict[str, str]:
+    ranked = sorted(section_ids, key=lambda section_id: seeded_rank(seed, "split", section_id))
+    num_validation = max(1, round(validation_fraction * len(ranked)))
+    num_test = max(1, round(test_fraction * len(ranked)))
+    num_validation = min(num_validation, len(ranked) - num_test - 1)
+    splits = ["validation"] * num_validation + ["test"] * num_test
+    return dict(itertools.zip_longest(ranked, splits, fillvalue="train"))
+
+
+def _num_words(text: str) -> int:
+    return text.count(" ") + 1
+
+
+def _read_files(
+    folder: Path, paths: list[Path], max_skipped_fraction: float, skipped: list[dict[str, str]]
+) -> Iterator[Document]:
+    num_skipped = 0
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            text = _decode(path.read_bytes())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            skipped.append({"path": str(path), "reason": reason or "cannot be read"})
+            num_skipped += 1
+            continue
+        yield Document(id=name[: -len(".txt")], text=text, title=name[: -len(".txt")])
+    if num_skipped > max_skipped_fraction * len(paths):
+        first = skipped[-num_skipped]
+        raise ValueError(
+            f"{num_skipped} of {len(paths)} .txt files in {folder} cannot be used, more than max_skipped_fraction="
+            f"{max_skipped_fraction} allows; the first is {Path(first['path']).name}: {first['reason']}."
+        )
+
+
+def _decode(data: bytes) -> str:
+    """Text of a file; `ValueError` says in a few words why it has none."""
+    encoding = next((encoding for mark, encoding in _ENCODINGS if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in data:
+        raise ValueError("a binary file, not text")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"not {encoding.removesuffix('-sig').upper()} text (byte {error.start} is 0x{data[error.start]:02x}); "
+            "save it as UTF-8"
+        ) from None
+    if len(_CONTROL.findall(text)) > _MAX_CONTROL_SHARE * len(text):
+        raise ValueError("a binary file, not text")
+    if not text.strip():
+        raise ValueError("an empty file")
+    return text
+
+
+def _read_rows(rows: Iterable[Mapping], dataset: str, column: str) -> Iterator[Document]:
+    has_text = False
+    for i, row in enumerate(checked_hub_rows(rows, dataset, column)):
+        text = row[column]
+        if text and text.strip():
+            has_text = True
+            yield Document(id=f"row-{i:07d}", text=text, title=f"row-{i:07d}")
+    if not has_text:
+        raise ValueError(f"The column {column!r} of the dataset {dataset!r} holds no text.")

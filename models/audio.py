@@ -1,0 +1,57 @@
+"""Audio as the project keeps it: 16 kHz, one channel, int16, in FLAC files; and the grid of its frames.
+
+samples of any rate -> [`to_speech`] -> int16 -> [`encode_flac`] -> bytes in a row -> [`decode_flac`] -> int16.
+"""
+
+import io
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+"""Samples per second of all speech."""
+FRAME_RATE = 50.0
+"""Frames per second, unless an encoder says otherwise."""
+FRAME_SAMPLES = 320
+"""Samples of such a frame, 20 ms: from one to the next, and what it describes."""
+
+
+def to_speech(samples: np.ndarray, rate: int) -> np.ndarray:
+    """
+    Samples of any rate and number of channels as the project stores speech; 16-bit mono at 16 kHz stays as it is.
+
+    Args:
+        samples (`np.ndarray` of shape `(num_samples, num_channels)`): Floating point, full scale 1.
+        rate (`int`): Samples per second.
+
+    Returns:
+        `np.ndarray` of shape `(num_samples,)`: int16, 16 kHz, the mean of all channels.
+    """
+    mono = samples.mean(axis=1)
+    if rate != SAMPLE_RATE:
+        import soxr
+
+        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
+    return to_int16(mono)
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Floats with full scale 1 as int16 samples; int16 as it is."""
+    if audio.dtype == np.int16:
+        return audio
+    return np.clip(np.rint(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def encode_flac(audio: np.ndarray) -> bytes:
+    """int16 samples at 16 kHz as the bytes of a FLAC file."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def decode_flac(data: bytes) -> np.ndarray:
+    """The int16 samples of a FLAC file."""
+    import soundfile
+
+    return soundfile.read(io.BytesIO(data), dtype="int16")[0]

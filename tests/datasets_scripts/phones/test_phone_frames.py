@@ -1,0 +1,107 @@
+"""Phones on the frame grid: exact lengths, order kept, no phone lost."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evoslm.datasets_scripts.phones.frames import (
+    collapse_runs,
+    frame_counts,
+    num_frames,
+    phone_content,
+    phones_to_frames,
+    repeat_content,
+    stretch_content,
+    stretch_factor,
+)
+from evoslm.models.phones import ARPABET
+
+
+def aligned(*phones: tuple[str, float]) -> list[dict]:
+    """Phones with lengths in milliseconds, laid behind one another."""
+    bounds = np.cumsum([0, *(length for _, length in phones)]) / 1000
+    return [
+        {"phone": phone, "start": float(start), "end": float(end)}
+        for (phone, _), start, end in zip(phones, bounds, bounds[1:])
+    ]
+
+
+def test_each_phone_gets_the_frames_between_its_rounded_boundaries():
+    phones = aligned(("SIL", 100), ("DH", 30), ("AH0", 70))
+    assert phones_to_frames(phones, 10) == ["SIL"] * 5 + ["DH"] * 2 + ["AH0"] * 3
+    assert repeat_content(phones, 10) == "SIL SIL SIL SIL SIL DH DH AH0 AH0 AH0"
+
+
+def test_a_phone_too_short_for_a_frame_borrows_one_from_its_longest_neighbour():
+    phones = aligned(("AH0", 60), ("T", 2), ("S", 98))
+    assert frame_counts([phone["end"] for phone in phones], 8).tolist() == [3, 1, 4]
+    phones = aligned(("AH0", 100), ("T", 2), ("S", 58))
+    assert frame_counts([phone["end"] for phone in phones], 8).tolist() == [4, 1, 3]
+
+
+def test_a_run_of_short_phones_borrows_from_further_away():
+    phones = aligned(("AH0", 20), ("T", 1), ("D", 1), ("S", 1), ("IY1", 97))
+    assert phones_to_frames(phones, 6) == ["AH0", "T", "D", "S", "IY1", "IY1"]
+
+
+def test_phones_that_outnumber_the_frames_are_an_error():
+    with pytest.raises(ValueError, match="3 phones do not fit on 2 frames"):
+        phones_to_frames(aligned(("AH0", 10), ("T", 10), ("S", 20)), 2)
+    with pytest.raises(ValueError, match="0 phones do not fit on 2 frames"):
+        phones_to_frames([], 2)
+    assert phones_to_frames([], 0) == []
+
+
+def test_phones_of_other_audio_are_an_error():
+    with pytest.raises(ValueError, match=r"end at 1\.00 s and 25 frames at 0\.50 s"):
+        phones_to_frames(aligned(("SIL", 1000)), 25)
+
+
+def test_the_number_of_frames_is_that_of_the_encoder():
+    assert [num_frames(samples / 16_000) for samples in (0, 319, 320, 639, 640, 16_000)] == [0, 0, 1, 1, 2, 50]
+    # The convolutions of wav2vec 2.0 and HuBERT see 400 samples: 499 frames of 10 s.
+    assert num_frames(10.0, window_samples=400) == 499
+
+
+@st.composite
+def alignments(draw) -> tuple[list[dict], int]:
+    phones = draw(st.lists(st.tuples(st.sampled_from(ARPABET), st.integers(1, 400)), min_size=1, max_size=60))
+    total = sum(length for _, length in phones)
+    shortest = 20 * len(phones)
+    padding = max(0, shortest - total)
+    phones[-1] = (phones[-1][0], phones[-1][1] + padding + -(total + padding) % 20)
+    return aligned(*phones), sum(length for _, length in phones) // 20
+
+
+@settings(max_examples=300, deadline=None)
+@given(alignments())
+def test_frames_are_exact_complete_and_in_order(alignment):
+    phones, frames = alignment
+    symbols = phones_to_frames(phones, frames)
+    raw = [phone["phone"] for phone in phones]
+    assert len(symbols) == frames
+    counts = frame_counts([phone["end"] for phone in phones], frames)
+    assert counts.min() >= 1 and counts.sum() == frames
+    assert symbols == [phone for phone, count in zip(raw, counts) for _ in range(count)]
+    assert collapse_runs(symbols) == collapse_runs(raw)
+
+
+@settings(max_examples=50, deadline=None)
+@given(alignments(), st.integers(1, 6))
+def test_a_stretched_content_has_every_phone_the_same_number_of_times(alignment, factor):
+    phones, _ = alignment
+    stretched = stretch_content(phones, factor).split()
+    assert stretched[::factor] == phone_content(phones).split()
+    assert collapse_runs(stretched) == collapse_runs(phone_content(phones).split())
+
+
+def test_the_stretch_factor_is_the_mean_length_of_a_phone_and_never_nothing():
+    assert stretch_factor(frames=423, phones=100) == 4
+    assert stretch_factor(frames=40, phones=100) == 1
+
+
+def test_collapsing_keeps_what_comes_back():
+    assert collapse_runs(["S", "S", "AH0", "S"]) == ["S", "AH0", "S"]
+    assert collapse_runs([]) == []
+    assert collapse_runs([3, 3, 3, 1]) == [3, 1]

@@ -1,0 +1,152 @@
+"""Two real processes on a CPU (gloo): the same training as one, killed, stopped and resumed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from shared_training import SHAPE
+
+PROTOCOL = {"epochs": 3, "utterances_per_batch": 4, "learning_rate": 1e-2, "points": [0.5, 1.0, 3.0]}
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "tests" / "helpers" / "shared_training.py"
+ZERO2 = ROOT / "training" / "accelerate" / "zero2.yaml"
+# Rounding of other sums: losses are of the order of 1, weights of 0.1.
+LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 1e-4
+
+
+def run(launcher, program, expect=0):
+    environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *launcher, *program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300)
+    assert expect is None or done.returncode == expect, done.stdout[-3000:] + done.stderr[-6000:]
+    return done
+
+
+def torchrun(processes):
+    return ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+
+
+def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0):
+    """Train in `folder` with a launcher and return what was logged of it, and its weights."""
+    job = {
+        "tokenizer_dir": str(tokenizer_dir),
+        "output_dir": str(folder),
+        "shape": SHAPE,
+        "protocol": PROTOCOL,
+        # Two processes add up in another order: what is compared to a few digits is trained in fp32.
+        "hardware": {"precision": "fp32"} | (hardware or {}),
+        "signals": signals,
+    }
+    done = run(launcher, [str(SCRIPT), json.dumps(job)], expect)
+    if done.returncode:
+        return done
+    return json.loads((folder / "training.json").read_text()), load_file(folder / "model.safetensors")
+
+
+def check_same(one, other, loss=LOSS_TOLERANCE, weight=WEIGHT_TOLERANCE):
+    (facts, weights), (other_facts, other_weights) = one, other
+    losses, other_losses = ([e["validation_loss"] for e in each["evaluations"]] for each in (facts, other_facts))
+    assert losses == pytest.approx(other_losses, abs=loss)
+    assert facts["tokens_seen"] == other_facts["tokens_seen"] and facts["parameters"] == other_facts["parameters"]
+    assert weights.keys() == other_weights.keys()
+    for name, tensor in weights.items():
+        assert (tensor - other_weights[name].float()).abs().max() < weight, name
+
+
+@pytest.fixture(scope="module")
+def one_process(tokenizer_dir, tmp_path_factory):
+    return train(["torch.distributed.run", "--nproc_per_node", "1"], tokenizer_dir, tmp_path_factory.mktemp("one"))
+
+
+@pytest.mark.parametrize(
+    "deepspeed",
+    [
+        None,
+        pytest.param("zero1", marks=pytest.mark.end_to_end),
+        pytest.param("zero2", marks=pytest.mark.end_to_end),
+        "zero3",
+    ],
+)
+def test_two_processes_train_as_one(one_process, tokenizer_dir, tmp_path, deepspeed):
+    trained = train(torchrun(2), tokenizer_dir, tmp_path / "two", {"deepspeed": deepspeed})
+    check_same(trained, one_process)
+    assert (trained[0]["processes"], trained[0]["deepspeed"]) == (2, deepspeed)
+    points = sorted(path.parent.name for path in (tmp_path / "two" / "points").glob("*/model.safetensors"))
+    assert points == [point["name"] for point in one_process[0]["points"]]
+    code = (
+        "import sys; sys.modules['evoslm'] = None\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        f"model = AutoModelForCausalLM.from_pretrained({str(tmp_path / 'two')!r})\n"
+        f"print(AutoTokenizer.from_pretrained({str(tmp_path / 'two')!r}).vocab_size, model.dtype)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == ["24", "torch.float32"]
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["accelerate.commands.launch", "--config_file", str(ZERO2), "--num_processes", "2"],
+        ["deepspeed.launcher.runner", "--num_accelerators", "2"],
+    ],
+    ids=["accelerate", "deepspeed"],
+)
+def test_every_launcher_starts_the_same_training(one_process, tokenizer_dir, tmp_path, launcher):
+    trained = train(launcher, tokenizer_dir, tmp_path / "trained")
+    check_same(trained, one_process)
+    assert trained[0]["processes"] == 2
+
+
+@pytest.mark.end_to_end
+def test_a_killed_rank_costs_nothing_but_time(tokenizer_dir, tmp_path):
+    hardware = {"deepspeed": "zero2", "save_every": 5}
+    whole = train(torchrun(2), tokenizer_dir, tmp_path / "whole", hardware)
+    killed = tmp_path / "killed"
+    train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [0.7, "SIGKILL"]}, expect=1)
+    assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
+    check_same(train(torchrun(2), tokenizer_dir, killed, hardware), whole, loss=0, weight=1e-12)
+    assert (killed / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("deepspeed", [None, "zero2"])
+def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(one_process, tokenizer_dir, tmp_path, deepspeed):
+    hardware, folder = {"deepspeed": deepspeed}, tmp_path / "stopped"
+    done = train(torchrun(2), tokenizer_dir, folder, hardware, signals={"1": [0.4, "SIGTERM"]}, expect=1)
+    assert "exitcode  : 75" in done.stderr
+    assert "saved after update 16 of 39" in done.stderr
+    assert (folder / "checkpoints" / "checkpoint-16" / "checkpoint.json").is_file()
+    check_same(train(torchrun(1), tokenizer_dir, folder, hardware), one_process)
+
+
+@pytest.mark.end_to_end
+def test_more_processes_than_utterances_are_refused(tokenizer_dir, tmp_path):
+    for split in ("train", "validation"):
+        import numpy as np
+
+        from evoslm.training.pretrain.data import write_ids
+
+        (tmp_path / "tiny").mkdir(exist_ok=True)
+        write_ids(tmp_path / "tiny", split, [np.arange(4, 9)])
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "tiny" / name).write_bytes((tokenizer_dir / name).read_bytes())
+    done = train(torchrun(2), tmp_path / "tiny", tmp_path / "m", expect=1)
+    assert "2 processes cannot share the 1 training utterances of phone_raw; start fewer." in done.stderr
+
+
+@pytest.mark.end_to_end
+def test_the_command_trains_with_several_processes(tmp_path):
+    flags = ["--preset", "smoke", "--max_words", "5000", "--modalities", "text_bpe", "--pairs_per_task", "24"]
+    flags += ["--output_dir", str(tmp_path / "run"), "--device", "cpu"]
+    run(torchrun(2), ["-m", "evoslm.training.cli", "pretrain", *flags, "--deepspeed", "zero2"])
+    folder = tmp_path / "run" / "models" / "text_bpe" / "seed-0"
+    facts = json.loads((folder / "training.json").read_text())
+    assert (facts["processes"], facts["deepspeed"]) == (2, "zero2")
+    run(["evoslm.training.cli"], ["pretrain", *flags])  # finished: another number of processes has nothing to do
+    refused = run(torchrun(2), ["-m", "evoslm.training.cli", "fit-units", *flags], expect=1)
+    assert "Several processes can share pretrain, evaluate, study, score only" in refused.stderr

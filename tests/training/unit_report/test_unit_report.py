@@ -1,0 +1,219 @@
+"""The report on quantizers: words cut where they are, and a tiny run from real synthesis to its pages."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.datasets_scripts.synthesis.utterances import render_utterances
+from evoslm.datasets_scripts.text.passages import Passage
+from evoslm.models.speech_units import SpeechUnitModel, fit_units
+from evoslm.models.tokenizers.units import train_units_bpe
+from evoslm.training.unit_report.measuring import _cut, _pieces, build_unit_report, spelled_alike
+
+WORDS = ("river", "garden", "sailor", "horse", "window", "silver", "butter", "monday", "pepper", "castle")
+
+
+def word(start, end):
+    return {"word": "x", "start": start, "end": end}
+
+
+def test_a_word_has_the_tokens_of_its_frames():
+    units = np.array([7, 7, 7, 3, 3, 5, 5, 5, 3])
+    plain, collapsed = (_pieces(units, form, None) for form in ("units", "collapsed"))
+    assert _cut(*plain, word(0.04, 0.12), 50.0) == [7, 3, 3, 5]
+    assert collapsed[0].tolist() == [7, 3, 5, 3] and collapsed[1].tolist() == [0, 3, 5, 8]
+    assert _cut(*collapsed, word(0.04, 0.12), 50.0) == [7, 3, 5]
+    assert _cut(*collapsed, word(0.06, 0.10), 50.0) == [3]
+    # A word shorter than a frame has one, and one at the end has what there is.
+    assert _cut(*plain, word(0.06, 0.061), 50.0) == [3]
+    assert _cut(*plain, word(0.14, 0.40), 50.0) == [5, 3]
+
+
+def test_a_piece_across_two_words_is_of_both():
+    tokenizer = train_units_bpe(["7 3 5 3"] * 50, num_units=10, vocab_size=26)
+    assert tokenizer.tokenize("7 3 5 3") == ["▁7", "▁3▁5", "▁3"]
+    ids, starts = _pieces(np.array([7, 7, 7, 3, 3, 5, 5, 5, 3]), "bpe", tokenizer)
+    assert starts.tolist() == [0, 3, 8]
+    for first, last, pieces in ((0, 3, [0]), (0, 5, [0, 1]), (5, 8, [1]), (5, 9, [1, 2])):
+        assert _cut(ids, starts, word(first / 50, last / 50), 50.0) == ids[pieces].tolist()
+
+
+def test_words_are_compared_by_their_letters():
+    assert [spelled_alike(text) for text in ("River,", "“Don't", "well-known", "...")] == [
+        "river",
+        "don't",
+        "wellknown",
+        "",
+    ]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Sentences of ten words in many voices."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    passages = []
+    for index in range(60):
+        split = ("train", "validation", "test")[max(0, index % 6 - 3)]
+        sentence = " ".join(rng.choice(WORDS, 6)).capitalize() + "."
+        passages.append(Passage(f"p{index}", f"d{index}", "t", split, (sentence,)))
+    render_utterances(passages, folder, voices="many", progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    return folder, build_unit_report(shards, folder, num_units=30, bpe_vocab_size=80, max_frames=3000)
+
+
+def test_there_is_a_row_for_every_quantizer_and_form(built):
+    folder, report = built
+    assert json.loads((folder / "unit_report.json").read_text()) == report
+    rows = [(row["normalization"], row["form"], row["vocab_size"]) for row in report["rows"]]
+    forms = (("units", 30), ("collapsed", 30), ("bpe", 80))
+    assert rows == [(name, *form) for name in ("none", "speaker") for form in forms]
+    assert report["measured"]["recordings"] == 30 and report["measured"]["words"] == len(WORDS)
+    assert report["measured"]["word_tokens"] == 30 * 6
+
+
+def test_the_figures_of_a_real_run_are_possible_and_in_order(built):
+    for row in built[1]["rows"]:
+        same, other = row["same_word_same_speaker"], row["other_word_other_speaker"]
+        assert 0 <= same["value"] < row["same_word_other_speaker"]["value"] < other["value"] <= 1
+        for name in ("abx_within_speaker", "abx_across_speaker"):
+            assert 0 <= row[name]["low"] <= row[name]["value"] <= row[name]["high"] < 0.5
+        assert 0 < row["pnmi"] < 1 and 0 < row["units_used"] <= 1
+        assert "by_word" not in same and "correct" not in row["speaker_probe"]
+    units, collapsed, pieces = built[1]["rows"][:3]
+    assert units["tokens_per_second"] == pytest.approx(50)
+    assert 50 > collapsed["tokens_per_second"] > pieces["tokens_per_second"]
+    assert units["pnmi"] == pytest.approx(collapsed["pnmi"])
+
+
+def test_effects_are_differences_of_the_rows(built):
+    rows, effects = built[1]["rows"], built[1]["effects"]
+    assert {(effect["from_row"], effect["to_row"]) for effect in effects} == {(0, 1), (0, 2), (0, 3), (3, 4), (3, 5)}
+    for effect in effects:
+        values = [rows[effect[side]][effect["measure"]]["value"] for side in ("from_row", "to_row")]
+        assert effect["points"] == pytest.approx(100 * (values[1] - values[0]))
+        assert effect["points_low"] <= effect["points"] <= effect["points_high"]
+
+
+def test_the_page_says_what_was_measured_and_shows_every_row(built):
+    folder, report = built
+    page = (folder / "unit_report.md").read_text()
+    assert "30 recordings" in page and "half of the documents, drawn at random" in page
+    assert page.count("| speaker | BPE pieces |") == 2 and "nan" not in page and "None" not in page
+    value = report["rows"][0]["abx_across_speaker"]["value"]
+    assert f"nearer to another word in {100 * value:.1f} % of cases" in page
+    svg = (folder / "word_stability.svg").read_text()
+    assert svg.startswith("<?xml") and "speaker, BPE pieces" in svg
+
+
+def test_the_same_seed_gives_the_same_report(shards, built, tmp_path):
+    again = build_unit_report(shards, tmp_path, num_units=30, bpe_vocab_size=80, max_frames=3000)
+    assert again == built[1]
+
+
+def test_a_given_quantizer_is_measured_as_it_is_on_the_splits_asked_for(shards, tmp_path):
+    audio = [EspeakSynthesizer().render(" ".join(WORDS)).audio]
+    fit_units([(audio, None)], 20).save_pretrained(tmp_path / "model")
+    report = build_unit_report(
+        shards,
+        tmp_path / "report",
+        tmp_path / "model",
+        normalizations=(),
+        bpe_vocab_size=0,
+        splits=("validation", "test"),
+    )
+    assert [(row["form"], row["vocab_size"]) for row in report["rows"]] == [("units", 20), ("collapsed", 20)]
+    assert report["measured"]["recordings"] == 20
+    page = (tmp_path / "report" / "unit_report.md").read_text()
+    assert "the validation and test splits" in page and "The quantizer was given" in page
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Four recordings of all words by each of two speakers, at another rate, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("recordings")
+    synthesizer, rows = EspeakSynthesizer(), []
+    for speaker in ("male-1", "female-1"):
+        for take in range(4):
+            text = " ".join(np.random.default_rng(take).permutation(WORDS))
+            rendering = synthesizer.render(text, speaker, pitch=40 + 5 * take)
+            file = f"{speaker}-{take}.wav"
+            soundfile.write(folder / file, np.repeat(rendering.audio, 2), 32_000)
+            rows += [{"file": file, "speaker": speaker, **word} for word in rendering.words]
+    (folder / "broken.wav").write_bytes(b"no sound")
+    rows.append(rows[0] | {"file": "broken.wav"})
+    return write_table(folder / "words.csv", rows)
+
+
+def write_table(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read_table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_recordings_with_labels_in_a_table_are_measured_too(table, tmp_path, caplog):
+    report = build_unit_report(table, tmp_path, num_units=20, bpe_vocab_size=0, max_frames=1000)
+    assert "broken.wav is left out" in caplog.text
+    assert report["measured"]["recordings"] == 4 and report["measured"]["speakers"] <= 2
+    assert [row["normalization"] for row in report["rows"]] == ["none", "none", "speaker", "speaker"]
+    assert "pnmi" not in report["rows"][0]  # nobody has said which phones there are
+    assert "| – | – | – |" in (tmp_path / "unit_report.md").read_text()
+
+
+def test_a_speaker_that_the_quantizer_does_not_know_is_measured_first(table, tmp_path):
+    audio = [EspeakSynthesizer().render(" ".join(WORDS), "child-1").audio]
+    fit_units([(audio, ["child-1"])], 20, normalization="speaker").save_pretrained(tmp_path / "model")
+    report = build_unit_report(table, tmp_path / "report", tmp_path / "model", normalizations=(), bpe_vocab_size=0)
+    assert report["rows"][0]["normalization"] == "speaker"
+    assert not math.isnan(report["rows"][0]["other_word_same_speaker"]["value"])
+    assert SpeechUnitModel.from_pretrained(tmp_path / "model").config.speakers == ["child-1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [row | {"start": "soon"} for row in rows], "line 2: start and end have to be seconds"),
+        (
+            lambda rows: [row | {"speaker": str(index)} for index, row in enumerate(rows)],
+            "has the speakers '0' and '1'",
+        ),
+        (lambda rows: [{"file": row["file"]} for row in rows], "has no column 'start', only file"),
+        (lambda rows: rows[:10], "nothing to measure among 1 documents"),
+        (lambda rows: [row | {"word": "..."} for row in rows], "have no words with times"),
+    ],
+)
+def test_a_mistake_in_the_table_is_one_sentence(table, tmp_path, change, message):
+    changed = write_table(table.parent / f"{tmp_path.name}.csv", change(read_table(table)))
+    with pytest.raises(ValueError, match=message):
+        build_unit_report(changed, tmp_path, num_units=5, bpe_vocab_size=0, max_frames=500)
+
+
+def test_what_is_not_there_is_named(shards, table, tmp_path):
+    for source, arguments, message in (
+        (tmp_path / "nowhere", {}, "no folder of utterances and no CSV file at .*nowhere"),
+        (tmp_path, {}, "no shards of utterances"),
+        (shards, {"quantizer": tmp_path}, "no speech-unit model in"),
+    ):
+        with pytest.raises(FileNotFoundError, match=message):
+            build_unit_report(source, tmp_path / "report", **arguments)
+    with pytest.raises(ValueError, match="no split 'dev' to be measured; there are test, train, validation"):
+        build_unit_report(shards, tmp_path / "report", splits=("dev",))
+    with pytest.raises(ValueError, match="has no splits"):
+        build_unit_report(table, tmp_path / "report", splits=("test",))

@@ -1,0 +1,329 @@
+"""`evoslm pretrain-encoder`: a HuBERT encoder from a run's own speech, by masked prediction of units.
+
+utterance shards -> units of the run, of MFCC or of a layer of an earlier encoder -> [`EncoderCrops`] ->
+[`HubertPretraining`] -> checkpoints -> a folder for `--encoder` and `AutoModel`, with `training.json`. The batch,
+masks and dropout of a step depend on the seed and the step alone, so a killed training goes on as if nothing happened.
+"""
+
+import shutil
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import HubertConfig
+
+from ...datasets_scripts.shards.reading import find_shards
+from ...models.files import write_json
+from ...models.speech_units import SpeechUnitConfig, SpeechUnitProcessor, fit_units
+from ..arguments.study import UnitArguments
+from ..pretrain.hardware import resolve_precision
+from ..pretrain.plain_training import learning_rate_share, resume_training, save_training
+from ..run.folder import MODEL_FOLDER, Run
+from ..run.stage import Stage
+from ..run.workers import Job, count_cores, resolve_device, run_jobs
+from ..stages.quantizer import describe_encoder, read_audio_batches
+from ..stages.units import encode_shard
+from .crops import EncoderCrops
+from .masked_prediction import SAMPLING_RATE, HubertPretraining, count_flops, frame_geometry, mask_spans, save_encoder
+
+VERSION = 1
+TRAINING_FILE = "training.json"
+TARGETS_FOLDER = "targets"
+OWN_UNITS = "run"
+_VALIDATION_BATCHES = 4
+_SHORTEST_SECONDS = 0.5
+# As in fairseq's configuration of HuBERT's pre-training (hubert_base_librispeech.yaml).
+_BETAS, _EPSILON, _WEIGHT_DECAY, _MAX_GRADIENT_NORM = (0.9, 0.98), 1e-6, 0.01, 10.0
+# None of these changes the result.
+_NOT_RESULT = ("run_dir", "output_dir", "targets", "target_layer", "device", "num_proc", "overwrite", "save_steps")
+_NOT_RESULT += ("progress",)
+
+
+@dataclass
+class EncoderArguments:
+    """
+    An encoder and its pre-training (HuBERT, 2106.07447).
+
+    The defaults are a small encoder (13 million parameters) for one GPU; they have not been run on one.
+    docs/encoders.md reckons what they cost.
+
+    Args:
+        run_dir (`str`): A run's folder, with utterances.
+        output_dir (`str`, *optional*): Where the encoder goes; `<run_dir>/encoder` when not given.
+        voices (`str`, *optional*): `one` or `many`: the rendering to read; the run's own when not given.
+        targets (`str`, *optional*, defaults to `"mfcc"`): Whose units are predicted: `mfcc` or `log_mel` (a quantizer
+            is fitted), `run` (the run's own units), or an encoder by folder or Hub id: the first iteration's, for a
+            second one.
+        target_layer (`int`, *optional*): The layer of such an encoder, from 1; its last when not given.
+        num_targets (`int`, *optional*, defaults to 100): Clusters of the quantizer that is fitted for `targets`.
+        hidden_size (`int`, *optional*, defaults to 384): Width of the layers.
+        num_hidden_layers (`int`, *optional*, defaults to 6): Layers.
+        num_attention_heads (`int`, *optional*, defaults to 6): Heads of a layer.
+        intermediate_size (`int`, *optional*, defaults to 1536): Width of the feed-forward layers.
+        conv_size (`int`, *optional*, defaults to 256): Channels of the seven convolutions in front of the layers.
+        dropout (`float`, *optional*, defaults to 0.1): Dropout of layers, attention and projected features.
+        mask_time_prob (`float`, *optional*, defaults to 0.8): Share of frames that masks would hide if none
+            overlapped; with overlaps about 55 % are hidden.
+        mask_time_length (`int`, *optional*, defaults to 10): Frames of a masked span.
+        unmasked_weight (`float`, *optional*, defaults to 0.0): Weight of the loss on frames that are not hidden.
+        max_seconds (`float`, *optional*, defaults to 10.0): Longest crop of an utterance.
+        batch_seconds (`float`, *optional*, defaults to 320.0): Audio of a step.
+        max_steps (`int`, *optional*, defaults to 10000): Training steps.
+        learning_rate (`float`, *optional*, defaults to 5e-4): Highest learning rate.
+        warmup_steps (`int`, *optional*, defaults to 800): Steps in which it rises; it then falls linearly to 0.
+        eval_steps (`int`, *optional*, defaults to 500): Steps between validation losses.
+        save_steps (`int`, *optional*, defaults to 500): Steps between checkpoints.
+        precision (`str`, *optional*, defaults to `"auto"`): `bf16` (with fp32 weights), `fp32`, or bf16 where the
+            device computes it.
+        seed (`int`, *optional*, defaults to 0): Seed of targets, weights, crops and masks.
+        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        num_proc (`int`, *optional*): Processes that compute targets on a CPU; the number of cores when not given.
+        overwrite (`bool`, *optional*, defaults to `False`): Redo a finished training whose configuration differs.
+        progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
+    """
+
+    run_dir: str = field(metadata={"help": "Folder of a run, with utterances."})
+    output_dir: str | None = field(default=None, metadata={"help": "Where to; <run_dir>/encoder by default."})
+    voices: str | None = field(default=None, metadata={"help": "one or many: the rendering to read."})
+    targets: str = field(default="mfcc", metadata={"help": "mfcc, log_mel, run, or an encoder's folder or Hub id."})
+    target_layer: int | None = field(default=None, metadata={"help": "Layer of such an encoder; its last if unset."})
+    num_targets: int = field(default=100, metadata={"help": "Clusters of the targets' quantizer."})
+    hidden_size: int = field(default=384, metadata={"help": "Width of the layers."})
+    num_hidden_layers: int = field(default=6, metadata={"help": "Layers."})
+    num_attention_heads: int = field(default=6, metadata={"help": "Heads of a layer."})
+    intermediate_size: int = field(default=1536, metadata={"help": "Width of the feed-forward layers."})
+    conv_size: int = field(default=256, metadata={"help": "Channels of the convolutions."})
+    dropout: float = field(default=0.1, metadata={"help": "Dropout of layers, attention and projected features."})
+    mask_time_prob: float = field(default=0.8, metadata={"help": "Share of frames that masks hide, overlaps twice."})
+    mask_time_length: int = field(default=10, metadata={"help": "Frames of a masked span."})
+    unmasked_weight: float = field(default=0.0, metadata={"help": "Weight of the loss on frames that are heard."})
+    max_seconds: float = field(default=10.0, metadata={"help": "Longest crop of an utterance."})
+    batch_seconds: float = field(default=320.0, metadata={"help": "Audio of a step."})
+    max_steps: int = field(default=10_000, metadata={"help": "Training steps."})
+    learning_rate: float = field(default=5e-4, metadata={"help": "Highest learning rate."})
+    warmup_steps: int = field(default=800, metadata={"help": "Steps in which the learning rate rises."})
+    eval_steps: int = field(default=500, metadata={"help": "Steps between validation losses."})
+    save_steps: int = field(default=500, metadata={"help": "Steps between checkpoints."})
+    precision: str = field(default="auto", metadata={"help": "auto, bf16 or fp32."})
+    seed: int = field(default=0, metadata={"help": "Seed of targets, weights, crops and masks."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
+    num_proc: int | None = field(default=None, metadata={"help": "Processes for targets; all cores by default."})
+    overwrite: bool = field(default=False, metadata={"help": "Redo a finished training that differs."})
+    progress: bool = field(default=True, metadata={"help": "Show a progress bar."})
+
+
+def pretrain_encoder(arguments: EncoderArguments) -> Path:
+    """
+    Train a HuBERT encoder, or go on with a training that was interrupted.
+
+    Args:
+        arguments ([`EncoderArguments`]): What to train on what.
+
+    Returns:
+        `Path`: The encoder's folder, for `--encoder`, `fit_units(ssl_model_id=...)` and `AutoModel`. `training.json`
+        holds losses (nats a hidden frame), accuracies on hidden frames, and the entropy of a single unit to compare
+        them with; `targets/model` the quantizer that was fitted for the targets.
+
+    Raises:
+        `FileNotFoundError`: If the run has no utterances, or no units where its own are asked for.
+        `ValueError`: If an argument is out of range, the targets are no encoder, units and audio do not belong
+            together, or the folder holds a training of another configuration and `overwrite` is not set.
+    """
+    _check(arguments)
+    run = Run(Path(arguments.run_dir))
+    inputs = {"utterances": run.utterances(arguments.voices)}
+    configuration = {name: value for name, value in asdict(arguments).items() if name not in _NOT_RESULT}
+    if arguments.targets == OWN_UNITS:
+        inputs["units"] = run.units(arguments.voices)
+        del configuration["num_targets"]
+    else:
+        configuration["targets"] = describe_encoder(_encoder_of(arguments))
+    output_dir = Path(arguments.output_dir or run.folder / "encoder")
+    output_dir.parent.mkdir(parents=True, exist_ok=True)
+    stage = Stage(output_dir, VERSION, configuration, inputs)
+
+    def build(folder: Path) -> None:
+        targets = inputs.get("units") or _make_targets(arguments, inputs["utterances"], folder / TARGETS_FOLDER)
+        _train(arguments, inputs["utterances"], targets, folder)
+
+    stage.run(build, arguments.overwrite)
+    return output_dir
+
+
+def _check(arguments: EncoderArguments) -> None:
+    least = ("num_hidden_layers", "conv_size", "mask_time_length", "max_steps", "eval_steps", "save_steps")
+    for name in least:
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} is {getattr(arguments, name)}; it must be at least 1.")
+    if arguments.num_targets < 2:
+        raise ValueError(f"--num_targets is {arguments.num_targets}; it must be at least 2.")
+    width, heads = arguments.hidden_size, arguments.num_attention_heads
+    if width < 1 or heads < 1 or width % heads or width % 16:
+        raise ValueError(
+            f"--hidden_size is {width}; it must be a multiple of 16 and of --num_attention_heads ({heads})."
+        )
+    if not 0 < arguments.mask_time_prob <= 1:
+        raise ValueError(f"--mask_time_prob is {arguments.mask_time_prob}; it must be above 0 and at most 1.")
+    if arguments.precision not in ("auto", "bf16", "fp32"):
+        raise ValueError(f"--precision is {arguments.precision!r}; it must be auto, bf16 or fp32.")
+    shortest = max(_SHORTEST_SECONDS, (arguments.mask_time_length + 1) / 50)
+    if arguments.max_seconds < shortest:
+        raise ValueError(f"--max_seconds is {arguments.max_seconds}; it must be at least {shortest:g}.")
+    if arguments.batch_seconds < arguments.max_seconds:
+        raise ValueError(f"--batch_seconds is {arguments.batch_seconds}, less than --max_seconds; raise it.")
+
+
+def _encoder_of(arguments: EncoderArguments) -> UnitArguments:
+    return UnitArguments(encoder=arguments.targets, encoder_layer=arguments.target_layer)
+
+
+def _make_targets(arguments: EncoderArguments, utterances: Path, folder: Path) -> Path:
+    """Fit a quantizer on the training split and write the units of training and validation, shard by shard."""
+    device = resolve_device(arguments.device)
+    model_dir, target = folder / MODEL_FOLDER, folder / "utterances"
+    shards = find_shards(utterances, ("id", "audio", "speaker"))
+    if not (model_dir / "model.safetensors").exists():
+        if _encoder_of(arguments).is_ssl:
+            encoder: dict[str, Any] = {"ssl_model_id": arguments.targets, "ssl_layer": arguments.target_layer}
+        else:
+            encoder = {"encoder": arguments.targets}
+        model = fit_units(
+            read_audio_batches([Path(shard) for shard in shards.get("train", [])]),
+            num_units=arguments.num_targets,
+            seed=arguments.seed,
+            device=device,
+            **encoder,
+        )
+        SpeechUnitProcessor.from_config(model.config).save_pretrained(model_dir)
+        model.save_pretrained(model_dir)
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = [Path(shard) for split in ("train", "validation") for shard in shards.get(split, [])]
+    job = {"model_dir": model_dir, "target": target, "columns": ("audio",), "device": device}
+    jobs = [
+        Job(encode_shard, job | {"shard": shard}, shard.stat().st_size)
+        for shard in wanted
+        if not (target / shard.name).exists()
+    ]
+    workers = 1 if device == "cuda" else arguments.num_proc or count_cores()
+    run_jobs(jobs, workers, "targets")
+    return folder
+
+
+def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_dir: Path) -> None:
+    from tqdm import tqdm
+
+    device = resolve_device(arguments.device)
+    half = resolve_precision(arguments.precision, device) == "bf16"
+    quantizer = SpeechUnitConfig.from_pretrained(targets / MODEL_FOLDER)
+    config = _encoder_config(arguments)
+    geometry = frame_geometry(config)
+    if (quantizer.sampling_rate, quantizer.hop_length) != (SAMPLING_RATE, geometry[0]):
+        raise ValueError(
+            f"The targets are {quantizer.frame_rate:g} units a second at {quantizer.sampling_rate} Hz; the encoder "
+            f"makes {SAMPLING_RATE / geometry[0]:g} frames a second at {SAMPLING_RATE} Hz. Choose other --targets."
+        )
+    rate = SAMPLING_RATE / geometry[0]
+    data = {
+        split: EncoderCrops(
+            utterances,
+            targets / "utterances",
+            split,
+            geometry,
+            max_frames=round(arguments.max_seconds * rate),
+            min_frames=max(round(_SHORTEST_SECONDS * rate), arguments.mask_time_length + 1),
+            batch_frames=round(arguments.batch_seconds * rate),
+            seed=arguments.seed,
+        )
+        for split in ("train", "validation")
+    }
+    torch.manual_seed(arguments.seed)
+    model = HubertPretraining(config, quantizer.num_units, unmasked_weight=arguments.unmasked_weight).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=arguments.learning_rate, betas=_BETAS, eps=_EPSILON, weight_decay=_WEIGHT_DECAY
+    )
+    checkpoints = output_dir / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    beginning = {"steps": 0, "frames": 0, "flops": 0.0, "train": [], "accuracy": [], "validation": []}
+    history = resume_training(checkpoints, model, optimizer, beginning)
+    validation = [batch for _, batch in zip(range(_VALIDATION_BATCHES), data["validation"].batches())]
+
+    def predict(split: str, step: int, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+        waveforms, units = batch
+        rng = np.random.default_rng([arguments.seed, split == "train", step])
+        mask = mask_spans(tuple(units.shape), arguments.mask_time_prob, arguments.mask_time_length, rng)
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            return model(waveforms.to(device), units.to(device), torch.from_numpy(mask).to(device))
+
+    first = history["steps"]
+    with (
+        closing(data["train"].batches(first)) as batches,
+        tqdm(
+            total=arguments.max_steps, initial=first, unit="step", desc="encoder", disable=not arguments.progress
+        ) as bar,
+    ):
+        for step in range(first, arguments.max_steps):
+            model.train()
+            torch.manual_seed(int(np.random.SeedSequence([arguments.seed, step]).generate_state(1)[0]))
+            share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = arguments.learning_rate * share
+            batch = next(batches)
+            found = predict("train", step, batch)
+            if not torch.isfinite(found["loss"]):
+                raise ValueError(f"The loss of step {step} is not finite; lower --learning_rate.")
+            optimizer.zero_grad(set_to_none=True)
+            found["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT_NORM)
+            optimizer.step()
+            history["train"].append(round(found["masked_loss"].item(), 4))
+            history["accuracy"].append(round(found["masked_accuracy"].item(), 4))
+            history["steps"] = step + 1
+            history["frames"] += batch[1].numel()
+            history["flops"] += 3 * len(batch[1]) * count_flops(config, batch[1].shape[1])
+            bar.update()
+            bar.set_postfix(
+                loss=f"{np.mean(history['train'][-50:]):.3f}", accuracy=f"{np.mean(history['accuracy'][-50:]):.3f}"
+            )
+            is_last = step + 1 == arguments.max_steps
+            if is_last or (step + 1) % arguments.eval_steps == 0:
+                model.eval()
+                with torch.no_grad():
+                    values = [predict("validation", index, held_out) for index, held_out in enumerate(validation)]
+                means = {
+                    name: round(float(np.mean([float(value[name]) for value in values])), 4)
+                    for name in ("masked_loss", "masked_accuracy")
+                }
+                history["validation"].append({"step": step + 1, **means})
+            if not is_last and (step + 1) % arguments.save_steps == 0:
+                save_training(checkpoints, model, optimizer, history)
+
+    facts = {
+        "parameters": sum(weight.numel() for weight in model.encoder.parameters()),
+        "num_targets": quantizer.num_units,
+        "unit_entropy": {split: round(crops.unit_entropy(), 4) for split, crops in data.items()},
+        "seconds": {split: round(crops.seconds, 2) for split, crops in data.items()},
+    }
+    skipped = [row for crops in data.values() for row in crops.skipped]
+    save_encoder(model.encoder, output_dir)
+    write_json(output_dir / TRAINING_FILE, {**facts, **history, "skipped": skipped})
+    shutil.rmtree(checkpoints)
+    shutil.rmtree(output_dir / TARGETS_FOLDER / "utterances", ignore_errors=True)
+
+
+def _encoder_config(arguments: EncoderArguments) -> HubertConfig:
+    """HuBERT-base's form in another size; its own masking, for fine-tuning, stays as `HubertConfig` has it."""
+    return HubertConfig(
+        hidden_size=arguments.hidden_size,
+        num_hidden_layers=arguments.num_hidden_layers,
+        num_attention_heads=arguments.num_attention_heads,
+        intermediate_size=arguments.intermediate_size,
+        conv_dim=(arguments.conv_size,) * 7,
+        hidden_dropout=arguments.dropout,
+        attention_dropout=arguments.dropout,
+        feat_proj_dropout=arguments.dropout,
+        activation_dropout=0.0,
+        layerdrop=0.0,
+    )

@@ -1,0 +1,151 @@
+"""Training data: ids of every utterance, tokenised once, memory-mapped, and packed by the batch.
+
+content -> `ids.npy` + `offsets.npy` -> batches of utterance numbers that are the same for every modality -> one packed
+row a batch, in which documents cannot see each other and nothing is padded.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ...models.packed_attention import pack_documents
+
+
+def write_ids(folder: Path, split: str, sequences: list[np.ndarray]) -> int:
+    """
+    Write a split's ids as flat arrays: `<split>.ids.npy` (uint16 or uint32) and `<split>.offsets.npy` (int64).
+
+    Returns:
+        `int`: The number of ids.
+    """
+    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
+    np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
+    flat = np.concatenate(sequences) if sequences else np.zeros(0, dtype=np.uint16)
+    np.save(folder / f"{split}.ids.npy", flat.astype(np.uint16 if flat.size == 0 or flat.max() < 2**16 else np.uint32))
+    np.save(folder / f"{split}.offsets.npy", offsets)
+    return int(offsets[-1])
+
+
+class TokenizedUtterances(Dataset):
+    """
+    A split's utterances as ids, memory-mapped.
+
+    Args:
+        folder (`str` or `Path`): Where [`write_ids`] wrote.
+        split (`str`): The split's name.
+        bos_token_id (`int`): Put before each utterance.
+        eos_token_id (`int`): Put after each utterance.
+    """
+
+    def __init__(self, folder: str | Path, split: str, bos_token_id: int, eos_token_id: int):
+        self.ids = np.load(Path(folder) / f"{split}.ids.npy", mmap_mode="r")
+        self.offsets = np.load(Path(folder) / f"{split}.offsets.npy")
+        self.bos_token_id, self.eos_token_id = bos_token_id, eos_token_id
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """The int64 ids of one utterance with `<s>` and `</s>` around them."""
+        content = self.ids[self.offsets[index] : self.offsets[index + 1]]
+        ids = np.empty(len(content) + 2, dtype=np.int64)
+        ids[0], ids[1:-1], ids[-1] = self.bos_token_id, content, self.eos_token_id
+        return ids
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of every utterance, `<s>` and `</s>` included."""
+        return np.diff(self.offsets) + 2
+
+
+class UtteranceBatchSampler(Sampler[list[int]]):
+    """
+    Batches of utterance numbers, from nothing but their count, the seed and the epoch: the same for every modality.
+
+    Where several processes train, or a batch is too large for a device's memory, each batch is shared out: every
+    process gets as many shares of it, of about as many tokens each, and all shares together are the batch.
+
+    Args:
+        num_utterances (`int`): Utterances in the split.
+        batch_size (`int`): Utterances in a batch; the last batch of an epoch may hold fewer.
+        seed (`int`): Seed of the order.
+        lengths (`np.ndarray`, *optional*): Tokens of each utterance, for the shares to be even.
+        rank (`int`, *optional*, defaults to 0): Which process this is.
+        world_size (`int`, *optional*, defaults to 1): How many there are.
+        shares (`int`, *optional*, defaults to 1): Shares of each batch for each process, one after another.
+    """
+
+    def __init__(
+        self,
+        num_utterances: int,
+        batch_size: int,
+        seed: int,
+        lengths: np.ndarray | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        shares: int = 1,
+    ):
+        self.num_utterances, self.batch_size, self.seed, self.epoch = num_utterances, batch_size, seed, 0
+        self.lengths, self.rank, self.world_size, self.shares = lengths, rank, world_size, shares
+        self._order: tuple[int, np.ndarray] | None = None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches, which are updates, in an epoch."""
+        return -(-self.num_utterances // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration gives."""
+        self.epoch = epoch
+
+    def batch_of_update(self, update: int) -> list[int]:
+        """The whole batch of an update, counted from 1 over all epochs."""
+        epoch, index = divmod(update - 1, self.batches_per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.num_utterances)
+        return self._order[1][index * self.batch_size : (index + 1) * self.batch_size].tolist()
+
+    def __len__(self) -> int:
+        return self.batches_per_epoch * self.shares
+
+    def __iter__(self) -> Iterator[list[int]]:
+        first = self.epoch * self.batches_per_epoch + 1
+        for update in range(first, first + self.batches_per_epoch):
+            batch = self.batch_of_update(update)
+            if self.world_size * self.shares == 1:
+                yield batch
+            else:
+                yield from self._share_out(batch)[self.rank :: self.world_size]
+
+    def _share_out(self, batch: list[int]) -> list[list[int]]:
+        """Longest first, each to the share that has the fewest tokens so far; a share may stay empty."""
+        shares: list[list[int]] = [[] for _ in range(self.world_size * self.shares)]
+        tokens = [0] * len(shares)
+        sizes = np.ones(len(batch)) if self.lengths is None else self.lengths[batch]
+        for index in np.argsort(-sizes, kind="stable"):
+            lightest = min(range(len(shares)), key=lambda share: (tokens[share], share))
+            shares[lightest].append(batch[index])
+            tokens[lightest] += int(sizes[index])
+        return shares
+
+
+def collate_packed(sequences: list[np.ndarray]) -> dict[str, torch.Tensor]:
+    """
+    Lay utterances end to end in one row.
+
+    Args:
+        sequences (`list[np.ndarray]`): Ids of each utterance, as [`TokenizedUtterances`] gives them; of none becomes
+            a row of one token, in which nothing is predicted.
+
+    Returns:
+        `dict[str, torch.Tensor]`: `input_ids`, `labels` (-100 on each `<s>`, which nothing predicts) and
+        `position_ids` (which restart) of shape `(1, tokens)`, and `documents` of shape `(utterances, longest)`.
+    """
+    sequences = sequences or [np.zeros(1, dtype=np.int64)]
+    input_ids = torch.from_numpy(np.concatenate(sequences))[None]
+    position_ids, documents = pack_documents([len(sequence) for sequence in sequences])
+    labels = torch.where(position_ids == 0, -100, input_ids)
+    return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids, "documents": documents}

@@ -1,0 +1,266 @@
+"""`Trainer` for packed utterances: the same batches on one process or many, and training that is hard to kill.
+
+batches of whole utterances -> each rank's share of them -> loss over all their tokens -> checkpoints that are sealed
+when every rank has written its part.
+"""
+
+import errno
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import LlamaForCausalLM, Trainer, TrainerCallback
+
+from ..run import distributed
+from .checkpoints import seal
+from .data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
+
+EXPLODED = 3.0
+"""A loss above so many times that of guessing (the logarithm of the vocabulary's size) ends a training."""
+
+
+class UtteranceLoader(DataLoader):
+    """A loader of packed batches whose sampler knows the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+        self.batch_sampler.set_epoch(epoch)
+
+
+class PackedTrainer(Trainer):
+    """
+    `Trainer` with batches of whole utterances in a fixed order, and an exact validation loss.
+
+    Args:
+        sampler ([`UtteranceBatchSampler`]): Of the training split, with this process's share of each batch.
+        kwargs (additional keyword arguments): Arguments of `Trainer`.
+    """
+
+    def __init__(self, *args, sampler: UtteranceBatchSampler, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.sampler = sampler
+        self.guessing = math.log(self.model.config.vocab_size)
+        self.meter: Throughput | None = None
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of the same utterances in the same order whatever the modality and the number of processes."""
+        # Not prepared by accelerate: the sampler has already taken this process's share.
+        return UtteranceLoader(self.train_dataset, batch_sampler=self.sampler, collate_fn=collate_packed)
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+        """
+        One forward and backward pass.
+
+        Raises:
+            `ValueError`: If the loss is not a number, or exploded; the message says where.
+        """
+        own = int((inputs["labels"][..., 1:] != -100).sum())
+        if self.meter is not None:
+            self.meter.count(inputs, is_empty=own == 0)
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        # The loss is a share of the mean over the whole batch, times the number of processes: see what it is a token.
+        per_token = float(loss) * float(num_items_in_batch) / self.args.world_size / max(1, own)
+        if not per_token <= EXPLODED * self.guessing:
+            self._refuse(per_token)
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, with the throughput since the last loss beside a loss."""
+        if "loss" in logs and self.meter is not None:
+            logs |= self.meter.read()
+        super().log(logs, start_time)
+
+    def _refuse(self, loss: float) -> None:
+        update = self.state.global_step + 1
+        checkpoint = Path(self.args.output_dir)
+        utterances = self.sampler.batch_of_update(update)
+        shown = ", ".join(map(str, utterances[:8])) + (", ..." if len(utterances) > 8 else "")
+        kind = "exploded" if math.isfinite(loss) else "is not a number"
+        raise ValueError(
+            f"The loss {kind} ({loss:.3g}) in update {update}, whose batch is the training utterances {shown} (rows "
+            f"of the train split, from 0); the last checkpoint is kept in {checkpoint}. A lower --learning_rate, "
+            "more --warmup_fraction or --precision fp32 may help."
+        )
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """The validation loss in nats a token: the sum over all tokens by their number, not a mean over batches."""
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        loss = validation_loss(self.model, dataset, self.args.per_device_eval_batch_size, self.accelerator.device)
+        metrics = {f"{metric_key_prefix}_loss": loss}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def gather_weights(self) -> dict[str, torch.Tensor] | None:
+        """All weights, for the main process to save; every process has to ask, because ZeRO-3 shares them out."""
+        if not self.is_deepspeed_enabled:
+            return None
+        return self.accelerator.get_state_dict(self.model_wrapped)
+
+    def _load_best_model(self) -> None:
+        """Nothing to do where the best weights are taken from their checkpoint anyway."""
+        if not self.is_deepspeed_enabled:
+            super()._load_best_model()
+
+    def _save_checkpoint(self, model, trial) -> None:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        except Exception as error:  # safetensors and torch have their own words for it
+            if _is_full(error, folder.parent):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+            raise
+        distributed.barrier()
+        if self.is_world_process_zero():
+            seal(folder, ranks=self.args.world_size, deepspeed=self.is_deepspeed_enabled)
+        distributed.barrier()
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < 2**20
+
+
+def validation_loss(
+    model: LlamaForCausalLM, dataset: TokenizedUtterances, batch_size: int, device: torch.device | str = "cpu"
+) -> float:
+    """
+    Mean negative log-likelihood of a split in nats a token, `</s>` included and `<s>` not.
+
+    Args:
+        model (`LlamaForCausalLM`): With packed attention.
+        dataset ([`TokenizedUtterances`]): The split; where several processes train, each takes a share of it.
+        batch_size (`int`): Utterances packed into one row.
+        device (`torch.device` or `str`, *optional*, defaults to `"cpu"`): Where the model is.
+
+    Returns:
+        `float`: The loss.
+    """
+    was_training = model.training
+    model.eval()
+    total, tokens = 0.0, 0
+    order = dataset.lengths.argsort(kind="stable")  # equal lengths side by side leave little padding to attend
+    starts = range(0, len(dataset), batch_size)
+    rounds = -(-len(starts) // distributed.world_size())
+    with torch.inference_mode():
+        for index in range(rounds):  # as many in every process: ZeRO-3 fetches weights in step
+            turn = index * distributed.world_size() + distributed.rank()
+            start = starts[turn] if turn < len(starts) else len(dataset)
+            batch = collate_packed([dataset[int(row)] for row in order[start : start + batch_size]])
+            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            labels = batch.pop("labels")[0, 1:]
+            logits = model(**batch, use_cache=False).logits[0, :-1].float()
+            losses = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="none")
+            total += losses.double().sum().item()
+            tokens += int((labels != -100).sum())
+    model.train(was_training)
+    total, tokens = distributed.sum_over_ranks([total, tokens], device)
+    return total / tokens
+
+
+class Schedule(TrainerCallback):
+    """
+    Evaluates and saves at the last update, keeps the points' weights, and says how far the training is.
+
+    Args:
+        points (`tuple[int, ...]`): Updates after which the weights are kept.
+        save_point (`Callable`): Called with such an update, in every process.
+        report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
+    """
+
+    def __init__(self, points: tuple[int, ...], save_point: Callable[[int], None], report_progress=None):
+        self.points, self.save_point, self.report_progress = points, save_point, report_progress
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """At the end of an update."""
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = control.should_save = True
+        if state.global_step in self.points:
+            self.save_point(state.global_step)
+        if self.report_progress is not None:
+            self.report_progress(state.global_step / state.max_steps)
+        return control
+
+
+class StopOnSignal(TrainerCallback):
+    """Turns SIGTERM (a scheduler's pre-emption) into one last checkpoint that all ranks agree on."""
+
+    def __init__(self):
+        self.asked = self.stopped = False
+        self._previous = None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Listen; only a program's main thread can."""
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, number, frame) -> None:
+        self.asked = True
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Ask whether any rank was asked to stop."""
+        if distributed.any_rank(self.asked, args.device) and state.global_step < state.max_steps:
+            self.stopped = control.should_save = control.should_training_stop = True
+        return control
+
+    def on_train_end(self, args, state, control, **kwargs):
+        """Listen no longer."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+
+
+class Throughput(TrainerCallback):
+    """
+    How fast a training is: tokens per second over all processes, the share of this process's positions that are tokens
+    (of those that layers compute, and of those that attention computes, where documents are laid side by side), and,
+    where the device's rate is known, model FLOPs utilisation (MFU).
+
+    Args:
+        trainer ([`PackedTrainer`]): The trainer, for the lengths of its batches; it logs what the meter reads.
+        flops_of (`Callable[[list[int]], float]`): Training FLOPs of utterances of some lengths.
+        rate (`float`, *optional*): FLOP/s of a matrix product on one device, in the training's precision.
+    """
+
+    def __init__(self, trainer: PackedTrainer, flops_of: Callable[[list[int]], float], rate: float | None = None):
+        self.trainer, self.flops_of, self.rate = trainer, flops_of, rate
+        self._begin()
+        trainer.meter = self
+
+    def _begin(self) -> None:
+        self.tokens, self.flops, self.start = 0, 0.0, time.perf_counter()
+        self.filled = self.positions = self.attended = 0
+
+    def count(self, inputs: dict[str, torch.Tensor], is_empty: bool) -> None:
+        """Count the positions of one pass, none of which is a token if its share of the batch is empty."""
+        self.positions += inputs["input_ids"].numel()
+        self.attended += inputs["documents"].numel()
+        self.filled += 0 if is_empty else inputs["input_ids"].numel()
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        """Count what the update is about to read."""
+        rows = self.trainer.sampler.batch_of_update(state.global_step + 1)
+        lengths = self.trainer.train_dataset.lengths[rows].tolist()
+        self.tokens += sum(lengths)
+        self.flops += self.flops_of(lengths)
+
+    def read(self) -> dict[str, float]:
+        """The figures since the last reading."""
+        seconds = time.perf_counter() - self.start
+        figures = {
+            "tokens_per_second": float(f"{self.tokens / seconds:.6g}"),
+            "non_padding": round(self.filled / max(1, self.positions), 4),
+            "non_padding_in_attention": round(self.filled / max(1, self.attended), 4),
+        }
+        if self.rate:
+            mfu = self.flops / seconds / self.rate / self.trainer.args.world_size
+            figures["mfu"] = float(f"{mfu:.4g}")
+        self._begin()
+        return figures

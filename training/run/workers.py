@@ -1,0 +1,197 @@
+"""Worker processes for everything that needs torch: longest job first, gone when their parent is gone.
+
+On a CPU, two one-thread trainings side by side are worth more than one of two threads, because small matrices leave a
+second thread waiting. On a GPU the jobs run one after the other in this process.
+
+Where processes can be forked, workers are forked from a server that has imported torch and transformers once: that
+import takes as long as a short stage, and [`prepare_workers`] lets it happen while other stages speak and count.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from ...datasets_scripts.shards.worker_pool import start_worker
+from .distributed import TrainingStopped, is_main
+
+# What the forked workers find imported.
+_PRELOADED = (
+    "evoslm.models.speech_units",
+    "evoslm.training.pretrain.pretraining",
+    "evoslm.training.stages.scores",
+    "evoslm.training.stages.tokenizers",
+    "evoslm.training.stages.units",
+    "transformers.models.llama.modeling_llama",
+)
+_SECONDS_BETWEEN_LINES = 30  # of a progress bar that nobody watches
+_progress = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One piece of work.
+
+    Args:
+        function (`Callable`): A function of a module, called with `report_progress` and the arguments.
+        arguments (`dict[str, Any]`): Its keyword arguments.
+        cost (`float`): How long it takes, in any unit; costlier jobs start first.
+    """
+
+    function: Callable
+    arguments: dict[str, Any] = field(default_factory=dict)
+    cost: float = 1.0
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve_device(device: str) -> str:
+    """
+    `"cpu"` or `"cuda"` for an argument that may be `"auto"`.
+
+    Raises:
+        `ValueError`: If CUDA is asked for and there is none.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda was asked for, but torch finds no CUDA device; use --device cpu.")
+    return device
+
+
+def prepare_workers() -> None:
+    """Begin to import in the background what workers need, so that the first of them starts at once."""
+    if _start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(_PRELOADED))
+        forkserver.ensure_running()
+
+
+def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
+    """
+    Run jobs, over several processes if there are several workers, with one progress bar for all.
+
+    The cores are shared out among the workers, so that a single job has them all.
+
+    Args:
+        jobs (`Sequence[Job]`): The jobs; the first error of one ends the rest.
+        num_workers (`int`): Processes; with 1, everything runs in this one.
+        description (`str`): What the progress bar says.
+    """
+    if not jobs:
+        return
+    order = sorted(jobs, key=lambda job: -job.cost)
+    form = {"bar_format": "{l_bar}{bar}| [{elapsed}<{remaining}]", "mininterval": 0.5}
+    if not sys.stderr.isatty():
+        form["mininterval"] = form["maxinterval"] = _SECONDS_BETWEEN_LINES
+    with tqdm(total=100.0, desc=description, unit="%", disable=not is_main(), **form) as bar:
+        if num_workers == 1:
+            shares = [0.0] * len(order)
+            for index, job in enumerate(order):
+                job.function(report_progress=_Reporter(bar, order, shares, index), **job.arguments)
+                _Reporter(bar, order, shares, index)(1.0)
+            return
+        _run_in_processes(order, min(num_workers, len(order)), bar)
+
+
+class _Reporter:
+    """Sets a job's share in this process and moves the bar."""
+
+    def __init__(self, bar: tqdm, jobs: list[Job], shares: list[float], index: int):
+        self.bar, self.jobs, self.shares, self.index = bar, jobs, shares, index
+
+    def __call__(self, share: float) -> None:
+        self.shares[self.index] = share
+        _move(self.bar, self.jobs, self.shares)
+
+
+def _start_method() -> str:
+    return "forkserver" if sys.platform == "linux" else "spawn"
+
+
+def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
+    prepare_workers()
+    context = multiprocessing.get_context(_start_method())
+    shares = context.Array("d", len(jobs), lock=False)
+    threads = max(1, count_cores() // num_workers)
+    pool = ProcessPoolExecutor(num_workers, context, _start_worker, (shares, threads))
+    stopping = _pass_on_sigterm(pool)
+    try:
+        waiting = {pool.submit(_run_job, job.function, index, job.arguments) for index, job in enumerate(jobs)}
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            _move(bar, jobs, shares)
+    except (BrokenProcessPool, TrainingStopped) as error:
+        if not stopping.is_set():
+            raise
+        pool.shutdown(wait=True, cancel_futures=True)  # trainings are being saved
+        raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _pass_on_sigterm(pool: ProcessPoolExecutor) -> threading.Event:
+    """Tell the workers when this process is told to stop, so that trainings are saved before it does."""
+    stopping = threading.Event()
+
+    def pass_on(number, frame) -> None:
+        stopping.set()
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, pass_on)
+    return stopping
+
+
+def _start_worker(shares, threads: int) -> None:
+    global _progress
+    _progress = shares
+    start_worker()
+
+    import datasets
+    import torch
+    from transformers.utils import logging as transformers_logging
+
+    torch.set_num_threads(threads)
+    datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    # A tied output layer is no weight of its own in a checkpoint, which Trainer takes for a missing one.
+    logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys" not in record.getMessage())
+
+
+def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
+    def report_progress(share: float) -> None:
+        _progress[index] = share
+
+    function(report_progress=report_progress, **arguments)
+    _progress[index] = 1.0
+
+
+def _move(bar: tqdm, jobs: Sequence[Job], shares: Sequence[float]) -> None:
+    total = sum(job.cost for job in jobs)
+    bar.update(100.0 * sum(share * job.cost for share, job in zip(shares, jobs)) / total - bar.n)

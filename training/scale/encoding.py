@@ -1,0 +1,410 @@
+"""`evoslm encode-audio`: units of very much audio, by datatrove on one machine, a SLURM cluster or a Ray cluster.
+
+shards of utterances, or recordings cut into lists of a fixed number -> `plan/` -> one task a shard (`scale_steps`) ->
+`units/<shard>.parquet` (`id, units`) -> `skipped.jsonl`, `summary.json`. The same command goes on after any kill.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...datasets_scripts.recordings.sources import AUDIO_SUFFIXES, Recording, read_audio_folder, read_libriheavy
+from ...models.audio import SAMPLE_RATE
+from ...models.files import read_json, write_json
+from ..run.distributed import WorkFailed
+from ..run.environment import describe_versions
+from ..run.workers import count_cores, resolve_device
+
+EXECUTORS = ("local", "slurm", "ray")
+SUMMARY_FILE = "summary.json"
+SKIPPED_FILE = "skipped.jsonl"
+PLAN_FOLDER = "plan"
+
+_RECORDING_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("speaker", pa.string()),
+        ("path", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("problem", pa.string()),
+    ]
+)
+
+
+@dataclass
+class EncodeArguments:
+    """
+    Audio, a quantizer, and who does the work.
+
+    Args:
+        model_dir (`str`): The folder of a quantizer (`units/.../model` of a run).
+        output_dir (`str`): Where the units go. With several machines, a folder that all of them see.
+        utterances_dir (`str`, *optional*): Shards of utterances, with `id`, `speaker` and `audio`.
+        audio_dir (`str`, *optional*): Instead of them, a folder of recordings, with transcripts or without.
+        manifest (`str`, *optional*): LibriHeavy's manifests of `audio_dir`: a file or a folder of them.
+        shard_size (`int`, *optional*, defaults to 1000): Recordings a shard; utterances keep their shards.
+        executor (`str`, *optional*, defaults to `"local"`): `local`, `slurm` or `ray`.
+        num_proc (`int`, *optional*): Shards that are worked on at a time; the number of cores when not given, on SLURM
+            as many as it lets run.
+        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of an encoder with weights, `fp32` or `bf16`.
+        max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad recordings above which it stops.
+        gpus_per_task (`int`, *optional*): GPUs of a SLURM or Ray task; 1 with `--device cuda`, else 0.
+        mem_per_cpu_gb (`int`, *optional*, defaults to 4): Memory of a core of a SLURM or Ray task.
+        ray_address (`str`, *optional*): Of a Ray cluster, or `auto`; one is started here when not given.
+        slurm_partition (`str`, *optional*): Where the job runs.
+        slurm_time (`str`, *optional*, defaults to `"24:00:00"`): Time limit of a task.
+        slurm_cpus (`int`, *optional*, defaults to 1): Cores of a task.
+        slurm_qos (`str`, *optional*): Quality of service; the cluster's own when not given.
+        slurm_shards_per_task (`int`, *optional*, defaults to 1): Shards that a task makes one after the other.
+        slurm_max_array_size (`int`, *optional*, defaults to 1001): Tasks of an array; more become several arrays.
+        slurm_job_name (`str`, *optional*, defaults to `"evoslm-units"`): The job's name.
+        slurm_env_command (`str`, *optional*): What a task runs first; puts this Python first in PATH when not given.
+        slurm_options (`list[str]`, *optional*): More options of sbatch, as `account=speech`.
+    """
+
+    model_dir: str = field(metadata={"help": "Folder of a quantizer."})
+    output_dir: str = field(metadata={"help": "Where the units go; a folder that all machines see."})
+    utterances_dir: str | None = field(default=None, metadata={"help": "Shards of utterances."})
+    audio_dir: str | None = field(default=None, metadata={"help": "Instead of them, a folder of recordings."})
+    manifest: str | None = field(default=None, metadata={"help": "LibriHeavy's manifests: a file or a folder."})
+    shard_size: int = field(default=1000, metadata={"help": "Recordings a shard."})
+    executor: str = field(default="local", metadata={"help": "local, slurm or ray."})
+    num_proc: int | None = field(default=None, metadata={"help": "Shards at a time; the number of cores by default."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
+    encoder_precision: str = field(default="fp32", metadata={"help": "Of an encoder with weights: fp32 or bf16."})
+    max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad ones above which it stops."})
+    gpus_per_task: int | None = field(default=None, metadata={"help": "GPUs of a SLURM or Ray task."})
+    mem_per_cpu_gb: int = field(default=4, metadata={"help": "Memory of a core of a SLURM or Ray task."})
+    ray_address: str | None = field(default=None, metadata={"help": "Of a Ray cluster; started here by default."})
+    slurm_partition: str | None = field(default=None, metadata={"help": "Where the job runs."})
+    slurm_time: str = field(default="24:00:00", metadata={"help": "Time limit of a task."})
+    slurm_cpus: int = field(default=1, metadata={"help": "Cores of a task."})
+    slurm_qos: str | None = field(default=None, metadata={"help": "Quality of service."})
+    slurm_shards_per_task: int = field(default=1, metadata={"help": "Shards that a task makes one after the other."})
+    slurm_max_array_size: int = field(default=1001, metadata={"help": "Tasks of an array."})
+    slurm_job_name: str = field(default="evoslm-units", metadata={"help": "The job's name."})
+    slurm_env_command: str | None = field(default=None, metadata={"help": "What a task runs first."})
+    slurm_options: list[str] | None = field(default=None, metadata={"help": "More options of sbatch, as account=me."})
+
+    least: ClassVar[dict[str, int]] = {
+        "shard_size": 1,
+        "num_proc": 1,
+        "gpus_per_task": 0,
+        "mem_per_cpu_gb": 1,
+        "slurm_cpus": 1,
+        "slurm_shards_per_task": 1,
+        "slurm_max_array_size": 1,
+    }
+
+
+def encode_audio(arguments: EncodeArguments) -> Path:
+    """
+    Encode the shards that are missing; on SLURM, hand them in as a job and come back at once.
+
+    Args:
+        arguments ([`EncodeArguments`]): Of the command.
+
+    Returns:
+        `Path`: The output folder: `units/` with a parquet file a shard and, once all are there, `skipped.jsonl` and
+        `summary.json`.
+
+    Raises:
+        `ValueError`: If arguments do not go together, the folder holds units of other audio or of another quantizer,
+            or too many recordings were skipped.
+        `FileNotFoundError`: If there is no such audio or quantizer, or no sbatch.
+        [`~distributed.WorkFailed`]: If a worker was killed or tasks failed; what they had finished stays.
+    """
+    _check(arguments)
+    from .steps import UNITS_FOLDER, EncodeAudio, check_skipped, read_plan
+
+    quantizer = _fingerprint(arguments.model_dir)
+    folder = Path(arguments.output_dir).resolve()
+    plan = _make_plan(arguments, folder)
+    read_plan.cache_clear()
+    missing = _find_missing(folder, plan, quantizer, arguments.encoder_precision)
+    if missing:
+        check_skipped(folder, plan["items"], arguments.max_skipped_fraction)
+        step = EncodeAudio(
+            str(folder),
+            str(Path(arguments.model_dir).resolve()),
+            quantizer,
+            arguments.device,
+            arguments.encoder_precision,
+            arguments.max_skipped_fraction,
+        )
+        try:
+            job = _run(arguments, step, folder, len(plan["shards"]))
+        finally:
+            _write_skipped(folder, plan)
+        if job is not None:
+            print(
+                f"{len(missing)} shards were handed in as SLURM job {job}; its logs are {folder / 'logs'}. Run the "
+                "same command when it has ended, to check the units and to make what is missing.",
+                flush=True,
+            )
+            return folder
+        missing = _find_missing(folder, plan, quantizer, arguments.encoder_precision)
+    check_skipped(folder, plan["items"], arguments.max_skipped_fraction)
+    if missing:
+        raise WorkFailed(
+            f"{len(missing)} of {len(plan['shards'])} shards could not be made, {missing[0]} for instance; "
+            f"{folder / 'logs'} says why. Run the same command to go on."
+        )
+    summary = _summarize(folder, plan, quantizer, arguments.encoder_precision)
+    write_json(folder / SUMMARY_FILE, summary)
+    print(
+        f"The units are {folder / UNITS_FOLDER}: {summary['rows']:,} rows, {summary['seconds'] / 3600:,.1f} h, "
+        f"{summary['skipped']:,} skipped.",
+        flush=True,
+    )
+    return folder
+
+
+def _check(arguments: EncodeArguments) -> None:
+    if arguments.executor not in EXECUTORS:
+        raise ValueError(f"--executor is {arguments.executor!r}; choose from {', '.join(EXECUTORS)}.")
+    if (arguments.utterances_dir is None) == (arguments.audio_dir is None):
+        raise ValueError("Give either --utterances_dir, shards of utterances, or --audio_dir, a folder of recordings.")
+    if arguments.manifest and not arguments.audio_dir:
+        raise ValueError("--manifest needs --audio_dir, the folder where the long recordings lie.")
+    if not 0 <= arguments.max_skipped_fraction <= 1:
+        raise ValueError(f"--max_skipped_fraction is {arguments.max_skipped_fraction}; give a share from 0 to 1.")
+    try:
+        import datatrove  # noqa: F401
+    except ImportError as error:
+        raise ValueError("encode-audio needs datatrove; install it with `pip install 'evoslm[scale]'`.") from error
+    if arguments.executor == "slurm":
+        if not arguments.slurm_partition:
+            raise ValueError("--executor slurm needs --slurm_partition, where the job runs.")
+        wrong = [option for option in arguments.slurm_options or [] if "=" not in option]
+        if wrong:
+            raise ValueError(f"--slurm_options has {wrong[0]!r}; write options as name=value.")
+        if shutil.which("sbatch") is None:
+            raise FileNotFoundError("There is no sbatch here; start the job where SLURM is, or use --executor local.")
+    if arguments.executor == "ray":
+        try:
+            import ray  # noqa: F401
+        except ImportError as error:
+            raise ValueError("--executor ray needs Ray; install it with `pip install ray`.") from error
+
+
+def _fingerprint(model_dir: str) -> str:
+    from ...models.speech_units import SpeechUnitModel
+
+    if not (Path(model_dir) / "model.safetensors").is_file():
+        raise FileNotFoundError(f"{model_dir} is not the folder of a quantizer; give the one that fit-units made.")
+    model = SpeechUnitModel.from_pretrained(model_dir, use_safetensors=True)
+    if model.config.sampling_rate != SAMPLE_RATE:
+        raise ValueError(f"{model_dir} reads {model.config.sampling_rate} Hz; audio is read at {SAMPLE_RATE} Hz here.")
+    if model.config.segment_parts:
+        raise ValueError(f"{model_dir} reads aligned syllables, and nothing is aligned here; give one of frames.")
+    return model.fingerprint()
+
+
+def _make_plan(arguments: EncodeArguments, folder: Path) -> dict:
+    """The plan that lies in the folder, or a new one; it is whole or not there."""
+    path = folder / PLAN_FOLDER / "plan.json"
+    old = read_json(path) if path.is_file() else None
+    if arguments.utterances_dir is not None:
+        plan = _plan_utterances(Path(arguments.utterances_dir))
+        source = {"utterances": [[shard["name"], shard["items"], shard["size"]] for shard in plan["shards"]]}
+    else:
+        source = {"audio_dir": str(Path(arguments.audio_dir).resolve()), "shard_size": arguments.shard_size}
+        source["manifest"] = str(Path(arguments.manifest).resolve()) if arguments.manifest else None
+    if old is not None:
+        if old["source"] != source:
+            raise ValueError(f"{folder} holds the plan of other audio; choose another --output_dir.")
+        if arguments.audio_dir is not None:
+            return old
+    partial = folder / f".{PLAN_FOLDER}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if arguments.audio_dir is not None:
+        plan = _plan_recordings(_recordings(arguments), partial, arguments.shard_size)
+    plan |= {"items": sum(shard["items"] for shard in plan["shards"]), "source": source}
+    write_json(partial / "plan.json", plan)
+    shutil.rmtree(path.parent, ignore_errors=True)
+    partial.replace(path.parent)
+    return plan
+
+
+def _plan_utterances(source: Path) -> dict:
+    paths = sorted(source.resolve().glob("*-*.parquet"))
+    if not paths:
+        raise FileNotFoundError(f"No shards of utterances (train-*.parquet, ...) are in {source}; give their folder.")
+    shards = []
+    for path in paths:
+        try:
+            file = pq.ParquetFile(path)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path} is not a whole parquet file; make it again.") from error
+        absent = {"id", "audio"} - set(file.schema_arrow.names)
+        if absent:
+            raise ValueError(f"{path} has no column {min(absent)!r}; shards of utterances have id, speaker and audio.")
+        size = path.stat().st_size
+        shards.append({"name": path.name, "path": str(path), "items": file.metadata.num_rows, "size": size})
+    return {"shards": shards}
+
+
+def _recordings(arguments: EncodeArguments) -> Iterable[Recording]:
+    if arguments.manifest:
+        return read_libriheavy(arguments.manifest, arguments.audio_dir)
+    folder = Path(arguments.audio_dir)
+    try:
+        return read_audio_folder(folder)
+    except FileNotFoundError:
+        # Units need no transcripts; where there are some, they say who speaks.
+        files = sorted(folder.rglob("*")) if folder.is_dir() else []
+        audio = [file for file in files if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")]
+        if not audio:
+            raise FileNotFoundError(f"No audio files are in {folder}; give the folder of the recordings.") from None
+        names = [file.relative_to(folder).as_posix() for file in audio]
+        return [Recording(name, name, "", "", str(file)) for name, file in zip(names, audio)]
+
+
+def _plan_recordings(recordings: Iterable[Recording], folder: Path, shard_size: int) -> dict:
+    """Write the recordings of each shard, so that a task need not go through all of them."""
+    rows: Iterator[dict] = map(_describe, recordings)
+    shards = []
+    while part := list(islice(rows, shard_size)):
+        name = f"recordings-{len(shards):05d}.parquet"
+        pq.write_table(pa.Table.from_pylist(part, schema=_RECORDING_SCHEMA), folder / name, compression="zstd")
+        # Relative to the output folder, which may be moved.
+        shards.append({"name": name, "path": f"{PLAN_FOLDER}/{name}", "items": len(part), "size": len(part)})
+    return {"shards": shards}
+
+
+def _describe(recording: Recording) -> dict:
+    row = {name: getattr(recording, name) for name in ("id", "speaker", "start", "end")}
+    path = os.path.abspath(recording.path) if recording.path else ""
+    # What is wrong with a transcript is none of our business; a missing file is.
+    problem = None if path else recording.problem
+    return row | {"path": path, "problem": problem}
+
+
+def _find_missing(folder: Path, plan: dict, quantizer: str, precision: str) -> list[str]:
+    """Names of the shards to make; what datatrove and the notes say of them is taken back."""
+    from .steps import LOGS_FOLDER, SKIPS_FOLDER, UNITS_FOLDER, note_skipped, read_summary
+
+    units = folder / UNITS_FOLDER
+    units.mkdir(parents=True, exist_ok=True)
+    numbers = {shard["name"]: shard["items"] for shard in plan["shards"]}
+    for path in sorted(units.glob("*.parquet")):
+        read_summary(path, quantizer, precision, numbers.get(path.name))
+    noted = {path.stem for path in (folder / SKIPS_FOLDER).glob("*.parquet.*")}
+    missing = []
+    for rank, shard in enumerate(plan["shards"]):
+        if read_summary(units / shard["name"], quantizer, precision, shard["items"]) is None:
+            missing.append(shard["name"])
+            (units / shard["name"]).unlink(missing_ok=True)  # a damaged one
+            (folder / LOGS_FOLDER / "completions" / f"{rank:05d}").unlink(missing_ok=True)
+            if shard["name"] in noted:
+                note_skipped(folder, shard["name"], 0)
+    return missing
+
+
+def _run(arguments: EncodeArguments, step, folder: Path, tasks: int) -> str | None:
+    """Run the tasks, or hand them in: then the job's number."""
+    from .steps import LOGS_FOLDER
+
+    logs = str(folder / LOGS_FOLDER)
+    gpus = arguments.gpus_per_task
+    if gpus is None:
+        gpus = int(arguments.device == "cuda")
+    if arguments.executor == "slurm":
+        return _hand_in(arguments, step, logs, tasks, gpus)
+    if arguments.executor == "ray":
+        _run_on_ray(arguments, step, logs, tasks, gpus)
+        return None
+    from .steps import LocalExecutor
+
+    step.device = resolve_device(arguments.device)
+    workers = 1 if step.device == "cuda" else arguments.num_proc or count_cores()
+    LocalExecutor([step], tasks, workers, logs).run()
+    return None
+
+
+def _hand_in(arguments: EncodeArguments, step, logs: str, tasks: int, gpus: int) -> str:
+    from datatrove.executor.slurm import SlurmPipelineExecutor
+
+    executor = SlurmPipelineExecutor(
+        [step],
+        tasks,
+        arguments.slurm_time,
+        arguments.slurm_partition,
+        cpus_per_task=arguments.slurm_cpus,
+        mem_per_cpu_gb=arguments.mem_per_cpu_gb,
+        gpus_per_task=gpus,
+        workers=arguments.num_proc or -1,
+        job_name=arguments.slurm_job_name,
+        qos=arguments.slurm_qos,
+        # A job's shell may find another Python than the one that has this package.
+        env_command=arguments.slurm_env_command or f'export PATH="{Path(sys.executable).parent}:$PATH"',
+        sbatch_args=dict(option.split("=", 1) for option in arguments.slurm_options or []),
+        max_array_size=arguments.slurm_max_array_size,
+        logging_dir=logs,
+        tasks_per_job=arguments.slurm_shards_per_task,
+    )
+    executor.run()
+    return str(executor.job_id)
+
+
+def _run_on_ray(arguments: EncodeArguments, step, logs: str, tasks: int, gpus: int) -> None:
+    import ray
+    from datatrove.executor.ray import RayPipelineExecutor
+
+    started = not ray.is_initialized()
+    if started:
+        cores = None if arguments.ray_address else arguments.num_proc or count_cores()
+        ray.init(arguments.ray_address, num_cpus=cores, include_dashboard=False, log_to_driver=False)
+    try:
+        RayPipelineExecutor(
+            [step],
+            tasks,
+            # On a cluster, what runs at a time is for its resources to say.
+            workers=arguments.num_proc or -1,
+            logging_dir=logs,
+            mem_per_cpu_gb=arguments.mem_per_cpu_gb,
+            gpus_per_task=gpus,
+        ).run()
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _summaries(folder: Path, plan: dict) -> Iterator[dict]:
+    from .steps import UNITS_FOLDER
+
+    for shard in plan["shards"]:
+        path = folder / UNITS_FOLDER / shard["name"]
+        if path.exists():
+            yield json.loads(pq.read_metadata(path).metadata[b"evoslm"])
+
+
+def _write_skipped(folder: Path, plan: dict) -> None:
+    skips = [skip for summary in _summaries(folder, plan) for skip in summary["skipped"]]
+    partial = folder / f".{SKIPPED_FILE}.{os.getpid()}.tmp"
+    partial.write_text("".join(json.dumps(skip, ensure_ascii=False) + "\n" for skip in skips), encoding="utf-8")
+    partial.replace(folder / SKIPPED_FILE)
+
+
+def _summarize(folder: Path, plan: dict, quantizer: str, precision: str) -> dict:
+    _write_skipped(folder, plan)
+    summary = {"shards": len(plan["shards"]), "items": plan["items"], "rows": 0, "units": 0, "seconds": 0.0}
+    summary["skipped"] = 0
+    for part in _summaries(folder, plan):
+        for name in ("rows", "units", "seconds"):
+            summary[name] += part[name]
+        summary["skipped"] += len(part["skipped"])
+    return summary | {"quantizer": quantizer, "encoder_precision": precision, "versions": describe_versions()}

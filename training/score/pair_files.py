@@ -1,0 +1,248 @@
+"""`evoslm score`: log-likelihoods of a file of minimal pairs by any causal language model, and what they say.
+
+model + pairs -> chunks, shared out among processes and kept as they are made -> `scores.parquet`, `summary.json`. A
+command that was stopped goes on with the chunks that are missing.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...datasets_scripts.pairs.texts import HEADLINE_RULES
+from ...metrics.pair_accuracy import judge_arguments, pair_accuracies, read_pairs
+from ...models.files import read_json, write_json
+from ...models.scoring.kept_scores import KeptScores
+from ..run import distributed
+from ..run.environment import describe_commit, describe_device, describe_versions
+from ..run.stage import Stage, fingerprint_files
+from ..run.workers import Job, count_cores, resolve_device, run_jobs
+
+SCORES_FILE = "scores.parquet"
+SUMMARY_FILE = "summary.json"
+CHUNKS_FOLDER = "chunks"
+KEYS = ("task", "id", "pair_id", "cluster", "group", "band", "voice")
+SCORES = tuple(f"{side}{part}" for part in ("", "_tokens", "_unconditional") for side in ("positive", "negative"))
+
+_MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+
+
+@dataclass
+class ScoreArguments:
+    """
+    What `evoslm score` scores, and how. Processes and devices change no result.
+
+    Args:
+        model_id (`str`): A causal language model: a folder or an id on the Hub.
+        pairs (`str`): Minimal pairs: a .parquet, .jsonl or .csv file, a folder of .parquet files, or a dataset's id.
+        output_dir (`str`): Where the scores go.
+        modality (`str`, *optional*): What the model reads: columns are called `positive_{modality}` and so on, or just
+            `positive`, `negative` and `context` when not given.
+        revision (`str`, *optional*): The model's commit, branch or tag on the Hub.
+        long_sequences (`str`, *optional*, defaults to `"error"`): What to do with pairs longer than the model's
+            window: `error`, or `slide`, which scores them in overlapping pieces.
+        batch_tokens (`int`, *optional*): Most positions in one forward pass.
+        num_proc (`int`, *optional*): Worker processes on a CPU; the number of cores when not given.
+        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        overwrite (`bool`, *optional*, defaults to `False`): Replace scores that were made otherwise.
+    """
+
+    model_id: str = field(metadata={"help": "Causal language model: a folder or a Hub id."})
+    pairs: str = field(metadata={"help": ".parquet, .jsonl or .csv file, folder of .parquet files, or dataset id."})
+    output_dir: str = field(metadata={"help": "Where the scores go."})
+    modality: str | None = field(default=None, metadata={"help": "Columns are positive_{modality} and so on."})
+    revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of the model on the Hub."})
+    long_sequences: str = field(default="error", metadata={"help": "Pairs longer than the window: error or slide."})
+    batch_tokens: int | None = field(default=None, metadata={"help": "Most positions in one forward pass."})
+    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
+    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace scores that were made otherwise."})
+
+    least: ClassVar[dict[str, int]] = {"batch_tokens": 1, "num_proc": 1}
+
+
+def score_file(arguments: ScoreArguments) -> Path:
+    """
+    Score the pairs and write `scores.parquet` (a row a pair, in order) and `summary.json` (accuracies by task).
+
+    Args:
+        arguments ([`ScoreArguments`]): Of the command.
+
+    Returns:
+        `Path`: The output folder.
+
+    Raises:
+        `ValueError`: If the model cannot be loaded, a pair cannot be scored, or the folder holds other scores.
+        `FileNotFoundError`: If there is no such file of pairs.
+    """
+    device = resolve_device(arguments.device)
+    rows = read_pairs(arguments.pairs, arguments.modality)
+    folder = find_model(arguments.model_id, arguments.revision)
+    configuration = {
+        "model": fingerprint_files(folder, _MODEL_FILES),
+        "pairs": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
+        "modality": arguments.modality,
+        "long_sequences": arguments.long_sequences,
+    }
+    stage = Stage(Path(arguments.output_dir), 1, configuration)
+
+    def build(target: Path) -> None:
+        workers = 1 if device == "cuda" or distributed.world_size() > 1 else arguments.num_proc or count_cores()
+        kept = target / CHUNKS_FOLDER
+        common = {"model": folder, "arguments": arguments, "device": device, "save_dir": kept}
+        workers = max(1, min(workers, len(KeptScores(kept, len(rows)))))
+        share = (distributed.rank(), distributed.world_size())
+        parts = [share] if workers == 1 else [(index, workers) for index in range(workers)]
+        run_jobs([Job(_score_part, common | {"part": part}) for part in parts], workers, "scoring")
+        if distributed.is_main():
+            scores = wait_for_scores(kept, len(rows))
+            _write(target, arguments, folder, device, [row | score for row, score in zip(rows, scores)])
+
+    if not distributed.is_main():
+        stage.follow(build)
+        return stage.folder
+    stage.run(build, arguments.overwrite)
+    shutil.rmtree(stage.folder / CHUNKS_FOLDER, ignore_errors=True)
+    print(describe_scores(stage.folder), flush=True)
+    return stage.folder
+
+
+def find_model(model_id: str, revision: str | None = None) -> Path:
+    """
+    The folder of a model, downloaded from the Hub unless it is one.
+
+    Args:
+        model_id (`str`): A folder or an id on the Hub.
+        revision (`str`, *optional*): A commit, branch or tag.
+
+    Returns:
+        `Path`: A folder with its configuration, weights (safetensors) and tokenizer.
+
+    Raises:
+        `ValueError`: If there is no such model, or none with weights in safetensors.
+    """
+    folder = Path(model_id)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=list(_MODEL_FILES)))
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+            raise ValueError(f"There is no model {model_id!r}, neither as a folder nor on the Hub.") from error
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{model_id} has no config.json: it is not the folder of a model.")
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(f"{model_id} has no weights in safetensors; other formats are not read.")
+    return folder
+
+
+def load_for_scoring(weights: str | Path, tokenizer: str | Path, device: str) -> tuple:
+    """
+    A model on this process's own device, and its tokenizer.
+
+    Args:
+        weights (`str` or `Path`): A folder for `AutoModelForCausalLM`.
+        tokenizer (`str` or `Path`): A folder for `AutoTokenizer`.
+        device (`str`): `"cpu"` or `"cuda"`.
+
+    Returns:
+        `tuple`: The model and the tokenizer.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    model = AutoModelForCausalLM.from_pretrained(weights, use_safetensors=True)
+    return model.to(distributed.own_device(device)), AutoTokenizer.from_pretrained(tokenizer)
+
+
+def wait_for_scores(save_dir: Path, pairs: int) -> list[dict]:
+    """The scores of all pairs, once the processes that share the work have made theirs."""
+    kept = KeptScores(save_dir, pairs)
+    distributed.wait_until(kept.is_complete)
+    return kept.read_all()
+
+
+def describe_scores(folder: Path) -> str:
+    """The accuracies of a finished scoring as a table in plain text."""
+    lines = [f"The scores are {folder / SCORES_FILE}."]
+    for task, accuracies in read_json(folder / SUMMARY_FILE)["accuracies"].items():
+        interval = f"{accuracies['ci_low']:.1%} to {accuracies['ci_high']:.1%}"
+        lines.append(
+            f"{task}: {accuracies['accuracy']:.1%} by {accuracies['headline']} (95 % interval {interval}) of "
+            f"{accuracies['n']:,} pairs"
+        )
+    return "\n".join(lines)
+
+
+def _score_part(
+    model: Path,
+    arguments: ScoreArguments,
+    device: str,
+    save_dir: Path,
+    part: tuple[int, int],
+    report_progress: Callable[[float], None],
+) -> None:
+    """One process's share of the chunks."""
+    from ...models.scoring.pairs import score_pairs
+
+    rows = read_pairs(arguments.pairs, arguments.modality)
+    loaded, tokenizer = load_for_scoring(model, model, device)
+    score_pairs(
+        loaded,
+        tokenizer,
+        rows,
+        arguments.modality,
+        batch_tokens=arguments.batch_tokens,
+        long_sequences=arguments.long_sequences,
+        save_dir=save_dir,
+        part=part,
+        report_progress=report_progress,
+    )
+
+
+def _write(folder: Path, arguments: ScoreArguments, model: Path, device: str, rows: list[dict]) -> None:
+    columns = [key for key in (*KEYS, *SCORES) if key in rows[0]]
+    table = pa.Table.from_pylist([{key: row.get(key) for key in columns} for row in rows])
+    pq.write_table(table, folder / SCORES_FILE)
+    write_json(
+        folder / SUMMARY_FILE,
+        {
+            "accuracies": accuracies_by_task(rows),
+            "model_id": arguments.model_id,
+            "revision": arguments.revision,
+            "pairs": arguments.pairs,
+            "modality": arguments.modality,
+            "long_sequences": arguments.long_sequences,
+            "tokens": sum(row["positive_tokens"] + row["negative_tokens"] for row in rows),
+            "rule": "sum of log p(side | BOS, context) in nats; BOS and context not scored, no end of sequence",
+            "versions": describe_versions(),
+            "commit": describe_commit(),
+            "device": describe_device(device),
+        },
+    )
+
+
+def accuracies_by_task(rows: Iterable[Mapping]) -> dict[str, dict]:
+    """
+    Accuracies of scored rows, as the metrics give them.
+
+    Args:
+        rows (`Iterable[Mapping]`): Rows with scores, as [`judge_arguments`] takes them.
+
+    Returns:
+        `dict`: By task (`"pairs"` for rows that name none), what the task's metric returns.
+    """
+    by_task: dict[str, list] = {}
+    for row in rows:
+        by_task.setdefault(row.get("task") or "pairs", []).append(row)
+    return {
+        task: pair_accuracies(**judge_arguments(of_task), headline=HEADLINE_RULES.get(task, "sum"))
+        for task, of_task in by_task.items()
+    }

@@ -1,0 +1,64 @@
+"""The minimal pairs as one modality writes them."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ...datasets_scripts.pairs.texts import TASKS
+from ...models.modalities import Modality
+from ...models.scoring.sides import PARTS
+from ..run.folder import Run
+
+KEYS = ["task", "pair_id", "cluster", "group", "band", "voice"]
+
+
+def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
+    """
+    The minimal pairs as one modality writes them.
+
+    Args:
+        run ([`Run`]): A run with pairs (and units, for a modality of speech).
+        modality ([`Modality`]): The modality.
+
+    Returns:
+        `pd.DataFrame`: `task`, `pair_id`, `cluster`, `group`, `band`, `voice`, and contents `context`, `positive`
+        and `negative`; `context` is empty where a pair has none.
+    """
+    units = run.units_of(modality.name) / "pairs" if modality.is_speech else None
+    return read_contents(run.pairs(run.voices_of(modality.name)), modality, units)
+
+
+def read_contents(folder: Path, modality: Modality, units_folder: Path | None = None) -> pd.DataFrame:
+    """
+    Read a folder of minimal pairs as [`load_pairs`] does.
+
+    Args:
+        folder (`Path`): Rendered pairs, a folder a task.
+        modality ([`Modality`]): The modality.
+        units_folder (`Path`, *optional*): Their units, for a modality of speech.
+
+    Returns:
+        `pd.DataFrame`: As of [`load_pairs`].
+    """
+    from ...datasets_scripts.builders.by_name import unit_contents
+
+    frames = []
+    for task in TASKS:
+        columns = ["task", "id", "cluster", "group", "band", "voice"]
+        columns += [] if units_folder else [f"{side}_{modality.column}" for side in PARTS]
+        for shard in sorted((folder / task).glob("test-*.parquet")):
+            rows = pq.read_table(shard, columns=columns).to_pandas().rename(columns={"id": "pair_id"})
+            if units_folder:
+                units = pq.read_table(units_folder / task / shard.name).to_pylist()
+                if [row["id"] for row in units] != rows["pair_id"].tolist():
+                    raise ValueError(f"The units of {task}/{shard.name} are not those of its pairs; make them again.")
+                for side in PARTS:
+                    sequences = [row[f"{side}_units"] or [] for row in units]
+                    rows[side] = unit_contents(modality.name, sequences)
+            else:
+                rows = rows.rename(columns={f"{side}_{modality.column}": side for side in PARTS})
+            frames.append(rows)
+    pairs = pd.concat(frames, ignore_index=True)
+    pairs[list(PARTS)] = pairs[list(PARTS)].fillna("")
+    return pairs

@@ -1,0 +1,93 @@
+"""How good the units of a run are, on audio that trained nothing."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ...datasets_scripts.phones.frames import phones_to_frames
+from ...datasets_scripts.phones.syllables import syllable_names
+from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
+from .quantizer import ROWS_AT_A_TIME
+
+_WITHOUT_STRESS = str.maketrans("", "", "012")
+
+
+def held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray]], list[list[str]]]:
+    """Units of held-out audio by models that share an encoder, which reads it once; and its phones, frame by frame."""
+    from ...models.speech_units.modeling_speech_units import nearest_centroids
+
+    found: list[list[np.ndarray]] = [[] for _ in models]
+    phones = []
+    for shard in held_out_shards(utterances):
+        for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=["audio", "speaker", "phones"]):
+            rows = batch.to_pylist()
+            audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
+            # Statistics are of the corpus, which the models have in common; only centroids differ.
+            for row, features in zip(rows, models[0].extract_features(audio, [row["speaker"] for row in rows])):
+                phones.append(phones_to_frames(row["phones"], len(features)))
+                for sequences, model in zip(found, models):
+                    centroids = model.centroids.double().to(features.device)
+                    sequences.append(nearest_centroids(features, centroids)[0].cpu().numpy())
+    return found, phones
+
+
+def held_out_shards(utterances: Path) -> list[Path]:
+    """The shards of the splits that train nothing."""
+    return [shard for split in ("validation", "test") for shard in sorted(utterances.glob(f"{split}-*.parquet"))]
+
+
+def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
+    """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
+    from ...models.speech_units import unit_quality
+
+    rows = list(_read_held_out(utterances, units))
+    sequences = [np.array(encoded["units"]) for _, encoded in rows]
+    phones = [phones_to_frames(row["phones"], len(encoded["units"])) for row, encoded in rows]
+    return _json_numbers(unit_quality(sequences, phones, num_units=num_units))
+
+
+def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> dict:
+    """PNMI, purity, use and rates of syllable units against syllables, on the splits that trained nothing."""
+    from ...models.speech_units import unit_quality
+
+    sequences, syllables, frames = [], [], 0
+    for row, encoded in _read_held_out(utterances, units):
+        sequences.append(np.array(encoded["units"]))
+        names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"])))
+        syllables.append([name.translate(_WITHOUT_STRESS) for name in names])
+        frames += sum(encoded["frames"])
+    rate = sum(map(len, sequences)) / (frames * FRAME_SAMPLES / SAMPLE_RATE)
+    quality = unit_quality(sequences, syllables, frame_rate=rate, num_units=num_units)
+    kept = {
+        "syllable_pnmi": quality["pnmi"],
+        "syllable_pnmi_chance": unit_quality(sequences, _shuffled(syllables), num_units=num_units)["pnmi"],
+        "syllable_purity": quality["phone_purity"],
+        "syllable_purity_without_pauses": quality["phone_purity_without_silence"],
+        "num_syllables": quality["num_frames"],
+    }
+    same = ("units_used", "perplexity", "units_per_second", "bits_per_second", "num_utterances")
+    return _json_numbers(kept | {name: quality[name] for name in same})
+
+
+def _shuffled(rows: list[list[str]]) -> list[list[str]]:
+    """The same names in rows of the same lengths, in a random order."""
+    names = np.array([name for row in rows for name in row])
+    ends = np.cumsum([len(row) for row in rows])[:-1]
+    return [part.tolist() for part in np.split(np.random.default_rng(0).permutation(names), ends)]
+
+
+def _read_held_out(utterances: Path, units: Path) -> Iterator[tuple[dict, dict]]:
+    """Utterances of the splits that trained nothing, and the rows of their units."""
+    for shard in held_out_shards(utterances):
+        rows = pq.read_table(shard, columns=["id", "phones"]).to_pylist()
+        for row, encoded in zip(rows, pq.read_table(units / shard.name).to_pylist()):
+            if row["id"] != encoded["id"]:
+                raise ValueError(f"{shard.name}: units of {encoded['id']} beside the utterance {row['id']}.")
+            yield row, encoded
+
+
+def _json_numbers(values: dict) -> dict:
+    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}

@@ -1,0 +1,394 @@
+"""Is a tokenizer of speech lexically stable? One report on quantizers, from recordings with words and speakers.
+
+recordings (`unit_report_sources.py`) -> a part to fit on, a part to measure on -> quantizers by normalisation -> units
+as they are, collapsed and in BPE pieces -> measures (`models/speech_units/stability.py`, `quality.py`), a row each ->
+`unit_report.json`, and `unit_report.md` with its figure (`unit_report_page.py`).
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from ...datasets_scripts.phones.frames import collapse_runs, phones_to_frames
+from ...datasets_scripts.text.words import words_of
+from ...models.files import write_json
+from ...models.speech_units.stability import (
+    ABX_ERRORS,
+    DRAWS_PER_WORD,
+    WordDraws,
+    WordTokens,
+    speaker_information,
+    token_rates,
+    word_stability,
+)
+from ...models.statistics import paired_effect
+from ..run.environment import describe_versions
+from ..run.folder import MODEL_FOLDER, Run
+from .page import write_page
+from .sources import MeasuredRecording, open_recordings
+
+REPORT_FILE = "unit_report.json"
+FORMS = ("units", "collapsed", "bpe")
+PIECES_PER_UNIT = 5
+_CONFUSED_WORDS, _MIN_TOKENS = 10, 5
+_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # in front of every unit of a BPE piece
+# What is known of a new speaker from so many recordings changes little with more of them.
+_RECORDINGS_PER_NEW_SPEAKER = 10
+
+
+@dataclass
+class UnitReportArguments:
+    """
+    Recordings and quantizers to be measured.
+
+    Args:
+        run_dir (`str`, *optional*): A run's folder: its utterances are read, and its quantizer is measured.
+        source (`str`, *optional*): Instead of a run: a folder of utterance shards, or a CSV file with a row a word and
+            the columns `file`, `start`, `end`, `word` and `speaker`.
+        quantizer (`str`, *optional*): The folder of a speech-unit model to be measured.
+        output_dir (`str`, *optional*): Where the report goes; `<run_dir>/unit_report` when not given.
+        num_units (`int`, *optional*, defaults to 100): Clusters of the quantizers that are fitted without one.
+        normalizations (`list[str]`, *optional*, defaults to `["none", "speaker"]`): Normalisations to compare.
+        seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
+    """
+
+    run_dir: str | None = field(default=None, metadata={"help": "Folder of a run: its utterances and quantizer."})
+    source: str | None = field(default=None, metadata={"help": "Folder of utterance shards, or a CSV file of words."})
+    quantizer: str | None = field(default=None, metadata={"help": "Folder of a speech-unit model."})
+    output_dir: str | None = field(default=None, metadata={"help": "Where to; <run_dir>/unit_report by default."})
+    num_units: int = field(default=100, metadata={"help": "Clusters of quantizers that are fitted here."})
+    normalizations: list[str] = field(
+        default_factory=lambda: ["none", "speaker"], metadata={"help": "none, utterance, speaker."}
+    )
+    seed: int = field(default=0, metadata={"help": "Of the halves, of k-means and of all draws."})
+
+    least: ClassVar[dict[str, int]] = {"num_units": 2}
+
+
+def report_units(arguments: UnitReportArguments) -> Path:
+    """
+    `evoslm unit-report`: [`build_unit_report`] of a run or of other recordings.
+
+    Args:
+        arguments ([`UnitReportArguments`]): Of the command.
+
+    Returns:
+        `Path`: The report's folder.
+
+    Raises:
+        `ValueError`: If neither a run nor a source with an output folder is given.
+    """
+    source, quantizer, output_dir = arguments.source, arguments.quantizer, arguments.output_dir
+    if arguments.run_dir is not None:
+        run = Run(Path(arguments.run_dir))
+        source, output_dir = source or run.utterances(), output_dir or run.folder / "unit_report"
+        own = run.units() / MODEL_FOLDER
+        quantizer = quantizer or (own if own.is_dir() else None)
+    if source is None or output_dir is None:
+        raise ValueError("Give --run_dir, a finished run, or both --source and --output_dir.")
+    build_unit_report(
+        source,
+        output_dir,
+        quantizer,
+        num_units=arguments.num_units,
+        normalizations=arguments.normalizations,
+        seed=arguments.seed,
+    )
+    print(f"The report is {Path(output_dir) / 'unit_report.md'}.")
+    return Path(output_dir)
+
+
+@dataclass
+class _Measured:
+    """The recordings that are measured, as one quantizer writes them."""
+
+    words: list[list[dict]] = field(default_factory=list)
+    phones: list[list[str]] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
+    units: list[np.ndarray] = field(default_factory=list)
+
+
+def build_unit_report(
+    source: str | Path,
+    output_dir: str | Path,
+    quantizer: str | Path | None = None,
+    num_units: int = 100,
+    normalizations: Sequence[str] = ("none", "speaker"),
+    bpe_vocab_size: int | None = None,
+    splits: Sequence[str] | None = None,
+    max_frames: int | None = None,
+    draws_per_word: int = DRAWS_PER_WORD,
+    seed: int = 0,
+) -> dict:
+    """
+    Measure quantizers on recordings of words by several speakers and write `unit_report.md`, `unit_report.json` and a
+    figure.
+
+    Every quantizer is measured with its units as they are, collapsed (a run of equal units is one), and in BPE pieces
+    over collapsed units (2310.08715, Section 3). A word is cut out of the running units by its times; in BPE it is all
+    pieces that have a frame of it, for that is what a language model reads. Words that are spelled alike are one word,
+    whatever they mean; words that only sound alike are two.
+
+    Args:
+        source (`str` or `Path`): A folder of utterance shards; or a CSV file with a row a word and the columns `file`
+            (relative to the CSV file), `start`, `end` (seconds), `word` and `speaker`. A file has one speaker; one
+            that cannot be read is left out.
+        output_dir (`str` or `Path`): Where the report goes.
+        quantizer (`str` or `Path`, *optional*): The folder of a speech-unit model. It is measured as it is; for the
+            other normalisations quantizers with as many units are fitted. Without it, all are.
+        num_units (`int`, *optional*, defaults to 100): Number of clusters K of the quantizers that are fitted here.
+        normalizations (`Sequence[str]`, *optional*): `"none"`, `"utterance"`, `"speaker"`: see [`SpeechUnitConfig`].
+        bpe_vocab_size (`int`, *optional*): Size of the BPE vocabulary. Five times K by default; 0 leaves BPE out.
+        splits (`Sequence[str]`, *optional*): Splits of the shards that are measured; the others are fitted on. By
+            default half of the documents of all splits are measured and the other half is fitted on.
+        max_frames (`int`, *optional*): As in [`fit_units`].
+        draws_per_word (`int`, *optional*, defaults to 50): As in [`word_stability`].
+        seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
+
+    Returns:
+        `dict`: What is in `unit_report.json`: `measured` (what was measured), `settings`, `rows`, `effects` (what each
+        step changes, paired by word or recording), `confused_words` (those that are most often nearer to another word,
+        by the first row) and `versions`.
+
+    Raises:
+        `FileNotFoundError`: If there is no such source, quantizer or recording.
+        `ValueError`: If a column is missing, there is too little to halve or to fit on, or a speaker is unknown to a
+            quantizer and too short to be measured.
+    """
+    from ...models.speech_units import SpeechUnitModel, fit_units
+
+    read, documents = open_recordings(Path(source), splits)
+    fitted_on, measured_on = _halve(documents, splits, seed)
+    models = {}
+    if quantizer is not None:
+        if not (Path(quantizer) / "model.safetensors").is_file():
+            raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
+        model = SpeechUnitModel.from_pretrained(quantizer)
+        if model.config.segment_parts:
+            raise ValueError(f"{quantizer} quantizes segments; the report is about units of frames.")
+        models[model.config.normalization], num_units = model, model.config.num_units
+    for normalization in normalizations:
+        if normalization not in models:
+            models[normalization] = fit_units(
+                (([row.audio for row in batch], [row.speaker for row in batch]) for batch in read(fitted_on)),
+                num_units=num_units,
+                normalization=normalization,
+                seed=seed,
+                max_frames=max_frames,
+            )
+    vocab_size = PIECES_PER_UNIT * num_units if bpe_vocab_size is None else bpe_vocab_size
+    rows, draws = [], None
+    for normalization, model in models.items():
+        measured = _encode(model, read, measured_on)
+        # The same tokens for every quantizer, and so the same comparisons.
+        draws = draws or _draw(measured, model.config.frame_rate, draws_per_word, seed)
+        tokenizer = _train_bpe(model, read, fitted_on, vocab_size) if vocab_size else None
+        for form in FORMS if tokenizer else FORMS[:2]:
+            label = {"normalization": normalization, "form": form}
+            rows.append(label | _measure(measured, model, form, tokenizer, draws, seed))
+    report = {
+        "measured": _describe(measured, model.config.frame_rate),
+        "settings": {
+            "num_units": num_units,
+            "quantizer": "given" if quantizer is not None else "fitted here",
+            "splits": None if splits is None else list(splits),
+            "draws_per_word": draws_per_word,
+            "seed": seed,
+        },
+        "rows": rows,
+        "effects": _effects(rows, measured.documents, seed),
+        "confused_words": _confused_words(rows[0], measured),
+        "versions": describe_versions(),
+    }
+    report = _plain(report)
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / REPORT_FILE, report)
+    write_page(report, folder)
+    return report
+
+
+def spelled_alike(word: str) -> str:
+    """A word as it is compared with others: in lower case, without marks; the empty string if nothing is left."""
+    return "".join(words_of(word.lower()))
+
+
+def _halve(documents: dict[str, str], splits: Sequence[str] | None, seed: int) -> tuple[set[str], set[str]]:
+    """The documents that are fitted on, and those that are measured."""
+    if splits is not None:
+        if unknown := sorted(set(splits) - set(documents.values())):
+            raise ValueError(
+                f"There is no split {unknown[0]!r} to be measured; there are {_list(documents.values())}."
+            )
+        measured = {document for document, split in documents.items() if split in splits}
+    else:
+        names = sorted(documents)
+        measured = set(random.Random(seed).sample(names, len(names) // 2))
+    fitted = set(documents) - measured
+    if not fitted or not measured:
+        raise ValueError(
+            f"There is nothing to {'fit on' if measured else 'measure'} among {len(documents)} documents; give more "
+            "recordings or other splits."
+        )
+    return fitted, measured
+
+
+def _encode(model, read: Callable, documents: set[str]) -> _Measured:
+    """The units of the recordings that are measured; speakers that the model does not know are added to it."""
+    if model.config.normalization == "speaker":
+        strangers: dict[str, list[np.ndarray]] = {}
+        for batch in read(documents):
+            for row in batch:
+                if row.speaker not in model.config.speakers:
+                    audio = strangers.setdefault(row.speaker, [])
+                    audio += [row.audio] * (len(audio) < _RECORDINGS_PER_NEW_SPEAKER)
+        for speaker, audio in strangers.items():
+            model.add_speaker(speaker, audio)
+    measured = _Measured()
+    for batch in read(documents):
+        for row, units in zip(batch, _units(model, batch)):
+            measured.units.append(units)
+            measured.words.append(row.words)
+            frames = phones_to_frames(row.phones, len(units), model.config.frame_rate) if row.phones else []
+            measured.phones.append(frames)
+            measured.speakers.append(row.speaker)
+            measured.documents.append(row.document)
+    return measured
+
+
+def _units(model, batch: list[MeasuredRecording]) -> list[np.ndarray]:
+    encoded = model.units([row.audio for row in batch], [row.speaker for row in batch])
+    return [units.astype(np.int64) for units in encoded]
+
+
+def _train_bpe(model, read: Callable, documents: set[str], vocab_size: int):
+    from ...models.tokenizers.units import train_units_bpe
+
+    contents = [
+        " ".join(map(str, collapse_runs(units.tolist())))
+        for batch in read(documents)
+        for units in _units(model, batch)
+    ]
+    return train_units_bpe(contents, model.config.num_units, vocab_size)
+
+
+def _draw(measured: _Measured, frame_rate: float, draws_per_word: int, seed: int) -> WordDraws:
+    words, speakers = [], []
+    for _, speaker, word in _tokens(measured, frame_rate):
+        words.append(spelled_alike(word["word"]))
+        speakers.append(speaker)
+    if not words:
+        raise ValueError("The recordings that are measured have no words with times; give some that do.")
+    return WordDraws(words, speakers, draws_per_word, seed)
+
+
+def _tokens(measured: _Measured, frame_rate: float) -> Iterator[tuple[int, str, dict]]:
+    """Recording, speaker and times of every word that can be compared."""
+    for index, (speaker, words, units) in enumerate(zip(measured.speakers, measured.words, measured.units)):
+        for word in words:
+            if spelled_alike(word["word"]) and 0 <= round(word["start"] * frame_rate) < len(units):
+                yield index, speaker, word
+
+
+def _measure(measured: _Measured, model, form: str, tokenizer, draws: WordDraws, seed: int) -> dict:
+    """One row: how stable the words are, what the units say of phones and speakers, and what they cost."""
+    from ...models.speech_units import unit_quality
+
+    rate = model.config.frame_rate
+    pieces = [_pieces(units, form, tokenizer) for units in measured.units]
+    words = [
+        (spelled_alike(word["word"]), speaker, _cut(*pieces[index], word, rate))
+        for index, speaker, word in _tokens(measured, rate)
+    ]
+    sequences = [ids for ids, _ in pieces]
+    vocab_size = len(tokenizer) if form == "bpe" else model.config.num_units
+    row = {"vocab_size": vocab_size} | word_stability(WordTokens(*map(list, zip(*words))), draws, seed)
+    row["speaker_probe"] = speaker_information(sequences, measured.speakers, measured.documents, seed)
+    row |= token_rates(sequences, sum(map(len, measured.units)) / rate, vocab_size)
+    if all(measured.phones):
+        # A frame has the piece that it lies in.
+        frames = [
+            np.repeat(ids, np.diff(starts, append=len(units))) for (ids, starts), units in zip(pieces, measured.units)
+        ]
+        quality = unit_quality(frames, measured.phones, rate, vocab_size)
+        row |= {name: quality[name] for name in ("pnmi", "pnmi_bias", "phone_purity", "cluster_purity")}
+    return row
+
+
+def _effects(rows: list[dict], documents: list[str], seed: int) -> list[dict]:
+    """What each row changes: a form against its quantizer's units, a quantizer's units against those of the first."""
+    effects = []
+    for index, row in enumerate(rows):
+        base = 0 if row["form"] == "units" else index - FORMS.index(row["form"])
+        if base == index:
+            continue
+        for name in ("same_word_other_speaker", *ABX_ERRORS, "speaker_probe"):
+            kept, clusters = ("correct", documents) if name == "speaker_probe" else ("by_word", None)
+            old, new = (
+                list(values.values()) if isinstance(values := side[name][kept], dict) else values
+                for side in (rows[base], row)
+            )
+            if old:
+                effect = paired_effect(old, new, clusters, seed)
+                change = {key: effect[key] for key in ("points", "points_low", "points_high")}
+                effects.append({"from_row": base, "to_row": index, "measure": name} | change)
+    return effects
+
+
+def _confused_words(row: dict, measured: _Measured) -> list[str]:
+    """The words that are most often nearer to another one, of those that are said often enough to say so."""
+    said = Counter(spelled_alike(word["word"]) for words in measured.words for word in words)
+    by_word = row["abx_across_speaker"]["by_word"]
+    confused = [word for word in by_word if by_word[word] and said[word] >= _MIN_TOKENS]
+    return sorted(confused, key=lambda word: -by_word[word])[:_CONFUSED_WORDS]
+
+
+def _pieces(units: np.ndarray, form: str, tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of an utterance, and the frame that each begins at."""
+    if form == "units":
+        return units, np.arange(len(units))
+    starts = np.flatnonzero(np.diff(units, prepend=-1))
+    if form == "collapsed":
+        return units[starts], starts
+    ids = tokenizer(" ".join(map(str, units[starts])), add_special_tokens=False)["input_ids"]
+    lengths = [token.count(_SPACE) for token in tokenizer.convert_ids_to_tokens(ids)]
+    return np.array(ids, np.int64), starts[np.cumsum([0, *lengths])[:-1]]
+
+
+def _cut(ids: np.ndarray, starts: np.ndarray, word: dict, frame_rate: float) -> list[int]:
+    """The tokens that have a frame of a word: frames between its rounded times, at least one."""
+    first = round(word["start"] * frame_rate)
+    last = max(first, round(word["end"] * frame_rate) - 1)
+    low = int(np.searchsorted(starts, first, side="right")) - 1
+    return ids[low : int(np.searchsorted(starts, last, side="right"))].tolist()
+
+
+def _describe(measured: _Measured, frame_rate: float) -> dict:
+    words = [spelled_alike(word["word"]) for row in measured.words for word in row]
+    return {
+        "recordings": len(measured.units),
+        "documents": len(set(measured.documents)),
+        "seconds": sum(map(len, measured.units)) / frame_rate,
+        "speakers": len(set(measured.speakers)),
+        "words": len(set(words)),
+        "word_tokens": len(words),
+    }
+
+
+def _list(names) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _plain(value):
+    """The value as JSON can hold it: no NaN, and not the outcomes that the figures are made of."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items() if key not in ("by_word", "correct")}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
