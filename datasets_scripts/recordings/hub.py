@@ -7,12 +7,12 @@ The files are kept because shards are made by several processes, and made again 
 import hashlib
 import itertools
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ...models.cache import default_cache_dir
+from ...models.files import written_whole
 from ..text.hub_rows import checked_hub_rows, open_hub_rows
 from .sources import Recording, make_recording
 
@@ -93,7 +93,6 @@ def _keep(audio: Mapping | None, path: Path) -> Path | None:
         return Path(source) if source and Path(source).is_file() else None
     path = path.with_suffix(Path(source or "").suffix.lower())
     if not path.is_file() or path.stat().st_size != len(data):
-        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        partial.write_bytes(data)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(data)
     return path

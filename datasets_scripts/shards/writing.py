@@ -8,7 +8,6 @@ skipped: a run that was killed goes on where it stopped, and ends with the same 
 import errno
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...models.files import remove_partial, write_json_lines, written_whole
 from .worker_pool import run_tasks
 
 SHARD_SIZE = 128
@@ -105,10 +105,7 @@ def build_shards(
                     f"{max_skipped_fraction} allows; {skipped[0]['id']}, for instance: {skipped[0]['reason']}"
                 )
     results.sort(key=lambda result: result["file"])
-    lines = [json.dumps(skip, ensure_ascii=False) + "\n" for result in results for skip in result["skipped"]]
-    partial = folder / f".skipped.jsonl.{os.getpid()}.tmp"
-    partial.write_text("".join(lines), encoding="utf-8")
-    partial.replace(folder / "skipped.jsonl")
+    write_json_lines(folder / "skipped.jsonl", [skip for result in results for skip in result["skipped"]])
     return results
 
 
@@ -137,8 +134,7 @@ def _prepare(folder: Path, names: set[str]) -> None:
     """Make the folder, clear what a kill left in it, and refuse shards that are not of these items."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for partial in folder.glob(".*.parquet.*.tmp"):
-            partial.unlink()
+        remove_partial(folder, "*.parquet")
     except OSError as error:
         raise OSError(f"The output folder {folder} cannot be written ({error.strerror}); choose another.") from error
     for path in sorted(folder.glob("*.parquet")):
@@ -192,23 +188,18 @@ def _read_summary(path: Path) -> dict | None:
 
 def _write(path: Path, table: pa.Table, summary: dict) -> None:
     binary, text = _leaf_columns(table.schema)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(summary, ensure_ascii=False).encode()})
     try:
-        with partial.open("wb") as file:
+        with written_whole(path, durable=True) as partial:
             pq.write_table(
                 table,
-                file,
+                partial,
                 row_group_size=_ROW_GROUP_SIZE,
                 compression=dict.fromkeys(binary, "none") | dict.fromkeys(text, "zstd"),
                 use_dictionary=text,
                 write_statistics=text,
             )
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OSError(
                 f"The disk of {path.parent} is full; make room and start again to go on from here."

@@ -6,7 +6,6 @@ the list kept in `EVOSLM_CACHE` under a fingerprint of what made them.
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...models.cache import default_cache_dir
+from ...models.files import written_whole
 from .words import _WORD
 
 logger = logging.getLogger(__name__)
@@ -119,11 +119,10 @@ def _cached_pronunciations(synthesizer, words: list[str], folder: Path) -> list[
         return pq.read_table(path).column("sounds").to_pylist()
     except (OSError, pa.ArrowInvalid):  # not there yet, or not whole
         sounds = _pronunciations(synthesizer, words)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"sounds": sounds}), partial)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            pq.write_table(pa.table({"sounds": sounds}), partial)
     except OSError as error:
         logger.warning("The pronunciations of the word list cannot be kept in %s (%s).", folder, error.strerror)
     return sounds

@@ -6,13 +6,14 @@ when whole. Its footer says which model and which ids it is of: what is found ag
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+
+from ..files import written_whole
 
 PAIRS_PER_CHUNK = 2048
 _FOOTER_KEY = b"evoslm"
@@ -84,14 +85,9 @@ class KeptScores:
 
     def write(self, chunk: int, fingerprint: str, scores: list[dict]) -> None:
         """Keep the scores of a chunk."""
-        path = self.path(chunk)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         table = pa.Table.from_pylist(scores).replace_schema_metadata({_FOOTER_KEY: fingerprint.encode()})
-        try:
+        with written_whole(self.path(chunk)) as partial:
             pq.write_table(table, partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def fingerprint_model(model) -> str:

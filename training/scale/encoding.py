@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ...datasets_scripts.recordings.sources import AUDIO_SUFFIXES, Recording, read_audio_folder, read_libriheavy
 from ...models.audio import SAMPLE_RATE
-from ...models.files import read_json, write_json
+from ...models.files import read_json, write_json, write_json_lines
 from ..run.distributed import WorkFailed
 from ..run.environment import describe_versions
 from ..run.workers import count_cores, resolve_device
@@ -394,9 +394,7 @@ def _summaries(folder: Path, plan: dict) -> Iterator[dict]:
 
 def _write_skipped(folder: Path, plan: dict) -> None:
     skips = [skip for summary in _summaries(folder, plan) for skip in summary["skipped"]]
-    partial = folder / f".{SKIPPED_FILE}.{os.getpid()}.tmp"
-    partial.write_text("".join(json.dumps(skip, ensure_ascii=False) + "\n" for skip in skips), encoding="utf-8")
-    partial.replace(folder / SKIPPED_FILE)
+    write_json_lines(folder / SKIPPED_FILE, skips)
 
 
 def _summarize(folder: Path, plan: dict, quantizer: str, precision: str) -> dict:

@@ -6,8 +6,6 @@ plan (`plan/plan.json`, one entry a shard) -> [`EncodeAudio`] of rank r takes sh
 
 import io
 import json
-import os
-import uuid
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
@@ -22,6 +20,7 @@ from datatrove.utils.stats import PipelineStats
 
 from ...datasets_scripts.recordings.reading import read_speech
 from ...models.audio import SAMPLE_RATE
+from ...models.files import remove_partial, written_whole
 from ..run.distributed import WorkFailed
 from ..run.workers import Job, resolve_device, run_jobs
 
@@ -297,18 +296,11 @@ def _encode_batch(model, audio: list[np.ndarray], rows: list[dict]) -> list:
 
 
 def _write(path: Path, table: pa.Table, summary: dict) -> None:
-    # Not the process's number: tasks on several machines may have the same.
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(summary, ensure_ascii=False).encode()})
-    with partial.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
     try:
-        partial.replace(path)
+        with written_whole(path, durable=True) as partial:
+            pq.write_table(table, partial, compression="zstd")
     except FileNotFoundError:
         if not path.exists():  # else another task has made the same shard meanwhile, and swept up
             raise
-    for left in path.parent.iterdir():  # of tasks that were killed
-        if left.name.startswith(f".{path.name}.") and left.suffix == ".tmp":
-            left.unlink(missing_ok=True)
+    remove_partial(path.parent, path.name)  # of tasks that were killed

@@ -5,7 +5,6 @@ shards of `build_zerospeech2021` (-> [`write_unit_pairs`] for a modality of spee
 """
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.pairs.published.zerospeech_2021 import BANDS, TASKS, read_gold
+from ...models.files import written_whole
 from ...models.scoring.sides import SIDES
 from ..run.workers import Job, run_jobs
 
@@ -170,9 +170,8 @@ def _write_unit_shard(
     for name in sides:
         contents = unit_contents(modality, [row or [] for row in units[f"{name}_units"].to_pylist()])
         rows = rows.append_column(f"{name}_units", pa.array(contents, pa.string()))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    pq.write_table(rows, temporary)
-    temporary.replace(target)
+    with written_whole(target) as partial:
+        pq.write_table(rows, partial)
 
 
 def _scored(rows: Iterable[Mapping], rule: str) -> pd.DataFrame:
@@ -227,6 +226,5 @@ def _accuracy(correct: pd.Series) -> dict:
 
 def _write_lines(path: Path, lines: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(path) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")

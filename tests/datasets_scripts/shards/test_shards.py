@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,12 +39,6 @@ def make_rows(item: Item, settings: dict) -> list[dict]:
 def make_rows_slowly(item: Item, settings: dict) -> list[dict]:
     (Path(settings["pids"]) / str(os.getpid())).touch()
     time.sleep(0.2)
-    return make_rows(item, settings)
-
-
-def fill_the_disk(item: Item, settings: dict) -> list[dict]:
-    """The next thing that this process writes goes to a device that is always full."""
-    Path(settings["folder"], f".train-00000-of-00001.parquet.{os.getpid()}.tmp").symlink_to("/dev/full")
     return make_rows(item, settings)
 
 
@@ -129,9 +124,16 @@ def test_audio_is_not_compressed_again_and_can_be_left_unread(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full on this system")
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(tmp_path):
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    class OnAFullDisk(UUID):
+        @property
+        def hex(self) -> str:  # the name under which the shard is being written
+            (tmp_path / ".train-00000-of-00001.parquet.full.tmp").symlink_to("/dev/full")
+            return "full"
+
+    monkeypatch.setattr("evoslm.models.files.uuid4", lambda: OnAFullDisk(int=0))
     with pytest.raises(OSError, match=f"The disk of {tmp_path} is full"):
-        build(tmp_path, ITEMS[:1], make_rows=fill_the_disk, settings={"suffix": "", "folder": str(tmp_path)})
+        build(tmp_path, ITEMS[:1])
     assert list(tmp_path.iterdir()) == []
 
 
