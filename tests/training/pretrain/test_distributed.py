@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 from shared_training import SHAPE
+from tiny_study import TINY
 
 PROTOCOL = {"epochs": 3, "utterances_per_batch": 4, "learning_rate": 1e-2, "points": [0.5, 1.0, 3.0]}
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "tests" / "helpers" / "shared_training.py"
-ZERO2 = ROOT / "training" / "accelerate" / "zero2.yaml"
+ZERO2 = ROOT / "training" / "pretrain" / "accelerate" / "zero2.yaml"
 # Rounding of other sums: losses are of the order of 1, weights of 0.1.
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 1e-4
 
@@ -140,9 +142,10 @@ def test_more_processes_than_utterances_are_refused(tokenizer_dir, tmp_path):
 
 
 @pytest.mark.end_to_end
-def test_the_command_trains_with_several_processes(tmp_path):
-    flags = ["--preset", "smoke", "--max_words", "5000", "--modalities", "text_bpe", "--pairs_per_task", "24"]
-    flags += ["--output_dir", str(tmp_path / "run"), "--device", "cpu"]
+def test_the_command_trains_with_several_processes(tmp_path, finished_run):
+    shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "models")
+    flags = [*TINY, "--modalities", "text_bpe", "--output_dir", str(tmp_path / "run"), "--device", "cpu"]
     run(torchrun(2), ["-m", "evoslm.training.cli", "pretrain", *flags, "--deepspeed", "zero2"])
     folder = tmp_path / "run" / "models" / "text_bpe" / "seed-0"
     facts = json.loads((folder / "training.json").read_text())
