@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
+from ...models.audio import FRAME_SAMPLES
 from ..phones.frames import frame_counts, num_frames
 from .base import ModalityBuilder, ModalityConfig, conditions, join_symbols, list_lengths
 
@@ -21,11 +21,9 @@ class PhoneRepeatConfig(ModalityConfig):
 
     Args:
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
-        window_samples (`int`, *optional*, defaults to 320): Samples that one of its frames sees; 400 for HuBERT.
     """
 
     frame_samples: int = FRAME_SAMPLES
-    window_samples: int = FRAME_SAMPLES
 
 
 class PhoneRepeat(ModalityBuilder):
@@ -38,18 +36,15 @@ class PhoneRepeat(ModalityBuilder):
 
     def contents(self, batch: pa.RecordBatch) -> pa.Array:
         """Each phone once a frame."""
-        frame_rate = SAMPLE_RATE / self.config.frame_samples
         lengths = list_lengths(batch["phones"])
         phones = batch["phones"].flatten()
         ends = np.split(phones.field("end").to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
-        frames = [
-            num_frames(duration, self.config.frame_samples, self.config.window_samples)
-            for duration in batch["duration"].to_pylist()
-        ]
+        frame_samples = self.config.frame_samples
+        frames = [num_frames(duration, frame_samples) for duration in batch["duration"].to_pylist()]
         counts = []
         for utterance, row_ends, row_frames in zip(batch["id"].to_pylist(), ends, frames):
             try:
-                counts.append(frame_counts(row_ends, row_frames, frame_rate))
+                counts.append(frame_counts(row_ends, row_frames, frame_samples))
             except ValueError as error:
                 raise ValueError(f"utterance {utterance}: {error}") from error
         repeated = np.repeat(np.arange(len(phones)), np.concatenate(counts))

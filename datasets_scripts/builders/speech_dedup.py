@@ -6,6 +6,7 @@ shards of `id` and `units` -> runs collapsed -> content, "17 942 ...".
 import numpy as np
 import pyarrow as pa
 
+from ...models.runs import run_starts
 from .base import conditions, join_symbols, list_lengths
 from .speech_units import SpeechUnits
 
@@ -21,6 +22,5 @@ class SpeechDedup(SpeechUnits):
         """Each run of units once."""
         values = units.flatten().to_numpy(zero_copy_only=False)
         rows = np.repeat(np.arange(len(units)), list_lengths(units))
-        starts_run = np.ones(len(values), dtype=bool)
-        starts_run[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
-        return join_symbols(pa.array(values[starts_run]), np.bincount(rows[starts_run], minlength=len(units)))
+        kept = run_starts(values) | run_starts(rows)
+        return join_symbols(pa.array(values[kept]), np.bincount(rows[kept], minlength=len(units)))

@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
 from ...models.phones import SIL
 from ...models.scoring.sides import PARTS
+from ..shards.utterance_rows import MAX_SECONDS
 from ..shards.writing import build_shards
 from ..synthesis.synthesizer import Rendering
 from ..text.passages import Passage
 from ..text.sentences import split_sentences
-from .rendering import MAX_SECONDS, PAIR_SCHEMA, PAIRS_PER_SHARD, spoken_forms
+from .rendering import PAIR_SCHEMA, PAIRS_PER_SHARD, spoken_forms
 from .texts import PairText
 from .topic_sc import MAX_CONTEXT, find_endings
 
@@ -178,8 +179,7 @@ def make_rows(pair: TopicPair, settings: dict) -> list[dict]:
     spoken = {"context": context, "positive": positive, "negative": negative}
     row = {column: getattr(pair.text, column) for column in ("id", "cluster", "task", "group", "band")}
     row |= {"voice": pair.true.speaker, "rate": 0}
-    forms = {"stretch_factor": settings["stretch_factor"]}
-    forms |= {"frame_samples": FRAME_SAMPLES, "window_samples": FRAME_SAMPLES}
+    forms = {"stretch_factor": settings["stretch_factor"], "frame_samples": FRAME_SAMPLES}
     for side in PARTS:
         values = {"text": getattr(pair.text, side), **spoken_forms(spoken[side], forms)}
         row |= {f"{side}_{form}": value for form, value in values.items()}

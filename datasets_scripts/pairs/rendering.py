@@ -4,30 +4,29 @@
 text, phones, stretched and repeated phones, and audio -> shards, a folder a task.
 """
 
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
+from ...models.audio import FRAME_SAMPLES, encode_flac
 from ...models.scoring.sides import PARTS
-from ..phones.frames import num_frames, phone_content, repeat_content, stretch_content
+from ..phones.frames import num_frames, phone_content, repeat_content
+from ..phones.stretch import stretch_content
+from ..shards.utterance_rows import MAX_SECONDS
 from ..shards.writing import build_shards
 from ..synthesis.synthesizer import (
     EDGE_SILENCE,
     SENTENCE_PAUSE,
     EspeakSynthesizer,
     Rendering,
+    shared_synthesizer,
 )
 from ..synthesis.voices import VOICES, SpeakerSettings, speaker_settings
 from .texts import TASKS, PairText
 
-MAX_SECONDS = 30.0
 PAIRS_PER_SHARD = 32
 SOUNDS_ALIKE = "both sides sound alike"
 
@@ -53,7 +52,6 @@ def render_pairs(
     stretch_factor: int,
     voices_per_pair: int = 1,
     frame_samples: int = FRAME_SAMPLES,
-    window_samples: int = FRAME_SAMPLES,
     num_proc: int = 1,
     shard_size: int = PAIRS_PER_SHARD,
     max_skipped_fraction: float = 0.05,
@@ -76,7 +74,6 @@ def render_pairs(
         stretch_factor (`int`): How often `phones_stretch` repeats each phone.
         voices_per_pair (`int`, *optional*, defaults to 1): In how many voices each pair is spoken, a row each.
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
-        window_samples (`int`, *optional*, defaults to 320): Samples that a frame sees; 400 for HuBERT.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         shard_size (`int`, *optional*, defaults to 32): Pairs a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be
@@ -105,7 +102,6 @@ def render_pairs(
         "stretch_factor": stretch_factor,
         "voices_per_pair": voices_per_pair,
         "frame_samples": frame_samples,
-        "window_samples": window_samples,
     }
     summary = {}
     for task, task_pairs in by_task.items():
@@ -154,7 +150,7 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
     rows = []
     voices_and_rate = (settings["voices"], settings["rate"], settings["seed"], settings["voices_per_pair"])
     for speaker in pair_speakers(pair, *voices_and_rate):
-        spoken = speak_pair(_synthesizer(), pair, speaker)
+        spoken = speak_pair(shared_synthesizer(), pair, speaker)
         if phone_content(spoken["positive"].phones) == phone_content(spoken["negative"].phones):
             raise ValueError(SOUNDS_ALIKE)
         row = {column: getattr(pair, column) for column in ("id", "cluster", "task", "group", "band")}
@@ -213,19 +209,19 @@ def spoken_forms(rendering: Rendering | None, settings: dict) -> dict:
 
     Args:
         rendering ([`Rendering`] or `None`): The side; `None` for one that the pair lacks.
-        settings (`dict`): `stretch_factor`, `frame_samples` and `window_samples`, as in [`render_pairs`].
+        settings (`dict`): `stretch_factor` and `frame_samples`, as in [`render_pairs`].
 
     Returns:
         `dict`: Phones, stretched and repeated phones, and audio; empty strings and `None` where there is no side.
     """
     if rendering is None:
         return {form: None if form == "audio" else "" for form in _FORMS if form != "text"}
-    frames = num_frames(rendering.duration, settings["frame_samples"], settings["window_samples"])
+    phones, frames = phone_content(rendering.phones), num_frames(rendering.duration, settings["frame_samples"])
     return {
-        "phones": phone_content(rendering.phones),
-        "phones_stretch": stretch_content(rendering.phones, settings["stretch_factor"]),
-        "phones_repeat": repeat_content(rendering.phones, frames, SAMPLE_RATE / settings["frame_samples"]),
-        "audio": {"bytes": _flac(rendering.audio)},
+        "phones": phones,
+        "phones_stretch": stretch_content(phones, settings["stretch_factor"]),
+        "phones_repeat": repeat_content(rendering.phones, frames, settings["frame_samples"]),
+        "audio": {"bytes": encode_flac(rendering.audio)},
     }
 
 
@@ -239,16 +235,3 @@ def _by_task(pairs: Iterable[PairText]) -> dict[str, list[PairText]]:
         seen.add(pair.id)
         by_task[pair.task].append(pair)
     return dict(by_task)
-
-
-@lru_cache(maxsize=1)
-def _synthesizer() -> EspeakSynthesizer:
-    return EspeakSynthesizer()
-
-
-def _flac(audio: np.ndarray) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..shards.utterance_rows import MAX_SECONDS
 from ..text.cutting import estimate_seconds
 from ..text.passages import Passage
 from ..text.words import words_of
@@ -18,7 +19,6 @@ from .texts import PairText
 MIN_CONTEXT, MAX_CONTEXT = 3, 5
 MIN_ENDING_WORDS = 4
 LENGTH_TOLERANCE = 0.15
-MAX_SECONDS = 30.0
 HELD_OUT = ("test", "validation")
 # Words that tell person, number and tense: what an ending can be told by that has nothing to do with its topic.
 _FORM_WORDS = frozenset(

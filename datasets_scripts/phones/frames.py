@@ -1,4 +1,4 @@
-"""Phones on the frame grid of speech units: what Phone-Raw, Phone-Stretch and Phone-Repeat are made of.
+"""Phones on the frame grid of speech units: what Phone-Raw and Phone-Repeat are made of.
 
 aligned phones -> frames of each phone ([`frame_counts`]) -> one symbol a frame ([`phones_to_frames`]) -> content.
 The number of frames is that of the units of the same audio, so that Phone-Repeat and units differ in nothing but the
@@ -6,35 +6,31 @@ alphabet (2412.17048, Section 3.1).
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 
-from ...models.audio import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE
+from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
 
 # An aligner may leave a last frame without a phone, an encoder may have one frame less than the audio has time for.
 # More than that means that phones and frames are not of the same audio.
 _MAX_EXCESS_FRAMES = 2
 
 
-def num_frames(duration: float, frame_samples: int = FRAME_SAMPLES, window_samples: int = FRAME_SAMPLES) -> int:
+def num_frames(duration: float, frame_samples: int = FRAME_SAMPLES) -> int:
     """
-    Count the frames that an encoder makes of a recording.
+    Count the frames, and so the units, of a recording.
 
     Args:
         duration (`float`): Seconds of 16 kHz audio.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame to the next.
-        window_samples (`int`, *optional*, defaults to 320): Samples that one frame sees. 320 for the embedded MFCC
-            encoder; 400 for the convolutions of wav2vec 2.0 and HuBERT, which yield one frame less.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
-        `int`: The number of whole windows.
+        `int`: The number of whole frames, which is that of [`~SpeechUnitConfig.num_frames`] for every encoder.
     """
-    samples = round(duration * SAMPLE_RATE)
-    return max(0, (samples - window_samples) // frame_samples + 1)
+    return round(duration * SAMPLE_RATE) // frame_samples
 
 
-def frame_counts(ends: Sequence[float], frames: int, frame_rate: float = FRAME_RATE) -> np.ndarray:
+def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_SAMPLES) -> np.ndarray:
     """
     Share the frames of a recording among its phones.
 
@@ -44,7 +40,7 @@ def frame_counts(ends: Sequence[float], frames: int, frame_rate: float = FRAME_R
     Args:
         ends (`Sequence[float]`): Where each phone ends, in seconds from the start of the first, without gaps.
         frames (`int`): Number of frames to share.
-        frame_rate (`float`, *optional*, defaults to 50.0): Frames a second.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
         `np.ndarray`: Frames of each phone, int64 of shape `(phones,)`: each at least 1, `frames` together.
@@ -57,6 +53,7 @@ def frame_counts(ends: Sequence[float], frames: int, frame_rate: float = FRAME_R
         raise ValueError(f"{len(ends)} phones do not fit on {frames} frames; align the utterance again.")
     if len(ends) == 0:
         return np.zeros(0, dtype=np.int64)
+    frame_rate = SAMPLE_RATE / frame_samples
     if abs(ends[-1] * frame_rate - frames) > _MAX_EXCESS_FRAMES:
         raise ValueError(
             f"{len(ends)} phones end at {ends[-1]:.2f} s and {frames} frames at {frames / frame_rate:.2f} s; they are "
@@ -71,14 +68,14 @@ def frame_counts(ends: Sequence[float], frames: int, frame_rate: float = FRAME_R
     return counts
 
 
-def phones_to_frames(phones: Sequence[dict], frames: int, frame_rate: float = FRAME_RATE) -> list[str]:
+def phones_to_frames(phones: Sequence[dict], frames: int, frame_samples: int = FRAME_SAMPLES) -> list[str]:
     """
     Write aligned phones as one symbol a frame.
 
     Args:
         phones (`Sequence[dict]`): `{"phone", "start", "end"}` in order and without gaps, times in seconds.
         frames (`int`): Number of frames, see [`num_frames`].
-        frame_rate (`float`, *optional*, defaults to 50.0): Frames a second.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
         `list[str]`: Exactly `frames` symbols, in the order of the phones, each phone at least once.
@@ -86,7 +83,7 @@ def phones_to_frames(phones: Sequence[dict], frames: int, frame_rate: float = FR
     Raises:
         `ValueError`: If there are more phones than frames, or the phones end elsewhere than the frames.
     """
-    counts = frame_counts([phone["end"] for phone in phones], frames, frame_rate)
+    counts = frame_counts([phone["end"] for phone in phones], frames, frame_samples)
     return [phone["phone"] for phone, count in zip(phones, counts) for _ in range(count)]
 
 
@@ -95,47 +92,9 @@ def phone_content(phones: Sequence[dict]) -> str:
     return " ".join(phone["phone"] for phone in phones)
 
 
-def stretch_content(phones: Sequence[dict], factor: int) -> str:
-    """
-    The content of Phone-Stretch: each phone `factor` times, whatever its duration.
-
-    Args:
-        phones (`Sequence[dict]`): Aligned phones.
-        factor (`int`): At least 1, the same for a whole corpus, see [`stretch_factor`].
-    """
-    return " ".join(phone["phone"] for phone in phones for _ in range(factor))
-
-
-def repeat_content(phones: Sequence[dict], frames: int, frame_rate: float = FRAME_RATE) -> str:
+def repeat_content(phones: Sequence[dict], frames: int, frame_samples: int = FRAME_SAMPLES) -> str:
     """The content of Phone-Repeat: each phone once a frame, see [`phones_to_frames`]."""
-    return " ".join(phones_to_frames(phones, frames, frame_rate))
-
-
-def stretch_factor(frames: int, phones: int) -> int:
-    """
-    Choose how often Phone-Stretch repeats each phone, so that it is as long as Phone-Repeat on average.
-
-    Args:
-        frames (`int`): All frames of the training split.
-        phones (`int`): All phones of the training split.
-
-    Returns:
-        `int`: Frames a phone, rounded, and at least 1.
-    """
-    return max(1, round(frames / phones))
-
-
-def collapse_runs(symbols: Sequence) -> list:
-    """
-    Write each run of equal symbols as one.
-
-    Args:
-        symbols (`Sequence`): Phones or units, e.g. `["S", "S", "AH0", "S"]`.
-
-    Returns:
-        `list`: The symbols without repetition, e.g. `["S", "AH0", "S"]`.
-    """
-    return [symbol for symbol, _ in groupby(symbols)]
+    return " ".join(phones_to_frames(phones, frames, frame_samples))
 
 
 def _lender(counts: np.ndarray, phone: int) -> int:

@@ -10,6 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from ...models.phones import CONSONANTS, SIL, SPN
+from ...models.runs import collapse_runs, run_starts
 
 # What may stand in front of a vowel at the beginning of an English word, by the words themselves ("pure", "thwart",
 # "splice", "skew").
@@ -64,14 +65,9 @@ def syllable_frames(frame_phones: Sequence[str]) -> np.ndarray:
     Returns:
         `np.ndarray`: Frames of each syllable, int64: each at least 1, together one for each phone that was given.
     """
-    phones, lengths = [], []
-    for phone, frames in groupby(frame_phones):
-        phones.append(phone)
-        lengths.append(sum(1 for _ in frames))
-    if not phones:
-        return np.zeros(0, np.int64)
-    counts = syllabify(phones)
-    return np.add.reduceat(np.array(lengths, np.int64), np.cumsum([0, *counts[:-1]]))
+    starts = np.flatnonzero(run_starts(frame_phones))
+    first_phones = np.cumsum([0, *syllabify([frame_phones[start] for start in starts])[:-1]])
+    return np.diff(starts[first_phones], append=len(frame_phones)) if len(starts) else np.zeros(0, np.int64)
 
 
 def syllable_names(frame_phones: Sequence[str]) -> list[str]:
@@ -84,7 +80,7 @@ def syllable_names(frame_phones: Sequence[str]) -> list[str]:
     Returns:
         `list[str]`: One name a syllable, e.g. `"EH1-K"`.
     """
-    phones = [phone for phone, _ in groupby(frame_phones)]
+    phones = collapse_runs(frame_phones)
     names, start = [], 0
     for count in syllabify(phones):
         names.append("-".join(phones[start : start + count]))

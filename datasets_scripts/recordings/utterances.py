@@ -18,7 +18,7 @@ from ..shards.writing import SHARD_SIZE, build_shards
 from ..synthesis.phone_events import TimedPhone
 from ..synthesis.synthesizer import Rendering
 from ..text.passages import SPLITS
-from ..text.sections import seeded_rank
+from ..text.splits import draw_splits
 from .aligners.alignment import Aligner, Alignment, finish_alignment, spoken_text, tokens_of
 from .aligners.loading import load_aligner
 from .reading import read_speech
@@ -225,12 +225,8 @@ def _splits(recordings: Iterable[Recording], seed: int, validation_fraction: flo
         )
     if not of_documents:
         logger.warning("There are only %d documents: the recordings are split, not the documents.", len(documents))
-    ranked = sorted(names, key=lambda name: seeded_rank(seed, "split", name))
-    num_test = max(1, round(test_fraction * len(ranked)))
-    num_validation = min(max(1, round(validation_fraction * len(ranked))), len(ranked) - num_test - 1)
-    validation, test = ranked[:num_validation], ranked[num_validation : num_validation + num_test]
-    held_out = dict.fromkeys(validation, "validation") | dict.fromkeys(test, "test")
-    return lambda recording: held_out.get(recording.document if of_documents else recording.id, "train")
+    split_of = draw_splits(names, seed, validation_fraction, test_fraction)
+    return lambda recording: split_of.get(recording.document if of_documents else recording.id, "train")
 
 
 @cache

@@ -5,17 +5,15 @@ ones that were asked for -> [`Rendering`]. The inverse of the table in `models/p
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
 from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
 from ...models.phones import ARPABET, CONSONANTS, SIL, SPN, VOWELS, espeak_to_arpabet
 from .espeak import SAMPLE_RATE as ESPEAK_SAMPLE_RATE
-from .espeak import Espeak
 from .phone_events import PhoneEvent, floor_to_frame
-from .synthesizer import EDGE_SILENCE, Rendering, check_delivery
-from .voices import BASE_VOICE, FIXED_RATE, VOICES_BY_NAME
+from .synthesizer import EDGE_SILENCE, Rendering, check_delivery, shared_synthesizer
+from .voices import BASE_VOICE, FIXED_RATE
 
 PAUSE = 0.2
 """Seconds of a SIL between sounds, and of an SPN."""
@@ -105,11 +103,7 @@ def render_phones(
         timed += [(phone, position + start, position + end) for phone, start, end in zip(phrase, starts, ends)]
         audio.append(samples)
         position += len(samples)
-    return Rendering(
-        np.concatenate(audio),
-        [],
-        [{"phone": phone, "start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for phone, start, end in timed],
-    )
+    return Rendering.from_samples(np.concatenate(audio), [], timed)
 
 
 def phones_to_mnemonics(phones: Sequence[str]) -> str:
@@ -154,7 +148,7 @@ def _speak_phrase(phones: list[str], voice: str, pitch: int, rate: int) -> tuple
 
     has_primary = any(phone[-1] == "1" for phone in phones)
     text = phones_to_mnemonics(phones) + ("" if has_primary else _CARRIER)
-    samples, events = _espeak().speak(text, voice, pitch, rate, mnemonics=True)
+    samples, events = shared_synthesizer().espeak.speak(text, voice, pitch, rate, mnemonics=True)
     sounds, end = _sounds(events, len(samples))
     if not has_primary:
         end = sounds[-_NUM_CARRIER_SOUNDS].sample
@@ -193,8 +187,3 @@ def _read_back(sounds: Sequence[PhoneEvent], phones: Sequence[str]) -> list[int]
         elif not (said == "R" and starts and phones[len(starts) - 1].startswith("ER")):  # a linking r
             return None
     return starts if len(starts) == len(phones) else None
-
-
-@cache
-def _espeak() -> Espeak:
-    return Espeak({voice.name: voice.definition for voice in VOICES_BY_NAME.values()})

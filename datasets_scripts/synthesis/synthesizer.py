@@ -7,8 +7,9 @@ text rendered whole is, sample by sample, its sentences rendered one by one.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -51,6 +52,20 @@ class Rendering:
         """Length of the audio in seconds."""
         return len(self.audio) / SAMPLE_RATE
 
+    @classmethod
+    def from_samples(
+        cls, audio: np.ndarray, words: Iterable[tuple[str, int, int]], phones: Iterable[tuple[str, int, int]]
+    ) -> "Rendering":
+        """
+        A rendering whose words and phones are given with their first sample and the one after their last.
+
+        Args:
+            audio (`np.ndarray` of shape `(num_samples,)`): As above.
+            words (`Iterable[tuple[str, int, int]]`): Word, start and end in samples.
+            phones (`Iterable[tuple[str, int, int]]`): Phone, start and end in samples.
+        """
+        return cls(audio, _in_seconds("word", words), _in_seconds("phone", phones))
+
 
 class EspeakSynthesizer:
     """
@@ -58,10 +73,13 @@ class EspeakSynthesizer:
 
     What it makes depends on its arguments only, not on what was spoken before. All objects of a process share one
     library and take turns: parallel work needs processes.
+
+    Attributes:
+        espeak (`Espeak`): The library with all voices, for what is given in its own alphabet.
     """
 
     def __init__(self):
-        self._espeak = Espeak({voice.name: voice.definition for voice in VOICES_BY_NAME.values()})
+        self.espeak = Espeak({voice.name: voice.definition for voice in VOICES_BY_NAME.values()})
         self._closures: dict[int, list[int]] = {}
 
     def render(
@@ -114,11 +132,7 @@ class EspeakSynthesizer:
             words += [(word, position + start, position + end) for word, start, end in sentence_words]
             position += len(samples)
         _append_silence(audio, phones, position, trailing_silence)
-        return Rendering(
-            np.concatenate(audio),
-            [{"word": word, "start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for word, start, end in words],
-            [{"phone": phone, "start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for phone, start, end in phones],
-        )
+        return Rendering.from_samples(np.concatenate(audio), words, phones)
 
     def pronounce(self, words: Sequence[str]) -> list[tuple[str, ...]]:
         """
@@ -134,7 +148,7 @@ class EspeakSynthesizer:
         Raises:
             `ValueError`: If a word has a sound that English lacks.
         """
-        symbols = self._espeak.phonemes([_spoken_form(word) for word in words], BASE_VOICE.name)
+        symbols = self.espeak.phonemes([_spoken_form(word) for word in words], BASE_VOICE.name)
         return [
             _stressed([phone for phones in espeak_word_to_arpabet(word) for phone in phones if phone != SIL])
             for word in symbols
@@ -147,7 +161,7 @@ class EspeakSynthesizer:
         import soxr
 
         tokens = [Token(match.group(), match.start()) for match in re.finditer(r"\S+", sentence)]
-        samples, events = self._espeak.speak(_spoken_form(sentence), voice, pitch, rate)
+        samples, events = self.espeak.speak(_spoken_form(sentence), voice, pitch, rate)
         phones = phones_of(events, samples, tokens, closures, round(MIN_PAUSE * ESPEAK_SAMPLE_RATE))
         while phones and phones[-1].phone == SIL:
             phones.pop()
@@ -172,9 +186,15 @@ class EspeakSynthesizer:
     def _closures_at(self, rate: int) -> list[int]:
         """Lengths of closures that espeak makes at a rate, read off the base voice, whose sounds end clearly."""
         if rate not in self._closures:
-            samples, events = self._espeak.speak(_CLOSURES, BASE_VOICE.name, 50, rate)
+            samples, events = self.espeak.speak(_CLOSURES, BASE_VOICE.name, 50, rate)
             self._closures[rate] = closure_lengths(events, samples, ESPEAK_SAMPLE_RATE)
         return self._closures[rate]
+
+
+@cache
+def shared_synthesizer() -> EspeakSynthesizer:
+    """The synthesizer of this process, for functions that worker processes call."""
+    return EspeakSynthesizer()
 
 
 def check_delivery(voice: str, pitch: int, rate: int) -> None:
@@ -194,6 +214,10 @@ def _stressed(phones: list[str]) -> tuple[str, ...]:
         nucleus = max(vowels, key=lambda i: (phones[i][-1] == "2", i))
         phones[nucleus] = phones[nucleus][:-1] + "1"
     return tuple(phones)
+
+
+def _in_seconds(key: str, intervals: Iterable[tuple[str, int, int]]) -> list[dict]:
+    return [{key: symbol, "start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for symbol, start, end in intervals]
 
 
 def _append_silence(audio: list, phones: list, position: int, seconds: float) -> int:

@@ -1,14 +1,13 @@
 """Passages -> spoken utterances in shards."""
 
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from ...models.audio import encode_flac
 from ..shards.utterance_rows import MAX_SECONDS, UTTERANCE_SCHEMA, summarize_utterances
 from ..shards.writing import SHARD_SIZE, build_shards
 from ..text.passages import Passage
-from .synthesizer import EspeakSynthesizer
+from .synthesizer import shared_synthesizer
 from .voices import VOICES, speaker_settings
 
 # Part of what a shard is made of: raise it when the same text sounds, or is timed, differently.
@@ -100,7 +99,7 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
         `ValueError`: If it takes too long or cannot be spoken.
     """
     speaker = speaker_settings(passage.id, settings["voices"], settings["rate"], settings["seed"])
-    rendering = _synthesizer().render(passage.sentences, speaker.voice, speaker.pitch, speaker.rate)
+    rendering = shared_synthesizer().render(passage.sentences, speaker.voice, speaker.pitch, speaker.rate)
     longest = settings.get("max_seconds", MAX_SECONDS)
     if rendering.duration > longest:
         raise ValueError(f"It takes {rendering.duration:.1f} s, longer than {longest:g} s.")
@@ -121,8 +120,3 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
 
 def _split_of(passage: Passage) -> str:
     return passage.split
-
-
-@cache
-def _synthesizer() -> EspeakSynthesizer:
-    return EspeakSynthesizer()

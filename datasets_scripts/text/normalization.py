@@ -136,27 +136,6 @@ def normalize_text(text: str, word_case: Mapping[str, str] | None = None) -> str
     return text
 
 
-def split_sentences(text: str) -> tuple[list[str], str]:
-    """
-    Cut normalised text into sentences.
-
-    Args:
-        text (`str`): What [`normalize_text`] returned.
-
-    Returns:
-        `tuple[list[str], str]`: The sentences, each beginning with a capital letter and ending in `.`, `!` or `?`, and
-        what comes after the last of them (`""` where nothing does). A remainder that breaks off in a comma, colon,
-        semicolon or dash ("He said:") is closed with a full stop and counted among the sentences.
-    """
-    pieces = _BETWEEN_SENTENCES.split(text)
-    remainder = "" if text[-1:] in ".!?" else pieces.pop()
-    if remainder[-1:] in ",:;-":
-        closed = remainder.rstrip(" ,:;-")
-        pieces += [closed + "."] if closed else []
-        remainder = ""
-    return [piece[0].upper() + piece[1:] for piece in pieces if piece], remainder
-
-
 def find_word_case(text: str) -> dict[str, str]:
     """
     Decide from a document how its words in capitals ("She was VERY tired", "NANTUCKET") are to be written.
@@ -342,4 +321,3 @@ _APOSTROPHE = re.compile(r"(?P<word>\b[A-Za-z]+)?'(?![A-Za-z])|(?<![A-Za-z])'")
 _BROKEN_COMPOUND = re.compile(r"(?<=[a-z])-\s+(?=(?!and\b|or\b|to\b)[a-z])")
 _DASH = re.compile(r"-{2,}|(?<![A-Za-z])-|-(?![A-Za-z])")
 _PUNCTUATION = re.compile(r"\s*[.,!?;:()\N{EN DASH}][\s.,!?;:()\N{EN DASH}]*")
-_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) ")

@@ -4,7 +4,6 @@
 [`choose_sections`] -> [`sentence_runs`], without headings, tables of contents and whatever else is not prose.
 """
 
-import hashlib
 import heapq
 import re
 import unicodedata
@@ -12,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .normalization import find_word_case, normalize_text, split_sentences
+from .normalization import find_word_case, normalize_text
+from .sentences import split_paragraph
+from .splits import seeded_rank
 
 # Raw text that is kept while sections are chosen, as a multiple of `max_words`: what is dropped later comes out of it.
 _POOL_FACTOR = 3
@@ -79,11 +80,6 @@ class Section:
     def num_words(self) -> int:
         """Words between white space, before anything is left out."""
         return sum(len(paragraph.split()) for paragraph in self.paragraphs)
-
-
-def seeded_rank(seed: int, purpose: str, name: str) -> bytes:
-    """A key that depends on the arguments alone: names sorted by it are shuffled, in the same way in any company."""
-    return hashlib.blake2b(f"{seed}/{purpose}/{name}".encode(), digest_size=16).digest()
 
 
 def cut_sections(document: Document, section_words: int) -> list[Section]:
@@ -155,7 +151,7 @@ def sentence_runs(section: Section, dropped: Counter[str]) -> Iterator[list[str]
         if reason:
             dropped[f"paragraph: {reason}"] += 1
         else:
-            sentences, remainder = split_sentences(normalize_text(paragraph, section.word_case))
+            sentences, remainder = split_paragraph(normalize_text(paragraph, section.word_case))
         run += sentences
         if remainder:
             dropped["sentence: no final punctuation"] += 1

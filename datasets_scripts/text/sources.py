@@ -18,7 +18,8 @@ from .cutting import cut_passages, split_long_sentence
 from .hub_rows import checked_hub_rows, open_hub_rows
 from .near_duplicates import NearDuplicateFilter
 from .passages import SPLITS, Passage
-from .sections import Document, Section, choose_sections, cut_sections, seeded_rank, sentence_runs
+from .sections import Document, Section, choose_sections, cut_sections, sentence_runs
+from .splits import draw_splits
 
 MIN_PASSAGE_WORDS = 8
 
@@ -176,7 +177,7 @@ def passages_from_documents(
             f"The corpus is too small: it gives {len(by_section)} section(s) of about {section_words} words, and "
             f"train, validation and test need one each (left out: {why}); add text, or raise max_words."
         )
-    split_of = _split_sections(list(by_section), seed, validation_fraction, test_fraction)
+    split_of = draw_splits(by_section, seed, validation_fraction, test_fraction)
     passages = [
         Passage(f"{section_id}/{i:03d}", section_id, section.topic, split_of[section_id], sentences)
         for section_id, (section, in_section) in sorted(by_section.items())
@@ -235,17 +236,6 @@ def _section_passages(section: Section, max_seconds: float, dropped: Counter[str
                 fitting = []
             fitting += pieces
         yield from cut_passages(fitting, max_seconds)
-
-
-def _split_sections(
-    section_ids: list[str], seed: int, validation_fraction: float, test_fraction: float
-) -> dict[str, str]:
-    ranked = sorted(section_ids, key=lambda section_id: seeded_rank(seed, "split", section_id))
-    num_validation = max(1, round(validation_fraction * len(ranked)))
-    num_test = max(1, round(test_fraction * len(ranked)))
-    num_validation = min(num_validation, len(ranked) - num_test - 1)
-    splits = ["validation"] * num_validation + ["test"] * num_test
-    return dict(itertools.zip_longest(ranked, splits, fillvalue="train"))
 
 
 def _num_words(text: str) -> int:

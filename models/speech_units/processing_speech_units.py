@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin, SequenceFeatureExtractor
 
+from ..runs import collapse_runs, run_starts
 from .configuration_speech_units import SpeechUnitConfig
 from .features import check_audio
 
@@ -151,10 +152,8 @@ class SpeechUnitProcessor(ProcessorMixin):
             bounds = np.concatenate([[0], np.cumsum(frames)]) / self.feature_extractor.frame_rate
             spans = zip(units.tolist(), bounds.tolist(), bounds[1:].tolist())
             return [{"unit": unit, "start": start, "end": end} for unit, start, end in spans]
-        if not len(units):
-            return []
-        changes = np.flatnonzero(units[1:] != units[:-1]) + 1 if dedup else np.arange(1, len(units))
-        bounds, rate = np.concatenate([[0], changes, [len(units)]]).tolist(), self.feature_extractor.frame_rate
+        starts = np.flatnonzero(run_starts(units)) if dedup else np.arange(len(units))
+        bounds, rate = [*starts.tolist(), len(units)], self.feature_extractor.frame_rate
         return [{"unit": int(units[a]), "start": a / rate, "end": b / rate} for a, b in zip(bounds, bounds[1:])]
 
     def decode(self, units: Sequence[int], dedup: bool = False) -> str:
@@ -169,10 +168,7 @@ class SpeechUnitProcessor(ProcessorMixin):
         Returns:
             `str`: `"17 17 942 ..."`.
         """
-        units = np.asarray(units)
-        if dedup and len(units):
-            units = units[np.concatenate([[True], units[1:] != units[:-1]])]
-        return " ".join(map(str, units.tolist()))
+        return " ".join(map(str, collapse_runs(units) if dedup else np.asarray(units).tolist()))
 
     def batch_decode(self, units: Sequence[Sequence[int]], dedup: bool = False) -> list[str]:
         """[`~SpeechUnitProcessor.decode`] for several utterances."""

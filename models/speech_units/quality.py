@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..runs import run_starts
+
 SILENCE = "SIL"
 _STRESS = "012"
 
@@ -98,10 +100,10 @@ def unit_quality(
     result["pnmi_bias"] = _pnmi_bias(_joint_counts(all_units, without_stress, num_units))
 
     seconds = len(all_units) / frame_rate
-    runs = np.concatenate([_dedup(sequence) for sequence in units])
+    runs = np.concatenate([sequence[run_starts(sequence)] for sequence in units])
     frequency = np.bincount(all_units, minlength=num_units)
     bits = _entropy(frequency) / math.log(2)
-    phone_runs = sum(len(_dedup(np.asarray(phones))) for phones in frame_phones)
+    phone_runs = sum(int(run_starts(phones).sum()) for phones in frame_phones)
     result.update(
         units_used=float(np.mean(frequency > 0)),
         perplexity=2.0**bits,
@@ -191,10 +193,3 @@ def _pnmi_bias(counts: np.ndarray) -> float:
 def _purity(counts: np.ndarray, axis: int) -> float:
     """Share of frames in the largest cell of their column (axis 0) or row (axis 1)."""
     return float(counts.max(axis).sum() / counts.sum()) if counts.size else float("nan")
-
-
-def _dedup(sequence: np.ndarray) -> np.ndarray:
-    """The sequence with each run of equal symbols as one."""
-    if len(sequence) == 0:
-        return sequence
-    return sequence[np.concatenate([[True], sequence[1:] != sequence[:-1]])]

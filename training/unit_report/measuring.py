@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 import numpy as np
 
-from ...datasets_scripts.phones.frames import collapse_runs, phones_to_frames
+from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.text.words import words_of
 from ...models.files import write_json
+from ...models.runs import collapse_runs
 from ...models.speech_units.stability import (
     ABX_ERRORS,
     DRAWS_PER_WORD,
@@ -28,7 +29,8 @@ from ...models.speech_units.stability import (
 )
 from ...models.statistics import paired_effect
 from ..run.environment import describe_versions
-from ..run.folder import MODEL_FOLDER, Run
+from ..run.folder import MODEL_FOLDER
+from ..run.study_file import open_run
 from .page import write_page
 from .sources import MeasuredRecording, open_recordings
 
@@ -57,17 +59,13 @@ class UnitReportArguments:
         seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
     """
 
-    run_dir: str | None = field(default=None, metadata={"help": "Folder of a run: its utterances and quantizer."})
-    source: str | None = field(default=None, metadata={"help": "Folder of utterance shards, or a CSV file of words."})
-    quantizer: str | None = field(default=None, metadata={"help": "Folder of a speech-unit model."})
-    output_dir: str | None = field(default=None, metadata={"help": "Where to; <run_dir>/unit_report by default."})
-    num_units: int = field(default=100, metadata={"help": "Clusters of quantizers that are fitted here."})
-    normalizations: list[str] = field(
-        default_factory=lambda: ["none", "speaker"], metadata={"help": "none, utterance, speaker."}
-    )
-    seed: int = field(default=0, metadata={"help": "Of the halves, of k-means and of all draws."})
-
-    least: ClassVar[dict[str, int]] = {"num_units": 2}
+    run_dir: str | None = None
+    source: str | None = None
+    quantizer: str | None = None
+    output_dir: str | None = None
+    num_units: int = field(default=100, metadata={"least": 2})
+    normalizations: list[Literal["none", "utterance", "speaker"]] = field(default_factory=lambda: ["none", "speaker"])
+    seed: int = 0
 
 
 def report_units(arguments: UnitReportArguments) -> Path:
@@ -81,16 +79,17 @@ def report_units(arguments: UnitReportArguments) -> Path:
         `Path`: The report's folder.
 
     Raises:
+        `FileNotFoundError`: If the folder is no run.
         `ValueError`: If neither a run nor a source with an output folder is given.
     """
     source, quantizer, output_dir = arguments.source, arguments.quantizer, arguments.output_dir
     if arguments.run_dir is not None:
-        run = Run(Path(arguments.run_dir))
+        run = open_run(arguments.run_dir)
         source, output_dir = source or run.utterances(), output_dir or run.folder / "unit_report"
         own = run.units() / MODEL_FOLDER
         quantizer = quantizer or (own if own.is_dir() else None)
     if source is None or output_dir is None:
-        raise ValueError("Give --run_dir, a finished run, or both --source and --output_dir.")
+        raise ValueError("Give a finished run (`evoslm unit-report RUN`), or both --source and --output_dir.")
     build_unit_report(
         source,
         output_dir,
@@ -255,7 +254,7 @@ def _encode(model, read: Callable, documents: set[str]) -> _Measured:
         for row, units in zip(batch, _units(model, batch)):
             measured.units.append(units)
             measured.words.append(row.words)
-            frames = phones_to_frames(row.phones, len(units), model.config.frame_rate) if row.phones else []
+            frames = phones_to_frames(row.phones, len(units), model.config.hop_length) if row.phones else []
             measured.phones.append(frames)
             measured.speakers.append(row.speaker)
             measured.documents.append(row.document)
@@ -271,9 +270,7 @@ def _train_bpe(model, read: Callable, documents: set[str], vocab_size: int):
     from ...models.tokenizers.units import train_units_bpe
 
     contents = [
-        " ".join(map(str, collapse_runs(units.tolist())))
-        for batch in read(documents)
-        for units in _units(model, batch)
+        " ".join(map(str, collapse_runs(units))) for batch in read(documents) for units in _units(model, batch)
     ]
     return train_units_bpe(contents, model.config.num_units, vocab_size)
 

@@ -6,7 +6,7 @@ shards with the columns of `PAIR_SCHEMA`. `zerospeech2021.py` and `hub_pairs.py`
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from ....models.phones import SIL
 from ....models.scoring.sides import PARTS
 from ...phones.frames import phone_content
+from ...phones.stretch import stretch_content
 from ...recordings.reading import read_as_flac
 from ...shards.writing import build_shards
-from ...synthesis.synthesizer import EspeakSynthesizer
+from ...synthesis.synthesizer import shared_synthesizer
 from ..rendering import PAIR_SCHEMA, PAIRS_PER_SHARD
 
 _TEXTS_KEPT = 4096
@@ -172,10 +173,10 @@ def recorded_row(pair: RecordedPair, read: Callable[[RecordedSide], bytes], sett
         row |= dict.fromkeys((f"{name}_text", f"{name}_phones", f"{name}_phones_stretch"), "")
         row |= {f"{name}_phones_repeat": None, f"{name}_audio": None}
     for name, side in sides.items():
-        stretched = [phone for phone in phones[name] for _ in range(factor)] if phones and factor else None
         row[f"{name}_text"] = side.text if has_text else None
-        row[f"{name}_phones"] = " ".join(phones[name]) if phones else None
-        row[f"{name}_phones_stretch"] = " ".join(stretched) if stretched else None
+        content = " ".join(phones[name]) if phones else None
+        row[f"{name}_phones"] = content
+        row[f"{name}_phones_stretch"] = stretch_content(content, factor) if content and factor else None
         row[f"{name}_audio"] = {"bytes": read(side), "path": f"{Path(side.audio).stem}.flac"}
     return [row]
 
@@ -209,9 +210,4 @@ def _phones(sides: dict[str, RecordedSide]) -> dict[str, list[str]] | None:
 
 @lru_cache(_TEXTS_KEPT)
 def _pronounce(text: str) -> str:
-    return phone_content(_synthesizer().render(text).phones)
-
-
-@cache
-def _synthesizer() -> EspeakSynthesizer:
-    return EspeakSynthesizer()
+    return phone_content(shared_synthesizer().render(text).phones)

@@ -128,15 +128,8 @@ def finish_alignment(audio: np.ndarray, text: str, alignment: Alignment) -> Rend
         )
     bounds = floor_to_frame([phone.start for phone in phones] + [num_samples], FRAME_SAMPLES)
     phones = [phone._replace(start=start, end=end) for phone, (start, end) in zip(phones, pairwise(bounds))]
-    words = word_times(tokens_of(text), phones)
-    return Rendering(
-        cut,
-        [{"word": word, "start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for word, start, end in words],
-        [
-            {"phone": phone.phone, "start": phone.start / SAMPLE_RATE, "end": phone.end / SAMPLE_RATE}
-            for phone in phones
-        ],
-    )
+    timed = ((phone.phone, phone.start, phone.end) for phone in phones)
+    return Rendering.from_samples(cut, word_times(tokens_of(text), phones), timed)
 
 
 def _whole_frames(num_samples: int) -> int:

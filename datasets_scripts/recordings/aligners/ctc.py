@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ....models.audio import SAMPLE_RATE
+from ....models.runs import collapse_runs
 from ...synthesis.phone_events import TimedPhone
-from ...synthesis.synthesizer import EspeakSynthesizer, Rendering
+from ...synthesis.synthesizer import Rendering, shared_synthesizer
 from .alignment import Alignment, AlignmentError, phones_by_word, tokens_of
 
 # CTC puts a letter on a few frames and leaves the rest of its sound to the blank: a gap between words is mostly sound,
@@ -37,7 +38,7 @@ class CtcAligner:
         self.model = model.eval()
         self.processor = processor
         self.min_score = min_score
-        self._synthesizer = EspeakSynthesizer()
+        self._synthesizer = shared_synthesizer()
 
     @classmethod
     def from_pretrained(cls, name: str, min_score: float = MIN_SCORE) -> "CtcAligner":
@@ -137,9 +138,7 @@ def _known(character: str, vocabulary: Mapping[str, int]) -> str | None:
 def greedy_ids(emissions: np.ndarray, blank: int) -> list[int]:
     """What a CTC model reads by itself: the best symbol of each frame, repeats and blanks taken out."""
     best = emissions.argmax(-1)
-    kept = np.ones(len(best), bool)
-    kept[1:] = best[1:] != best[:-1]
-    return [int(symbol) for symbol in best[kept] if symbol != blank]
+    return [symbol for symbol in collapse_runs(best) if symbol != blank]
 
 
 def word_spans(

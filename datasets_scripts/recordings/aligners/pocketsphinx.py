@@ -15,7 +15,7 @@ from ....models.audio import SAMPLE_RATE, to_int16
 from ....models.phones import SIL, SPN
 from ...phones.stress import restore_stress
 from ...synthesis.phone_events import TimedPhone, Token
-from ...synthesis.synthesizer import EspeakSynthesizer
+from ...synthesis.synthesizer import shared_synthesizer
 from .alignment import Alignment, AlignmentError, has_letters, phones_by_word, tokens_of
 
 _STEP = SAMPLE_RATE // 100  # PocketSphinx counts in frames of 10 ms
@@ -57,7 +57,7 @@ class PocketSphinxAligner:
     def __init__(self, min_score: float = MIN_SCORE):
         self.min_score = min_score
         self._decoders: dict[int, object] = {}
-        self._synthesizer = EspeakSynthesizer()
+        self._synthesizer = shared_synthesizer()
 
     def align(self, audio: np.ndarray, text: str, name: str = "") -> Alignment:
         """

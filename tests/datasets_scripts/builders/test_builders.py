@@ -8,10 +8,12 @@ import pytest
 from evoslm.datasets_scripts.builders.by_name import BUILDERS, prepare, unit_contents
 from evoslm.datasets_scripts.builders.phone_raw import PhoneRaw
 from evoslm.datasets_scripts.builders.phone_repeat import PhoneRepeat
-from evoslm.datasets_scripts.builders.phone_stretch import PhoneStretch, measure_stretch_factor
+from evoslm.datasets_scripts.builders.phone_stretch import PhoneStretch
 from evoslm.datasets_scripts.builders.utterances import Utterances
-from evoslm.datasets_scripts.phones.frames import collapse_runs, phone_content, repeat_content
+from evoslm.datasets_scripts.phones.frames import phone_content, repeat_content
+from evoslm.datasets_scripts.phones.stretch import measure_stretch_factor
 from evoslm.models.modalities import MODALITIES
+from evoslm.models.runs import collapse_runs
 
 UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe", "speech_syllable")
 
@@ -121,10 +123,10 @@ def test_the_stretch_factor_is_measured_on_the_training_split_and_kept_in_the_co
         PhoneStretch(data_dir=corpus["utterances"], cache_dir=corpus["cache"], stretch_factor=0)
 
 
-def test_frames_of_an_encoder_with_a_wider_window_are_fewer(corpus):
-    hubert = prepare("phone_repeat", corpus["utterances"], corpus["cache"], window_samples=400)
-    lengths = [len(content.split()) for content in hubert["test"]["content"]]
-    assert lengths == [len(row["units"]) - 1 for row in corpus["rows"]["test"]]
+def test_phone_repeat_has_the_frames_of_an_encoder_of_another_rate(corpus):
+    faster = prepare("phone_repeat", corpus["utterances"], corpus["cache"], frame_samples=160)
+    lengths = [len(content.split()) for content in faster["test"]["content"]]
+    assert lengths == [2 * len(row["units"]) for row in corpus["rows"]["test"]]
 
 
 def test_the_audio_column_is_never_read(corpus, tmp_path):

@@ -10,9 +10,9 @@ import soundfile
 from evoslm.datasets_scripts.builders.minimal_pairs import FEATURES, MinimalPairs
 from evoslm.datasets_scripts.pairs.rendering import pair_speakers, render_pairs, speak_pair
 from evoslm.datasets_scripts.pairs.texts import PairText
-from evoslm.datasets_scripts.phones.frames import collapse_runs
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.synthesis.voices import SpeakerSettings
+from evoslm.models.runs import collapse_runs
 from evoslm.models.scoring.sides import PARTS
 
 WORDS = (("river", "rimer"), ("garden", "gardet"), ("sailor", "pailor"), ("horse", "corse"))

@@ -6,16 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evoslm.datasets_scripts.phones.frames import (
-    collapse_runs,
     frame_counts,
     num_frames,
-    phone_content,
     phones_to_frames,
     repeat_content,
-    stretch_content,
-    stretch_factor,
 )
 from evoslm.models.phones import ARPABET
+from evoslm.models.runs import collapse_runs
+from evoslm.models.speech_units import SpeechUnitConfig
 
 
 def aligned(*phones: tuple[str, float]) -> list[dict]:
@@ -60,8 +58,15 @@ def test_phones_of_other_audio_are_an_error():
 
 def test_the_number_of_frames_is_that_of_the_encoder():
     assert [num_frames(samples / 16_000) for samples in (0, 319, 320, 639, 640, 16_000)] == [0, 0, 1, 1, 2, 50]
-    # The convolutions of wav2vec 2.0 and HuBERT see 400 samples: 499 frames of 10 s.
-    assert num_frames(10.0, window_samples=400) == 499
+    slower = SpeechUnitConfig(frame_rate=25.0, window_ms=50.0)
+    for samples in (0, 639, 640, 100_001):
+        assert num_frames(samples / 16_000, slower.hop_length) == slower.num_frames(samples)
+
+
+def test_phones_lie_on_the_frames_of_an_encoder_of_another_rate():
+    phones = aligned(("SIL", 120), ("AH0", 80))
+    assert phones_to_frames(phones, 5, frame_samples=640) == ["SIL"] * 3 + ["AH0"] * 2
+    assert repeat_content(phones, 20, frame_samples=160).split() == ["SIL"] * 12 + ["AH0"] * 8
 
 
 @st.composite
@@ -85,23 +90,3 @@ def test_frames_are_exact_complete_and_in_order(alignment):
     assert counts.min() >= 1 and counts.sum() == frames
     assert symbols == [phone for phone, count in zip(raw, counts) for _ in range(count)]
     assert collapse_runs(symbols) == collapse_runs(raw)
-
-
-@settings(max_examples=50, deadline=None)
-@given(alignments(), st.integers(1, 6))
-def test_a_stretched_content_has_every_phone_the_same_number_of_times(alignment, factor):
-    phones, _ = alignment
-    stretched = stretch_content(phones, factor).split()
-    assert stretched[::factor] == phone_content(phones).split()
-    assert collapse_runs(stretched) == collapse_runs(phone_content(phones).split())
-
-
-def test_the_stretch_factor_is_the_mean_length_of_a_phone_and_never_nothing():
-    assert stretch_factor(frames=423, phones=100) == 4
-    assert stretch_factor(frames=40, phones=100) == 1
-
-
-def test_collapsing_keeps_what_comes_back():
-    assert collapse_runs(["S", "S", "AH0", "S"]) == ["S", "AH0", "S"]
-    assert collapse_runs([]) == []
-    assert collapse_runs([3, 3, 3, 1]) == [3, 1]

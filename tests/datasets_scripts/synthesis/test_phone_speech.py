@@ -7,7 +7,7 @@ import pytest
 
 from evoslm.datasets_scripts.synthesis import phone_speech
 from evoslm.datasets_scripts.synthesis.phone_speech import render_phones, speak_phones
-from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer, shared_synthesizer
 from evoslm.models.audio import FRAME_SAMPLES
 from evoslm.models.phones import ARPABET, SIL, SPN, espeak_to_arpabet
 
@@ -18,7 +18,7 @@ def said(phones):
     """espeak's own events for some phones, mapped onto ARPAbet."""
     has_primary = any(phone[-1] == "1" for phone in phones)
     text = phone_speech.phones_to_mnemonics(phones) + ("" if has_primary else phone_speech._CARRIER)
-    _, events = phone_speech._espeak().speak(text, "base", 50, 175, mnemonics=True)
+    _, events = shared_synthesizer().espeak.speak(text, "base", 50, 175, mnemonics=True)
     mapped = [phone for event in events for phone in espeak_to_arpabet(event.symbol) if phone != SIL]
     return mapped if has_primary else mapped[:-2]
 

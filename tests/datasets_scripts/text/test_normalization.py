@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evoslm.datasets_scripts.text.normalization import find_word_case, normalize_text, split_sentences
+from evoslm.datasets_scripts.text.normalization import find_word_case, normalize_text
+from evoslm.datasets_scripts.text.sentences import split_paragraph
 
 PIECES = """
 Mr. Mrs. Dr. St. No. p.m. U.S. i.e. etc. &c. Esq. Co. J. I. I A He he said asked Harry the John VI II Henry Chapter
@@ -51,7 +52,7 @@ class TestEveryText:
     @fuzz
     @given(ODD_TEXTS)
     def test_splits_into_sentences_that_begin_and_end_as_such(self, text):
-        sentences, remainder = split_sentences(normalize_text(text))
+        sentences, remainder = split_paragraph(normalize_text(text))
         assert all(re.fullmatch(r"[A-Z][^.!?]*[.!?]", sentence) for sentence in sentences)
         assert not re.search(r"[.!?,:;-]$", remainder)
 
@@ -89,11 +90,11 @@ def test_abbreviations_are_written_out(written, spoken):
     ],
 )
 def test_sentences_end_where_a_reader_ends_them(written, sentences):
-    assert split_sentences(normalize_text(written))[0] == sentences
+    assert split_paragraph(normalize_text(written))[0] == sentences
 
 
 def test_what_has_no_final_punctuation_is_left_over():
-    assert split_sentences(normalize_text("It ended. A Bosom Friend")) == (["It ended."], "A Bosom Friend")
+    assert split_paragraph(normalize_text("It ended. A Bosom Friend")) == (["It ended."], "A Bosom Friend")
 
 
 @pytest.mark.parametrize(
