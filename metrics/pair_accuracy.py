@@ -2,8 +2,7 @@
 
 log-likelihoods of both sides -> 1, 0.5 (tie) or 0 by sum, mean and PMI -> means a pair -> accuracies with intervals.
 
-The folders of the metrics hold copies of this file, because the Hub loads each folder by itself: edit it in `metrics/`
-and run `python metrics/copy_shared.py`.
+The folders of the metrics hold links to this file, because the Hub loads each folder by itself.
 """
 
 import csv
@@ -17,9 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-NUM_RESAMPLES = 10_000
+# `models/statistics.py`, under a name that hides no module of the standard library where a Space runs its folder.
+from .bootstrap import resampled_means
+from .tasks import Task
+
 SIDES = ("positive", "negative")
-OPTIONAL = ("groups", "unconditional", "cluster_ids")
+OPTIONAL = ("groups", "unconditional", "cluster_ids", "ids")
 SCORING_OPTIONS = ("modality", "batch_tokens", "device", "save_dir", "long_sequences")
 
 FEATURES = datasets.Features(
@@ -41,6 +43,9 @@ Args:
     cluster_ids (`list`, *optional*): What each prediction stays together with when the bootstrap draws: the pair, if
         pairs occur in several voices, or a pair and its mirrored twin. The predictions of a cluster are averaged.
     seed (`int`, *optional*, defaults to 0): Of the bootstrap.
+    ids (`list`, *optional*): A name for each pair, for the outcomes; by default its place, from 0 on.
+    return_outcomes (`bool`, *optional*, defaults to `False`): Whether the result has the `outcomes` of the pairs, so
+        that two models can be compared on the same ones.
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.
     pairs (*optional*): With `model_id`: rows of minimal pairs; a .parquet, .jsonl or .csv file of them; a folder of
@@ -64,7 +69,10 @@ Returns:
       with other seeds would differ is not in it);
     - `accuracy_fewer_tokens`: the accuracy of always choosing the side with fewer tokens;
     - `n`, the number of pairs (of clusters, with `cluster_ids`);
-    - `groups`, with `groups`: the accuracies and `n` of each group.
+    - `groups`, with `groups`: the accuracies and `n` of each group;
+    - `outcomes`, with `return_outcomes`: a `dict` a prediction, in order: `id`, and where they are given `cluster` and
+      `group`; `correct_sum`, `correct_mean`, `correct_pmi` and `correct_fewer_tokens`, 1 (right), 0.5 (tie) or 0; and
+      `margin_sum`, `margin_mean`, `margin_pmi`, positive minus negative side in nats (a token, for the mean).
 
 """
 
@@ -77,6 +85,8 @@ def pair_accuracies(
     cluster_ids: Sequence | None = None,
     headline: str = "sum",
     seed: int = 0,
+    ids: Sequence | None = None,
+    return_outcomes: bool = False,
 ) -> dict:
     """
     Accuracies by all rules, with intervals and groups.
@@ -89,6 +99,9 @@ def pair_accuracies(
         cluster_ids (`Sequence`, *optional*): The pair that each prediction belongs to.
         headline (`str`, *optional*, defaults to `"sum"`): `"sum"` or `"mean"`.
         seed (`int`, *optional*, defaults to 0): Of the bootstrap.
+        ids (`Sequence`, *optional*): A name for each pair.
+        return_outcomes (`bool`, *optional*, defaults to `False`): Whether the result has `outcomes`, a row a
+            prediction.
 
     Returns:
         `dict`: As the metrics return it.
@@ -96,7 +109,7 @@ def pair_accuracies(
     Raises:
         `ValueError`: If there is nothing to judge, lengths differ, or a number is missing or not finite.
     """
-    check_lengths(predictions, references, **dict(zip(OPTIONAL, (groups, unconditional, cluster_ids))))
+    check_lengths(predictions, references, **dict(zip(OPTIONAL, (groups, unconditional, cluster_ids, ids))))
     scores, tokens = _numbers(predictions, SIDES, "prediction"), _token_counts(references)
     margins = {"sum": scores, "mean": scores / tokens, "fewer_tokens": -tokens}
     if unconditional is not None:
@@ -108,7 +121,7 @@ def pair_accuracies(
     clusters = np.arange(len(scores)) if cluster_ids is None else _numbered(cluster_ids)
 
     means = np.stack([_cluster_means(correct[rule], clusters) for rule in rules], axis=1)
-    low, high = np.quantile(_resampled_means(means, seed), [0.025, 0.975], axis=0)
+    low, high = np.quantile(resampled_means(means, seed), [0.025, 0.975], axis=0)
     result = {"headline": headline}
     for prefix, values in (("accuracy", means.mean(axis=0)), ("ci_low", low), ("ci_high", high)):
         result[prefix] = float(values[rules.index(headline)])
@@ -127,6 +140,12 @@ def pair_accuracies(
             | {"n": len(np.unique(clusters[labels == label]))}
             for label in dict.fromkeys(labels)
         }
+    if return_outcomes:
+        columns = {"id": range(len(scores)) if ids is None else ids, "cluster": cluster_ids, "group": groups}
+        columns |= {f"correct_{rule}": values.tolist() for rule, values in correct.items()}
+        columns |= {f"margin_{rule}": (margins[rule][:, 0] - margins[rule][:, 1]).tolist() for rule in rules}
+        columns = {name: values for name, values in columns.items() if values is not None}
+        result["outcomes"] = [dict(zip(columns, row)) for row in zip(*columns.values())]
     return result
 
 
@@ -134,14 +153,14 @@ class PairAccuracy:
     """
     Mixed into an `evaluate.Metric`: judges given log-likelihoods, or scores a model by itself.
 
-    A metric sets `task`, which rows of a dataset are its own, `headline`, `needs_context`, and `reference_scorer`,
-    which scores pairs where `evoslm` is not installed.
+    A metric sets its `task`, `reference_scorer`, which scores pairs where `evoslm` is not installed, and
+    `paired_effect`, which compares two models' outcomes. It imports them itself: `evaluate` copies only the modules
+    that the metric's own file names.
     """
 
-    task = ""
-    headline = "sum"
-    needs_context = False
+    task: Task
     reference_scorer = None
+    paired_effect = None
 
     def compute(self, *, predictions=None, references=None, model_id=None, pairs=None, **kwargs):
         """Compute the metric, from `predictions` and `references`, or by itself from `model_id` and `pairs`.
@@ -166,8 +185,13 @@ class PairAccuracy:
             _token_counts(references)
         return super().compute(predictions=predictions, references=references, **kwargs)
 
-    def _compute(self, predictions, references, groups=None, unconditional=None, cluster_ids=None, seed=0):
-        return pair_accuracies(predictions, references, groups, unconditional, cluster_ids, self.headline, seed)
+    @staticmethod
+    def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
+        """Scored rows as the arguments of `compute`, see the function of this name."""
+        return judge_arguments(rows)
+
+    def _compute(self, predictions, references, **options):
+        return pair_accuracies(predictions, references, headline=self.task.rule, **options)
 
     def _score(self, model_id, pairs, modality, device=None, **options) -> list[dict]:
         """The rows of the metric's own task, with their scores."""
@@ -178,10 +202,10 @@ class PairAccuracy:
             raise ValueError(
                 "Scoring a model needs torch and transformers: pip install torch transformers."
             ) from error
-        rows = read_pairs(pairs, modality, self.task)
-        if self.needs_context and not all(row.get(f"context_{modality}") for row in rows):
+        rows = read_pairs(pairs, modality, self.task.name)
+        if self.task.needs_context and not all(row.get(f"context_{modality}") for row in rows):
             raise ValueError(
-                f"Pairs of {self.task} need a context: fill the column 'context_{modality}' of every row."
+                f"Pairs of {self.task.name} need a context: fill the column 'context_{modality}' of every row."
             )
         model = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(model_id)
@@ -208,7 +232,8 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
             and `cluster`, `id` or `pair_id`.
 
     Returns:
-        `dict`: `predictions`, `references`, and those of `unconditional`, `groups` and `cluster_ids` that there are.
+        `dict`: `predictions`, `references`, and those of `unconditional`, `groups`, `cluster_ids` and `ids` that there
+            are.
     """
     rows = list(rows)
     alone = [f"{side}_unconditional" for side in SIDES]
@@ -220,10 +245,10 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
         arguments["unconditional"] = [{side: row[f"{side}_unconditional"] for side in SIDES} for row in rows]
     if rows and all(row.get("group") for row in rows):
         arguments["groups"] = [row["group"] for row in rows]
-    for key in ("cluster", "pair_id", "id"):
-        if rows and all(row.get(key) is not None for row in rows):
-            arguments["cluster_ids"] = [row[key] for row in rows]
-            break
+    for argument, keys in (("cluster_ids", ("cluster", "pair_id", "id")), ("ids", ("id", "pair_id"))):
+        found = next((key for key in keys if rows and all(row.get(key) is not None for row in rows)), None)
+        if found:
+            arguments[argument] = [row[found] for row in rows]
     return arguments
 
 
@@ -350,13 +375,3 @@ def _numbered(labels: Sequence) -> np.ndarray:
 def _cluster_means(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     counts = np.bincount(clusters)
     return (np.bincount(clusters, values) / np.maximum(counts, 1))[counts > 0]
-
-
-def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """
-    Means over pairs drawn with replacement: `(pairs, rules)` -> `(NUM_RESAMPLES, rules)`. Outcomes take few values and
-    equal rows are interchangeable, so that how often each different row is drawn is drawn instead of the rows.
-    """
-    different, counts = np.unique(values, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(values), counts / len(values), size=NUM_RESAMPLES)
-    return drawn @ different / len(values)

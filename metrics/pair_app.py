@@ -1,7 +1,6 @@
-"""The small Gradio app of the pair metrics: a file of scores goes in, a table of accuracies comes out.
+"""The small Gradio app of the pair metrics: a file of scores goes in, a table of accuracies and one of pairs come out.
 
-The folders of the metrics hold copies of this file, because each is a Space by itself: edit it in `metrics/` and run
-`python metrics/copy_shared.py`.
+The folders of the metrics hold links to this file, because each is a Space by itself.
 """
 
 import csv
@@ -9,7 +8,6 @@ import json
 from pathlib import Path
 
 import evaluate
-from pair_accuracy import judge_arguments
 
 COLUMNS = ("positive", "negative", "positive_tokens", "negative_tokens")
 RULES = ("sum", "mean", "pmi")
@@ -23,7 +21,7 @@ def read_scores(path: str) -> list[dict]:
     Args:
         path (`str`): A .csv file with a header, a .json list of objects or a .jsonl file, with the columns `positive`,
             `negative` (log-likelihoods in nats), `positive_tokens`, `negative_tokens`, and perhaps
-            `positive_unconditional`, `negative_unconditional`, `group` and `pair_id`.
+            `positive_unconditional`, `negative_unconditional`, `group`, `cluster`, `pair_id` and `id`.
 
     Returns:
         `list[dict]`: A row a pair.
@@ -84,7 +82,13 @@ def result_table(result: dict) -> list[list]:
     return rows
 
 
-def evaluate_file(script: str, path: str) -> list[list]:
+def outcome_table(result: dict) -> tuple[list[str], list[list]]:
+    """The outcomes of a metric's result as the names of columns, and a row a pair."""
+    outcomes = result["outcomes"]
+    return list(outcomes[0]), [list(outcome.values()) for outcome in outcomes]
+
+
+def evaluate_file(script: str, path: str) -> dict:
     """
     A file of scores, judged.
 
@@ -93,10 +97,10 @@ def evaluate_file(script: str, path: str) -> list[list]:
         path (`str`): The file, as [`read_scores`] takes it.
 
     Returns:
-        `list[list]`: Rows of `LABELS`.
+        `dict`: What the metric returns, with the outcomes of the pairs.
     """
     metric = evaluate.load(script)
-    return result_table(metric.compute(**judge_arguments(read_scores(path))))
+    return metric.compute(**metric.judge_arguments(read_scores(path)), return_outcomes=True)
 
 
 def launch(script: Path, title: str) -> None:
@@ -114,9 +118,11 @@ def launch(script: Path, title: str) -> None:
 
     def judge(path):
         try:
-            return evaluate_file(str(script), path)
+            result = evaluate_file(str(script), path)
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
+        headers, rows = outcome_table(result)
+        return result_table(result), gr.Dataframe(rows, headers=headers)
 
     # The card without its YAML block.
     card = script.with_name("README.md").read_text(encoding="utf-8").split("---", 2)[-1]
@@ -124,7 +130,9 @@ def launch(script: Path, title: str) -> None:
         gr.Markdown(f"# {title}\nA .csv, .json or .jsonl file of scored pairs: columns `{'`, `'.join(COLUMNS)}`.")
         file = gr.File(label="Scores", file_types=[".csv", ".json", ".jsonl"], type="filepath")
         table = gr.Dataframe(headers=list(LABELS), label="Accuracy")
-        file.upload(judge, file, table)
+        with gr.Accordion("Each pair: right (1), a tie (0.5) or wrong (0) by each rule", open=False):
+            outcomes = gr.Dataframe(label="Outcomes")
+        file.upload(judge, file, [table, outcomes])
         with gr.Accordion("About this metric", open=False):
             gr.Markdown(card)
     app.launch()

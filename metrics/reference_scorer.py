@@ -1,7 +1,7 @@
 """Log-likelihoods of minimal pairs, one sequence at a time: short enough to check by eye, and slow.
 
-The folders of the metrics hold copies of this file, because the Hub loads each folder by itself: edit it in `metrics/`
-and run `python metrics/copy_shared.py`. Where `evoslm` is installed, its batched engine gives the same numbers.
+The folders of the metrics hold links to this file, because the Hub loads each folder by itself. Where `evoslm` is
+installed, its batched engine gives the same numbers.
 """
 
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,10 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 
 import evaluate
 
+from .bootstrap import paired_effect
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
+from .tasks import TASKS
 
 _DESCRIPTION = """
 sBLIMP is a syntactic test: does a language model find a grammatical sentence likelier than an ungrammatical one that
@@ -66,9 +68,9 @@ _CITATION = """
 class Sblimp(PairAccuracy, evaluate.Metric):
     """Does a language model know grammar?"""
 
-    task = "sblimp"
-    headline = "sum"
+    task = TASKS["sblimp"]
     reference_scorer = staticmethod(score_pairs)
+    paired_effect = staticmethod(paired_effect)
 
     def _info(self):
         return evaluate.MetricInfo(

@@ -5,8 +5,10 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 
 import evaluate
 
+from .bootstrap import paired_effect
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
+from .tasks import TASKS
 
 _DESCRIPTION = """
 sWUGGY is a lexical test: does a language model find a word likelier than a pseudo-word that resembles it? The accuracy
@@ -54,9 +56,9 @@ _CITATION = """
 class Swuggy(PairAccuracy, evaluate.Metric):
     """Does a language model know words?"""
 
-    task = "swuggy"
-    headline = "sum"
+    task = TASKS["swuggy"]
     reference_scorer = staticmethod(score_pairs)
+    paired_effect = staticmethod(paired_effect)
 
     def _info(self):
         return evaluate.MetricInfo(

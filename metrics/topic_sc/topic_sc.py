@@ -5,8 +5,10 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 
 import evaluate
 
+from .bootstrap import paired_effect
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
+from .tasks import TASKS
 
 _DESCRIPTION = """
 Topic-SC is a semantic test: given the beginning of a story, does a language model find its true ending likelier than
@@ -65,10 +67,9 @@ _CITATION = """
 class TopicSc(PairAccuracy, evaluate.Metric):
     """Does a language model keep to the topic?"""
 
-    task = "topic_sc"
-    headline = "mean"
-    needs_context = True
+    task = TASKS["topic_sc"]
     reference_scorer = staticmethod(score_pairs)
+    paired_effect = staticmethod(paired_effect)
 
     def _info(self):
         return evaluate.MetricInfo(

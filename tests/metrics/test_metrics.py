@@ -19,12 +19,12 @@ import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import evoslm
-from evoslm.metrics import copy_shared
 from evoslm.metrics.pair_accuracy import judge_arguments, pair_accuracies
-from evoslm.models.statistics import resampled_means
+from evoslm.metrics.tasks import TASKS
+from evoslm.models.statistics import paired_effect, resampled_means
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 
-METRICS = ("swuggy", "sblimp", "topic_sc")
+METRICS = tuple(TASKS)
 FOLDER = Path(evoslm.metric_path("swuggy")).parent
 KEYS = {"headline", "accuracy", "ci_low", "ci_high", "accuracy_fewer_tokens", "n"}
 RULES = {f"{prefix}_{rule}" for prefix in ("accuracy", "ci_low", "ci_high") for rule in ("sum", "mean")}
@@ -98,11 +98,6 @@ def test_a_folder_is_complete(name):
     module = importlib.import_module(f"evoslm.metrics.{name}.{name}")
     assert module._CITATION.strip() in card
     assert "items only" in card
-
-
-def test_copies_of_the_shared_files_are_up_to_date():
-    assert copy_shared.stale_copies() == []
-    assert tuple(copy_shared.FOLDERS) == METRICS
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -183,6 +178,49 @@ def test_the_interval_is_that_of_the_statistics_module():
     assert pair_accuracies(*given(margins.tolist()), cluster_ids=clusters, seed=3) == result
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_outcomes_are_a_row_a_prediction(metrics, name):
+    predictions, references = given([2, -1, 0], tokens=(4, 5))
+    alone = given([0, 0, 0])[0]
+    asked = {"predictions": predictions, "references": references, "unconditional": alone}
+    asked |= {"groups": ["x", "y", "y"], "cluster_ids": ["c", "c", "d"]}
+    result = metrics[name].compute(**asked, ids=["a", "b", 7], return_outcomes=True)
+    first, second, third = outcomes = result.pop("outcomes")
+    assert result == metrics[name].compute(**asked)  # nothing else changes
+    assert first == {
+        **{"id": "a", "cluster": "c", "group": "x"},
+        **{"correct_sum": 1, "correct_mean": 0, "correct_pmi": 1, "correct_fewer_tokens": 1},
+        **{"margin_sum": 2, "margin_mean": -0.5, "margin_pmi": 2},
+    }
+    assert (second["correct_sum"], second["margin_sum"]) == (0, -1)
+    assert (third["id"], third["correct_sum"]) == (7, 0.5)
+    assert json.loads(json.dumps(outcomes)) == outcomes
+    bare = metrics[name].compute(predictions=predictions, references=references, return_outcomes=True)["outcomes"]
+    assert [row["id"] for row in bare] == [0, 1, 2] and not {"cluster", "group", "correct_pmi"} & set(bare[0])
+
+
+def test_two_models_are_compared_on_the_same_pairs(metrics, model_folder, rows):
+    """The outcomes of one are those of its pairs; those of two are what an effect is made of."""
+    asked = {"model_id": model_folder, "pairs": rows, "modality": "phones", "device": "cpu", "return_outcomes": True}
+    first = metrics["sblimp"].compute(**asked)
+    own = [row for row in rows if row["task"] == "sblimp"]
+    assert [row["id"] for row in first["outcomes"]] == [row["id"] for row in own]
+    assert [row["group"] for row in first["outcomes"]] == [row["group"] for row in own]
+    mean = np.mean([row["correct_sum"] for row in first["outcomes"]])
+    assert mean == pytest.approx(first["accuracy"])  # each pair has as many voices
+
+    swapped = [
+        row | {"positive_phones": row["negative_phones"], "negative_phones": row["positive_phones"]} for row in rows
+    ]
+    second = metrics["sblimp"].compute(**asked | {"pairs": swapped})
+    columns = [[row["correct_sum"] for row in result["outcomes"]] for result in (first, second)]
+    clusters = [row["cluster"] for row in first["outcomes"]]
+    effect = paired_effect(*columns, clusters)
+    assert effect["points"] == pytest.approx(100 * (second["accuracy"] - first["accuracy"]))
+    assert effect["n"] == 6 and effect["points_low"] <= effect["points"] <= effect["points_high"]
+    assert metrics["sblimp"].paired_effect(*columns, clusters) == effect  # a metric's folder has it, too
+
+
 def test_batches_can_be_added(metrics):
     predictions, references = given([1, -1])
     for _ in range(2):
@@ -249,6 +287,7 @@ def test_the_folders_own_scorer_agrees_with_the_engine(metrics, model_folder, ro
             "reference of pair 0 has a side without tokens",
         ),
         ({"predictions": given([1])[0], "references": given([1])[1], "groups": []}, "1 predictions and 0 groups"),
+        ({"predictions": given([1])[0], "references": given([1])[1], "ids": ["a", "b"]}, "1 predictions and 2 ids"),
         (
             {"predictions": given([1])[0], "references": given([1])[1], "unconditional": [{"positive": 1.0}]},
             "unconditional score lacks 'negative'",
@@ -284,8 +323,7 @@ def test_a_missing_file_of_pairs_is_named(metrics):
 @pytest.mark.parametrize("name", METRICS)
 def test_the_app_judges_a_file(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER / name))  # a Space runs its folder as a script
-    for module in ("pair_app", "pair_accuracy"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.delitem(sys.modules, "pair_app", raising=False)
     app = importlib.import_module("pair_app")
     scores = [
         {"pair_id": "a", "group": "x", "positive": -3, "negative": -4, "positive_tokens": 2, "negative_tokens": 2},
@@ -297,13 +335,24 @@ def test_the_app_judges_a_file(name, tmp_path, monkeypatch):
         writer.writerows(scores)
     (tmp_path / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     (tmp_path / "scores.jsonl").write_text("\n".join(map(json.dumps, scores)), encoding="utf-8")
-    tables = [
+    results = [
         app.evaluate_file(str(FOLDER / name / f"{name}.py"), str(tmp_path / file))
         for file in ("scores.csv", "scores.json", "scores.jsonl")
     ]
+    headers, rows = app.outcome_table(results[0])
+    assert headers[:4] == ["id", "cluster", "group", "correct_sum"] and [row[:4] for row in rows] == [
+        ["a", "a", "x", 1],
+        ["b", "b", "y", 0],
+    ]
+    tables = [app.result_table(result) for result in results]
     assert tables[0] == tables[1] == tables[2]
     assert tables[0][0][1].endswith("(headline)") and tables[0][0][4] == 2
     assert {row[0] for row in tables[0]} == {"all", "x", "y"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_space_hides_no_module_of_the_standard_library(name):
+    assert not {path.stem for path in (FOLDER / name).glob("*.py")} & sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(
@@ -332,7 +381,7 @@ def test_scored_rows_become_arguments():
     rows = [
         {"positive": -1.0, "negative": -2.0, "positive_tokens": 1, "negative_tokens": 1, "pair_id": 7, "group": "g"}
     ]
-    assert set(judge_arguments(rows)) == {"predictions", "references", "groups", "cluster_ids"}
+    assert set(judge_arguments(rows)) == {"predictions", "references", "groups", "cluster_ids", "ids"}
     assert "unconditional" in judge_arguments(
         [rows[0] | {"positive_unconditional": -3.0, "negative_unconditional": -2.0}]
     )

@@ -1,0 +1,92 @@
+"""The tasks by name: each is one question that a language model is asked with minimal pairs.
+
+pairs of a task -> [`TASKS`] -> how they are judged and shown. A new task is one entry here, what makes its items, and
+its metric's folder; the folders hold links to this file, because the Hub loads each of them by itself.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NgramCheck:
+    """
+    What must not solve a task's items: n-grams that are right for about half of them, or the items test nothing.
+
+    Args:
+        modalities (`tuple[str, ...]`): Over whose ids the n-grams are.
+        max_order (`int`): The n-grams are of order 1 up to this.
+        over (`str`): What they are over, in words.
+    """
+
+    modalities: tuple[str, ...]
+    max_order: int
+    over: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    One question that minimal pairs ask.
+
+    Args:
+        name (`str`): The name in commands, folders and rows of pairs.
+        label (`str`): The name in tables and figures.
+        meaning (`str`): What it is about, in a word.
+        description (`str`): What a pair of it is, in a sentence.
+        rule (`str`): By what its headline compares the sides: `"sum"` or `"mean"` (per token) of log-likelihoods.
+        first_column (`str`): What its groups are, at the head of their table.
+        needs_context (`bool`, *optional*, defaults to `False`): Whether both sides continue a context.
+        bands (`tuple[str, ...]`, *optional*): The bands that its groups are, in their order, where it has any.
+        headline_bands (`tuple[str, ...]`, *optional*): The bands that its headline counts. By default it counts all
+            pairs.
+        check (`NgramCheck`, *optional*): What must not solve its items.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    description: str
+    rule: str
+    first_column: str
+    needs_context: bool = False
+    bands: tuple[str, ...] = ()
+    headline_bands: tuple[str, ...] = ()
+    check: NgramCheck | None = None
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "swuggy",
+            "sWUGGY",
+            "words",
+            "Lexical minimal pairs: a word of the training text against a pseudo-word that letter and phone n-grams "
+            "up to order 3 find as probable (in the bands 1-5 and 6-20).",
+            rule="sum",
+            first_column="Occurrences in training",
+            bands=("1-5", "6-20", "21-100", ">100"),
+            headline_bands=("1-5", "6-20"),
+            check=NgramCheck(("text_raw", "phone_raw"), 3, "letters and phones"),
+        ),
+        Task(
+            "sblimp",
+            "sBLIMP",
+            "syntax",
+            "Syntactic minimal pairs: a grammatical sentence against an ungrammatical one.",
+            rule="sum",
+            first_column="Phenomenon",
+            check=NgramCheck(("text_raw", "text_bpe", "phone_raw", "phone_bpe"), 1, "single tokens"),
+        ),
+        Task(
+            "topic_sc",
+            "Topic-SC",
+            "topics",
+            "Semantic minimal pairs: a context of three to five sentences, its true ending and the ending of another "
+            "topic or book.",
+            rule="mean",
+            first_column="Topic or document",
+            needs_context=True,
+        ),
+    )
+}
