@@ -1,12 +1,13 @@
-"""Arguments of a study and of scoring: dataclasses, a group each.
+"""Arguments of a study: dataclasses, a group each.
 
-`argument_parsing` -> [`Arguments`] (one group a dataclass) -> the stages, each of which fingerprints the groups that
-make its result and no others.
+preset and flags (`parsing.py`) -> [`Arguments`] (one group a dataclass) -> the stages. A field is described once, in
+its class's docstring, which is the help of its flag, too; `metadata` says what values it may have (`least`, `most`,
+`above`) and by which names its flag was known before (`aliases`).
 """
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
 
@@ -22,26 +23,24 @@ class RunArguments:
     Where a run lies and how it is executed. None of these changes a result, so none is part of a fingerprint.
 
     Args:
-        preset (`str`, *optional*, defaults to `"laptop"`): Name of a YAML file in `training/presets`, or a path.
+        preset (`str`, *optional*, defaults to `"laptop"`): Values underneath the flags: `smoke`, `laptop`, `h200`,
+            `paper`, or a YAML file.
         output_dir (`str`, *optional*): The run's folder; `runs/<preset>` when not given.
         modalities (`list[str]`, *optional*): Names of modalities, `paper` for the paper's six, or `all`.
         training_seeds (`list[int]`, *optional*, defaults to `[0]`): Training seeds; one model for each.
         num_proc (`int`, *optional*): Worker processes; the number of cores when not given.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        device (`str`, *optional*, defaults to `"auto"`): Where encoders and language models run; `auto` takes a GPU
+            where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Redo finished stages whose configuration differs.
     """
 
-    preset: str = field(default="laptop", metadata={"help": "Preset underneath the flags: a name or a YAML file."})
-    output_dir: str | None = field(default=None, metadata={"help": "Folder of the run; runs/<preset> by default."})
-    modalities: list[str] = field(
-        default_factory=lambda: ["paper"], metadata={"help": "Modalities by name, or 'paper', or 'all'."}
-    )
-    training_seeds: list[int] = field(
-        default_factory=lambda: [0], metadata={"help": "Training seeds, one model for each."}
-    )
-    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-    overwrite: bool = field(default=False, metadata={"help": "Redo finished stages whose configuration differs."})
+    preset: str = "laptop"
+    output_dir: str | None = None
+    modalities: list[str] = field(default_factory=lambda: ["paper"])
+    training_seeds: list[int] = field(default_factory=lambda: [0], metadata={"aliases": ["--seeds"]})
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    overwrite: bool = False
 
 
 @dataclass
@@ -66,30 +65,30 @@ class CorpusArguments:
         speaker_column (`str`, *optional*): Its column of speakers.
         document_column (`str`, *optional*): Its column of documents (books, talks, ...), which lie in one split each.
         max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
-        voices (`str`, *optional*, defaults to `"many"`): `one` or `many`; timbre and pitch only (factor C). Of
-            synthesized speech; recordings have their own.
-        rate (`str`, *optional*, defaults to `"fixed"`): `fixed` or `random` speaking rate (part of factor B).
+        voices (`str`, *optional*, defaults to `"many"`): Who speaks: timbre and pitch only (factor C). Of synthesized
+            speech; recordings have their own.
+        rate (`str`, *optional*, defaults to `"fixed"`): The speaking rate (part of factor B).
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad inputs above which a stage stops.
         corpus_seed (`int`, *optional*, defaults to 0): Seed of the corpus, its voices, the items and the quantizer.
     """
 
-    corpus: str = field(default="stories", metadata={"help": "stories, text, hub, audio or libriheavy."})
-    text_dir: str | None = field(default=None, metadata={"help": "Folder of .txt files, for --corpus text."})
-    audio_dir: str | None = field(default=None, metadata={"help": "Folder of recordings with transcripts."})
-    manifest: str | None = field(default=None, metadata={"help": "LibriHeavy's manifests: a file or a folder."})
-    aligner: str = field(default="pocketsphinx", metadata={"help": "pocketsphinx, ctc:MODEL or textgrid:FOLDER."})
-    dataset: str | None = field(default=None, metadata={"help": "Hub dataset id or folder, for --corpus hub."})
-    dataset_config: str | None = field(default=None, metadata={"help": "Configuration of --dataset."})
-    dataset_split: str = field(default="train", metadata={"help": "Split of --dataset, for recordings."})
-    dataset_column: str = field(default="text", metadata={"help": "Column of --dataset that holds the text."})
-    audio_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds recordings."})
-    speaker_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds speakers."})
-    document_column: str | None = field(default=None, metadata={"help": "Column of --dataset that holds documents."})
-    max_words: int = field(default=60_000, metadata={"help": "Words of all splits together."})
-    voices: str = field(default="many", metadata={"help": "one or many: timbre and pitch only (factor C)."})
-    rate: str = field(default="fixed", metadata={"help": "fixed or random speaking rate (part of factor B)."})
-    max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad inputs that stops a stage."})
-    corpus_seed: int = field(default=0, metadata={"help": "Seed of corpus, voices, items and quantizer."})
+    corpus: Literal["stories", "text", "hub", "audio", "libriheavy"] = "stories"
+    text_dir: str | None = None
+    audio_dir: str | None = None
+    manifest: str | None = None
+    aligner: str = "pocketsphinx"
+    dataset: str | None = None
+    dataset_config: str | None = None
+    dataset_split: str = "train"
+    dataset_column: str = "text"
+    audio_column: str | None = None
+    speaker_column: str | None = None
+    document_column: str | None = None
+    max_words: int = field(default=60_000, metadata={"least": 1})
+    voices: Literal["one", "many"] = "many"
+    rate: Literal["fixed", "random"] = "fixed"
+    max_skipped_fraction: float = field(default=0.05, metadata={"least": 0, "most": 1})
+    corpus_seed: int = field(default=0, metadata={"aliases": ["--seed"]})
 
     @property
     def is_recorded(self) -> bool:
@@ -115,12 +114,14 @@ class PairArguments:
         blimp (`str`, *optional*): Folder of BLiMP's jsonl files, or a Hub id; needed for text corpora.
         blimp_min_count (`int`, *optional*, defaults to 1): How often every word of a BLiMP pair must occur in the
             training split.
+        point_pairs (`int`, *optional*, defaults to 160): Pairs a task that a point of the scaling figure is scored on.
     """
 
-    pairs_per_task: int = field(default=480, metadata={"help": "Minimal pairs a task."})
-    voices_per_pair: int = field(default=1, metadata={"help": "Renderings of a pair, each by another voice."})
-    blimp: str | None = field(default=None, metadata={"help": "Folder of BLiMP's jsonl files or Hub id (real text)."})
-    blimp_min_count: int = field(default=1, metadata={"help": "Occurrences that a BLiMP word needs in training."})
+    pairs_per_task: int = field(default=480, metadata={"least": 1})
+    voices_per_pair: int = field(default=1, metadata={"least": 1})
+    blimp: str | None = None
+    blimp_min_count: int = 1
+    point_pairs: int = field(default=160, metadata={"least": 1})
 
 
 @dataclass
@@ -133,28 +134,29 @@ class UnitArguments:
             encoder (HuBERT, wav2vec 2.0, WavLM, ...) by Hub id or folder.
         encoder_layer (`int`, *optional*): The layer of such an encoder, from 1; its last when not given.
         encoder_revision (`str`, *optional*): Its commit, branch or tag on the Hub.
-        encoder_precision (`str`, *optional*, defaults to `"fp32"`): `fp32` or `bf16`, which changes some units.
+        encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of its computation; `bf16` changes some units.
         num_units (`int`, *optional*, defaults to 500): Clusters (K).
         num_syllable_units (`int`, *optional*, defaults to 1000): Clusters of Speech-Syllable.
         syllable_parts (`int`, *optional*): Parts of a syllable whose mean frames are clustered; 3 when not given, and
             1 of a self-supervised encoder, whose frames know their neighbours.
-        unit_normalization (`str`, *optional*, defaults to `"none"`): `none`, `utterance` or `speaker`.
+        unit_normalization (`str`, *optional*, defaults to `"none"`): By whose mean and deviation frames are
+            normalised; `none` is by those of the corpus.
         fit_frames (`int`, *optional*, defaults to 200000): Frames, or syllables, that k-means sees.
-        kmeans (`str`, *optional*, defaults to `"minibatch"`): `minibatch`, `torch` (on a GPU) or `faiss`.
+        kmeans (`str`, *optional*, defaults to `"minibatch"`): What clusters; `torch` does so on a GPU.
         compare_seeds (`int`, *optional*, defaults to 0): Quantizers of further seeds, to be compared.
     """
 
-    encoder: str = field(default="mfcc", metadata={"help": "mfcc, log_mel, or an SSL encoder's Hub id or folder."})
-    encoder_layer: int | None = field(default=None, metadata={"help": "Layer of an SSL encoder; its last if unset."})
-    encoder_revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of an SSL encoder."})
-    encoder_precision: str = field(default="fp32", metadata={"help": "Of an SSL encoder: fp32 or bf16."})
-    num_units: int = field(default=500, metadata={"help": "Clusters of the quantizer (K)."})
-    num_syllable_units: int = field(default=1000, metadata={"help": "Clusters of Speech-Syllable."})
-    syllable_parts: int | None = field(default=None, metadata={"help": "Parts of a syllable: 3, or 1 of SSL."})
-    unit_normalization: str = field(default="none", metadata={"help": "none, utterance or speaker."})
-    fit_frames: int = field(default=200_000, metadata={"help": "Frames, or syllables, that k-means sees."})
-    kmeans: str = field(default="minibatch", metadata={"help": "minibatch, torch (on a GPU) or faiss."})
-    compare_seeds: int = field(default=0, metadata={"help": "Further k-means seeds to compare."})
+    encoder: str = "mfcc"
+    encoder_layer: int | None = None
+    encoder_revision: str | None = None
+    encoder_precision: Literal["fp32", "bf16"] = "fp32"
+    num_units: int = field(default=500, metadata={"least": 2})
+    num_syllable_units: int = field(default=1000, metadata={"least": 2})
+    syllable_parts: int | None = field(default=None, metadata={"least": 1})
+    unit_normalization: Literal["none", "utterance", "speaker"] = "none"
+    fit_frames: int = field(default=200_000, metadata={"least": 1})
+    kmeans: Literal["minibatch", "torch", "faiss"] = "minibatch"
+    compare_seeds: int = field(default=0, metadata={"least": 0})
 
     @property
     def is_ssl(self) -> bool:
@@ -191,16 +193,16 @@ class ModelArguments:
             learns faster from wider ones.
     """
 
-    bpe_vocab_size: int = field(default=2048, metadata={"help": "Pieces of Text-BPE and Phone-BPE."})
-    unit_bpe_vocab_size: int = field(default=4096, metadata={"help": "Pieces of Speech-BPE; more than num_units."})
-    hidden_size: int = field(default=128, metadata={"help": "Width of the model."})
-    intermediate_size: int = field(default=352, metadata={"help": "Width of its feed-forward layers."})
-    num_hidden_layers: int = field(default=3, metadata={"help": "Layers."})
-    num_attention_heads: int = field(default=4, metadata={"help": "Attention heads."})
-    num_key_value_heads: int = field(default=4, metadata={"help": "Key and value heads."})
-    max_position_embeddings: int = field(default=2048, metadata={"help": "Longest sequence, in tokens."})
-    tie_word_embeddings: bool = field(default=True, metadata={"help": "Input and output embeddings are one."})
-    initializer_range: float = field(default=0.02, metadata={"help": "Standard deviation of fresh weights."})
+    bpe_vocab_size: int = 2048
+    unit_bpe_vocab_size: int = 4096
+    hidden_size: int = field(default=128, metadata={"least": 1})
+    intermediate_size: int = field(default=352, metadata={"least": 1})
+    num_hidden_layers: int = field(default=3, metadata={"least": 1})
+    num_attention_heads: int = field(default=4, metadata={"least": 1})
+    num_key_value_heads: int = field(default=4, metadata={"least": 1})
+    max_position_embeddings: int = 2048
+    tie_word_embeddings: bool = True
+    initializer_range: float = 0.02
 
 
 @dataclass
@@ -211,12 +213,12 @@ class PretrainArguments:
     Args:
         epochs (`float`, *optional*, defaults to 4): Passes over the training split (at most, with
             `train_until="converged"`).
-        train_until (`str`, *optional*, defaults to `"epochs"`): `epochs`, or `converged`: until the validation loss
-            has not improved for `patience` evaluations (the paper's protocol).
+        train_until (`str`, *optional*, defaults to `"epochs"`): When a training ends: after `epochs`, or `converged`,
+            when the validation loss has not improved for `patience` evaluations (the paper's protocol).
         patience (`int`, *optional*, defaults to 3): Evaluations without improvement before `converged` stops.
         utterances_per_batch (`int`, *optional*, defaults to 4): Utterances an update: the global batch.
         learning_rate (`float`, *optional*, defaults to 2e-3): Peak learning rate.
-        lr_scheduler (`str`, *optional*, defaults to `"wsd"`): `wsd` (warm-up, stable, decay) or `cosine`.
+        lr_scheduler (`str`, *optional*, defaults to `"wsd"`): The schedule; `wsd` is warm-up, stable, decay.
         warmup_fraction (`float`, *optional*, defaults to 0.05): Share of the updates that warm up.
         decay_fraction (`float`, *optional*, defaults to 0.2): Share of the updates that decay (`wsd`).
         weight_decay (`float`, *optional*, defaults to 0.1): AdamW's.
@@ -224,24 +226,20 @@ class PretrainArguments:
         max_grad_norm (`float`, *optional*, defaults to 1.0): Gradient clipping.
         points (`list[float]`, *optional*): Epochs after which a point of the scaling figure is kept; those past the
             stable phase are left out.
-        point_pairs (`int`, *optional*, defaults to 160): Pairs a task that a point is scored on.
     """
 
-    epochs: float = field(default=4.0, metadata={"help": "Passes over the training split."})
-    train_until: str = field(default="epochs", metadata={"help": "epochs or converged."})
-    patience: int = field(default=3, metadata={"help": "Evaluations without improvement before stopping."})
-    utterances_per_batch: int = field(default=4, metadata={"help": "Utterances an update."})
-    learning_rate: float = field(default=2e-3, metadata={"help": "Peak learning rate."})
-    lr_scheduler: str = field(default="wsd", metadata={"help": "wsd or cosine."})
-    warmup_fraction: float = field(default=0.05, metadata={"help": "Share of the updates that warm up."})
-    decay_fraction: float = field(default=0.2, metadata={"help": "Share of the updates that decay (wsd)."})
-    weight_decay: float = field(default=0.1, metadata={"help": "Weight decay of AdamW."})
-    adam_beta2: float = field(default=0.95, metadata={"help": "Second beta of AdamW."})
-    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradient clipping."})
-    points: list[float] = field(
-        default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 3.0], metadata={"help": "Epochs of the scaling figure's points."}
-    )
-    point_pairs: int = field(default=160, metadata={"help": "Pairs a task that a point is scored on."})
+    epochs: float = field(default=4.0, metadata={"above": 0})
+    train_until: Literal["epochs", "converged"] = "epochs"
+    patience: int = field(default=3, metadata={"least": 1})
+    utterances_per_batch: int = field(default=4, metadata={"least": 1})
+    learning_rate: float = 2e-3
+    lr_scheduler: Literal["wsd", "cosine"] = "wsd"
+    warmup_fraction: float = field(default=0.05, metadata={"least": 0, "most": 1})
+    decay_fraction: float = field(default=0.2, metadata={"least": 0, "most": 1})
+    weight_decay: float = 0.1
+    adam_beta2: float = 0.95
+    max_grad_norm: float = 1.0
+    points: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 3.0])
 
 
 @dataclass
@@ -251,42 +249,39 @@ class HardwareArguments:
     weights differ by rounding only (and by precision).
 
     Args:
-        precision (`str`, *optional*, defaults to `"auto"`): `bf16`, `fp32`, or bf16 where the device computes it.
+        precision (`str`, *optional*, defaults to `"auto"`): Of the computation; `auto` is bf16 where the device
+            computes it.
         deepspeed (`str`, *optional*): `zero1`, `zero2`, `zero3` or a JSON file, for processes that a launcher starts.
         utterances_per_pass (`int`, *optional*): Utterances on a device at once; a process adds up the gradients of as
             many passes as its share of the batch needs. The whole share when not given.
         gradient_checkpointing (`bool`, *optional*, defaults to `False`): Compute layers twice to save memory.
-        attention (`str`, *optional*, defaults to `"auto"`): `packed` (ours), `flash_attention_2`, `sdpa`, `eager` or
-            `flex_attention`; with `auto` FlashAttention where it is installed and there is a GPU, else ours.
+        attention (`str`, *optional*, defaults to `"auto"`): What computes it; `packed` is ours, and `auto`
+            FlashAttention where it is installed and there is a GPU, else ours.
         torch_compile (`bool`, *optional*, defaults to `False`): Compile the model; has no effect without a GPU.
         liger (`bool`, *optional*, defaults to `False`): Use Liger's kernels; has no effect without them and a GPU.
         loader_workers (`int`, *optional*, defaults to 0): Processes that lay out batches ahead of the training.
         save_every (`int`, *optional*): Updates between checkpoints and validations; an epoch's when not given.
-        report_to (`str`, *optional*, defaults to `"none"`): `tensorboard`, `trackio` or `none`.
+        report_to (`str`, *optional*, defaults to `"none"`): Where losses are logged, beside the run's own files.
         dry_run (`bool`, *optional*, defaults to `False`): Print what `evoslm pretrain` would need, and stop.
         num_devices (`int`, *optional*, defaults to 1): Devices that `dry_run` reckons with.
         device_memory_gb (`float`, *optional*, defaults to 80): Memory of each of them.
         device_tflops (`float`, *optional*): Matrix rate of each of them; measured here when not given.
     """
 
-    precision: str = field(default="auto", metadata={"help": "auto, bf16 or fp32."})
-    deepspeed: str | None = field(default=None, metadata={"help": "zero1, zero2, zero3 or a JSON file."})
-    utterances_per_pass: int | None = field(default=None, metadata={"help": "Utterances on a device at once."})
-    gradient_checkpointing: bool = field(default=False, metadata={"help": "Compute layers twice to save memory."})
-    attention: str = field(
-        default="auto", metadata={"help": "auto, packed, flash_attention_2, sdpa, eager or flex_attention."}
-    )
-    torch_compile: bool = field(default=False, metadata={"help": "Compile the model (on a GPU)."})
-    liger: bool = field(default=False, metadata={"help": "Use Liger's kernels where installed (on a GPU)."})
-    loader_workers: int = field(default=0, metadata={"help": "Processes that lay out batches ahead."})
-    save_every: int | None = field(
-        default=None, metadata={"help": "Updates between checkpoints; an epoch's if not given."}
-    )
-    report_to: str = field(default="none", metadata={"help": "tensorboard, trackio or none."})
-    dry_run: bool = field(default=False, metadata={"help": "Print what pretrain would need, and stop."})
-    num_devices: int = field(default=1, metadata={"help": "Devices that --dry_run reckons with."})
-    device_memory_gb: float = field(default=80.0, metadata={"help": "Memory of each of them."})
-    device_tflops: float | None = field(default=None, metadata={"help": "Matrix rate of each; measured if unset."})
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    deepspeed: str | None = None
+    utterances_per_pass: int | None = field(default=None, metadata={"least": 1})
+    gradient_checkpointing: bool = False
+    attention: Literal["auto", "packed", "flash_attention_2", "sdpa", "eager", "flex_attention"] = "auto"
+    torch_compile: bool = False
+    liger: bool = False
+    loader_workers: int = field(default=0, metadata={"least": 0})
+    save_every: int | None = field(default=None, metadata={"least": 1})
+    report_to: Literal["none", "tensorboard", "trackio"] = "none"
+    dry_run: bool = False
+    num_devices: int = field(default=1, metadata={"least": 1})
+    device_memory_gb: float = 80.0
+    device_tflops: float | None = None
 
 
 GROUPS = {

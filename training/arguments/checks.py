@@ -1,0 +1,100 @@
+"""Whether the arguments of a study can work together, and here: asked before any work is done.
+
+[`Arguments`] -> [`check_arguments`] -> nothing, or one sentence that names the flags.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..pretrain.deepspeed_config import read_deepspeed
+from ..run import distributed
+from .fields import check_values
+from .study import FRAME_FEATURES, GROUPS, Arguments, CorpusArguments, HardwareArguments, ModelArguments, UnitArguments
+
+
+def check_arguments(arguments: Arguments) -> None:
+    """
+    Check the values of all groups, one by one and together.
+
+    Args:
+        arguments ([`Arguments`]): Of a command.
+
+    Raises:
+        `ValueError`: If a value is none of the choices or out of bounds, values do not go together, or a package that
+            they need is not installed.
+        `FileNotFoundError`: If there is no such folder of text.
+    """
+    for name in GROUPS:
+        check_values(getattr(arguments, name))
+    if not arguments.modalities:
+        raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
+    _check_hardware(arguments.hardware)
+    _check_encoder(arguments.units)
+    _check_source(arguments.corpus, arguments.hardware.dry_run)
+    _check_recordings(arguments.corpus, arguments.units)
+    _check_shape(arguments.model)
+    if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= arguments.units.num_units:
+        raise ValueError(
+            f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above --num_units "
+            f"{arguments.units.num_units}, since every unit is a piece of its own."
+        )
+
+
+def _check_source(corpus: CorpusArguments, dry_run: bool) -> None:
+    if corpus.corpus == "text" and not corpus.text_dir and not dry_run:
+        raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
+    if corpus.corpus == "hub" and not corpus.dataset and not dry_run:
+        raise ValueError("--corpus hub needs --dataset, a dataset's id or folder.")
+    if corpus.corpus != "stories" and corpus.text_dir and not Path(corpus.text_dir).is_dir():
+        raise FileNotFoundError(f"There is no folder {corpus.text_dir}; --text_dir names a folder of .txt files.")
+
+
+def _check_recordings(corpus: CorpusArguments, units: UnitArguments) -> None:
+    if corpus.corpus in ("audio", "libriheavy") and not corpus.audio_dir:
+        raise ValueError(f"--corpus {corpus.corpus} needs --audio_dir, a folder of recordings.")
+    if corpus.corpus == "libriheavy" and not corpus.manifest:
+        raise ValueError("--corpus libriheavy needs --manifest, a file or folder of its *_cuts_*.jsonl.gz.")
+    if corpus.is_recorded and units.unit_normalization == "speaker":
+        raise ValueError(
+            "--unit_normalization speaker needs statistics of every voice, and minimal pairs are spoken by synthetic "
+            "ones that no recording has; choose none or utterance."
+        )
+
+
+def _check_encoder(units: UnitArguments) -> None:
+    if units.is_ssl and "/" not in units.encoder and not Path(units.encoder).is_dir():
+        raise ValueError(
+            f"--encoder is {units.encoder!r}; choose from {', '.join(FRAME_FEATURES)}, or give the folder or the Hub "
+            "id of a self-supervised encoder."
+        )
+    if units.kmeans == "faiss" and find_spec("faiss") is None:
+        raise ValueError("--kmeans faiss needs the package faiss-cpu or faiss-gpu, which is not installed.")
+    asked = (units.encoder_layer, units.encoder_revision, units.encoder_precision)
+    if not units.is_ssl and asked != (None, None, "fp32"):
+        raise ValueError(f"--encoder {units.encoder} has no layers, revision or precision to choose.")
+
+
+def _check_shape(model: ModelArguments) -> None:
+    if model.hidden_size % model.num_attention_heads or model.num_attention_heads % model.num_key_value_heads:
+        raise ValueError(
+            f"--hidden_size {model.hidden_size} must be a multiple of --num_attention_heads "
+            f"{model.num_attention_heads}, and that of --num_key_value_heads {model.num_key_value_heads}."
+        )
+
+
+def _check_hardware(hardware: HardwareArguments) -> None:
+    if hardware.deepspeed is not None:
+        read_deepspeed(hardware.deepspeed)
+        if not (hardware.dry_run or distributed.is_launched()):
+            raise ValueError(
+                "--deepspeed shares a training out among processes: start `evoslm pretrain` with torchrun, accelerate "
+                "launch or deepspeed (docs/training.md)."
+            )
+    needed = {
+        "--attention flash_attention_2": ("flash_attn", hardware.attention == "flash_attention_2"),
+        "--report_to tensorboard": ("tensorboard", hardware.report_to == "tensorboard"),
+        "--report_to trackio": ("trackio", hardware.report_to == "trackio"),
+    }
+    for flag, (package, is_asked) in needed.items():
+        if is_asked and find_spec(package) is None:
+            raise ValueError(f"{flag} needs the package {package.replace('_', '-')}, which is not installed.")
