@@ -6,7 +6,7 @@ shards of `id` and `units` -> runs collapsed -> content, "17 942 ...".
 import numpy as np
 import pyarrow as pa
 
-from ...models.runs import run_starts
+from ...models.speech_units.runs import run_starts
 from .base import conditions, join_symbols, list_lengths
 from .speech_units import SpeechUnits
 

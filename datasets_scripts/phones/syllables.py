@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from ...models.phones import CONSONANTS, SIL, SPN
-from ...models.runs import collapse_runs, run_starts
+from ...models.speech_units.runs import collapse_runs, run_starts
 
 # What may stand in front of a vowel at the beginning of an English word, by the words themselves ("pure", "thwart",
 # "splice", "skew").

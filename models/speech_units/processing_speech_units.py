@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin, SequenceFeatureExtractor
 
-from ..runs import collapse_runs, run_starts
 from .configuration_speech_units import SpeechUnitConfig
 from .features import check_audio
+from .runs import collapse_runs, run_starts
 
 _MOST_CHANNELS = 64
 

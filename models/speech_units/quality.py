@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..runs import run_starts
+from .runs import run_starts
 
 SILENCE = "SIL"
 _STRESS = "012"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....models.audio import SAMPLE_RATE
-from ....models.runs import collapse_runs
+from ....models.speech_units.runs import collapse_runs
 from ...synthesis.phone_events import TimedPhone
 from ...synthesis.synthesizer import Rendering, shared_synthesizer
 from .alignment import Alignment, AlignmentError, phones_by_word, tokens_of

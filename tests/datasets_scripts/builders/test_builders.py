@@ -13,7 +13,7 @@ from evoslm.datasets_scripts.builders.utterances import Utterances
 from evoslm.datasets_scripts.phones.frames import phone_content, repeat_content
 from evoslm.datasets_scripts.phones.stretch import measure_stretch_factor
 from evoslm.models.modalities import MODALITIES
-from evoslm.models.runs import collapse_runs
+from evoslm.models.speech_units.runs import collapse_runs
 
 UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe", "speech_syllable")
 

@@ -12,8 +12,8 @@ from evoslm.datasets_scripts.phones.frames import (
     repeat_content,
 )
 from evoslm.models.phones import ARPABET
-from evoslm.models.runs import collapse_runs
 from evoslm.models.speech_units import SpeechUnitConfig
+from evoslm.models.speech_units.runs import collapse_runs
 
 
 def aligned(*phones: tuple[str, float]) -> list[dict]:

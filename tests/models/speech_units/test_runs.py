@@ -1,6 +1,6 @@
 import numpy as np
 
-from evoslm.models.runs import collapse_runs, run_starts
+from evoslm.models.speech_units.runs import collapse_runs, run_starts
 
 
 def test_the_first_of_each_run_is_marked():
