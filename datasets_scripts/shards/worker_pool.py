@@ -1,6 +1,6 @@
 """Processes that work for this one, in a bounded queue, and die with it.
 
-tasks -> [`run_tasks`] -> results, in the order in which they are finished.
+tasks -> [`run_tasks`], or a [`WorkerPool`] that is watched -> results, in the order in which they are finished.
 """
 
 import ctypes
@@ -12,15 +12,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+class WorkFailed(RuntimeError):
+    """Processes that did a part of the work were killed or failed; what they finished is kept."""
 
 
 def run_tasks(function: Callable[[Any], Any], tasks: Iterable[Any], num_proc: int) -> Iterator[Any]:
     """
     Call a function on every task and yield what it returns.
 
-    Tasks are drawn as they are needed, so neither they nor the results pile up. Workers are spawned: libraries with a
-    global state start afresh in each.
+    Workers are spawned: libraries with a global state start afresh in each.
 
     Args:
         function (`Callable`): A function of a module; what it takes and returns is pickled.
@@ -28,31 +34,82 @@ def run_tasks(function: Callable[[Any], Any], tasks: Iterable[Any], num_proc: in
         num_proc (`int`): How many processes work; with 1 it is the calling one.
 
     Raises:
-        `RuntimeError`: If a worker was killed, as happens when memory runs out.
+        [`WorkFailed`]: If a worker was killed, as happens when memory runs out.
     """
     if num_proc <= 1:
         yield from map(function, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(num_proc, context, initializer=start_worker)
-    pending: set[Future] = set()
-    try:
-        for task in tasks:
-            pending.add(pool.submit(function, task))
-            if len(pending) > 2 * num_proc:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+    with WorkerPool(num_proc) as pool:
+        yield from pool.run(function, tasks)
+
+
+class WorkerPool:
+    """
+    Worker processes, which leave Ctrl-C to this process and die when it does. Leaving the context waits for what has
+    begun and gives up the rest.
+
+    Args:
+        num_proc (`int`): How many processes work.
+        start_method (`str`, *optional*, defaults to `"spawn"`): How they are started, as in `multiprocessing`.
+        prepare (`Callable`, *optional*): A function of a module that each of them calls first.
+        arguments (`tuple`, *optional*): Its arguments.
+    """
+
+    def __init__(self, num_proc: int, start_method: str = "spawn", prepare: Callable | None = None, arguments=()):
+        context = multiprocessing.get_context(start_method)
+        self._num_proc = num_proc
+        self._executor = ProcessPoolExecutor(num_proc, context, _start_worker, (prepare, arguments))
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.wait()
+
+    def run(
+        self, function: Callable[[Any], Any], tasks: Iterable[Any], watch: Callable[[], None] | None = None
+    ) -> Iterator[Any]:
+        """
+        Call a function on every task and yield what it returns, or raise what it raised.
+
+        Tasks are drawn as they are needed, so neither they nor the results pile up.
+
+        Args:
+            function (`Callable`): A function of a module; what it takes and returns is pickled.
+            tasks (`Iterable`): Its arguments.
+            watch (`Callable`, *optional*): Called without arguments twice a second or more often.
+
+        Raises:
+            [`WorkFailed`]: If a worker was killed, as happens when memory runs out.
+        """
+        tasks, pending = iter(tasks), set[Future]()
+        try:
+            while True:
+                wanted = 2 * self._num_proc + 1 - len(pending)
+                pending.update(self._executor.submit(function, task) for task in islice(tasks, wanted))
+                if not pending:
+                    return
+                done, pending = wait(pending, _SECONDS_BETWEEN_LOOKS if watch else None, FIRST_COMPLETED)
                 yield from (future.result() for future in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise RuntimeError("A worker process was killed, perhaps for want of memory; use fewer processes.") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+                if watch:
+                    watch()
+        except BrokenProcessPool as error:
+            raise WorkFailed(
+                "A worker process was killed, perhaps for want of memory; run the same command to go on, with fewer "
+                "processes if it was memory."
+            ) from error
+
+    def wait(self) -> None:
+        """Wait for what has begun and give up the rest."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def terminate(self) -> None:
+        """Send the workers SIGTERM; what they make of it is their own affair."""
+        for process in list((self._executor._processes or {}).values()):
+            process.terminate()
 
 
-def start_worker() -> None:
-    """Initializer of a worker process: it dies when its parent does, and leaves Ctrl-C to it."""
+def _start_worker(prepare: Callable | None, arguments: tuple) -> None:
     # Ctrl-C reaches the whole group: the parent alone decides what is given up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -63,6 +120,8 @@ def start_worker() -> None:
         process = multiprocessing.parent_process()  # a forked worker's is not the server that forked it
         if process is not None and not process.is_alive():
             os._exit(1)
+    if prepare is not None:
+        prepare(*arguments)
 
 
 def _die_with_parent() -> None:

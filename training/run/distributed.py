@@ -17,10 +17,6 @@ class TrainingStopped(Exception):
     """A signal asked the training to stop; it was saved, and the same command goes on from there."""
 
 
-class WorkFailed(RuntimeError):
-    """Processes that did a part of the work were killed or failed; what they finished is kept."""
-
-
 def world_size() -> int:
     """How many processes train together: 1 unless a launcher started this one."""
     return int(os.environ.get("WORLD_SIZE", 1)) if is_launched() else 1

@@ -13,15 +13,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from ...datasets_scripts.shards.worker_pool import start_worker
+from ...datasets_scripts.shards.worker_pool import WorkerPool, WorkFailed
 from .distributed import TrainingStopped, is_main
 
 # What the forked workers find imported.
@@ -127,51 +126,47 @@ def _start_method() -> str:
 
 def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
     prepare_workers()
-    context = multiprocessing.get_context(_start_method())
-    shares = context.Array("d", len(jobs), lock=False)
+    shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs), lock=False)
     threads = max(1, count_cores() // num_workers)
-    pool = ProcessPoolExecutor(num_workers, context, _start_worker, (shares, threads))
-    stopping = _pass_on_sigterm(pool)
-    try:
-        waiting = {pool.submit(_run_job, job.function, index, job.arguments) for index, job in enumerate(jobs)}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-            _move(bar, jobs, shares)
-    except (BrokenProcessPool, TrainingStopped) as error:
-        if not stopping.is_set():
+    tasks = [(job.function, index, job.arguments) for index, job in enumerate(jobs)]
+    pool = WorkerPool(num_workers, _start_method(), _prepare_worker, (shares, threads))
+    with pool, _passing_on_sigterm(pool) as stopping:
+        try:
+            for _ in pool.run(_run_job, tasks, watch=lambda: _move(bar, jobs, shares)):
+                pass
+        except (WorkFailed, TrainingStopped) as error:
+            pool.wait()  # trainings are being saved
+            if not stopping.is_set():
+                raise
+            raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
+        except BaseException:
+            pool.terminate()
+            pool.wait()
             raise
-        pool.shutdown(wait=True, cancel_futures=True)  # trainings are being saved
-        raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _pass_on_sigterm(pool: ProcessPoolExecutor) -> threading.Event:
+@contextmanager
+def _passing_on_sigterm(pool: WorkerPool) -> Iterator[threading.Event]:
     """Tell the workers when this process is told to stop, so that trainings are saved before it does."""
     stopping = threading.Event()
 
     def pass_on(number, frame) -> None:
         stopping.set()
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
+        pool.terminate()
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, pass_on)
-    return stopping
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _start_worker(shares, threads: int) -> None:
+def _prepare_worker(shares, threads: int) -> None:
     global _progress
     _progress = shares
-    start_worker()
 
     import datasets
     import torch
@@ -184,7 +179,9 @@ def _start_worker(shares, threads: int) -> None:
     logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys" not in record.getMessage())
 
 
-def _run_job(function: Callable, index: int, arguments: dict[str, Any]) -> None:
+def _run_job(task: tuple[Callable, int, dict[str, Any]]) -> None:
+    function, index, arguments = task
+
     def report_progress(share: float) -> None:
         _progress[index] = share
 

@@ -9,22 +9,24 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.recordings.sources import AUDIO_SUFFIXES, Recording, read_audio_folder, read_libriheavy
+from ...datasets_scripts.shards.worker_pool import WorkFailed
 from ...models.audio import SAMPLE_RATE
 from ...models.files import read_json, write_json, write_json_lines
-from ..run.distributed import WorkFailed
+from ..arguments.fields import check_values
 from ..run.environment import describe_versions
+from ..run.folder import MODEL_FOLDER
+from ..run.study_file import open_run
 from ..run.workers import count_cores, resolve_device
 
-EXECUTORS = ("local", "slurm", "ray")
 SUMMARY_FILE = "summary.json"
 SKIPPED_FILE = "skipped.jsonl"
 PLAN_FOLDER = "plan"
@@ -47,17 +49,18 @@ class EncodeArguments:
     Audio, a quantizer, and who does the work.
 
     Args:
-        model_dir (`str`): The folder of a quantizer (`units/.../model` of a run).
         output_dir (`str`): Where the units go. With several machines, a folder that all of them see.
+        run_dir (`str`, *optional*): A finished run, whose quantizer is taken.
+        model_dir (`str`, *optional*): Instead of a run, the folder of a quantizer (`units/.../model` of a run).
         utterances_dir (`str`, *optional*): Shards of utterances, with `id`, `speaker` and `audio`.
         audio_dir (`str`, *optional*): Instead of them, a folder of recordings, with transcripts or without.
         manifest (`str`, *optional*): LibriHeavy's manifests of `audio_dir`: a file or a folder of them.
         shard_size (`int`, *optional*, defaults to 1000): Recordings a shard; utterances keep their shards.
-        executor (`str`, *optional*, defaults to `"local"`): `local`, `slurm` or `ray`.
+        executor (`str`, *optional*, defaults to `"local"`): Where the work is done: on this machine, or on a cluster.
         num_proc (`int`, *optional*): Shards that are worked on at a time; the number of cores when not given, on SLURM
             as many as it lets run.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
-        encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of an encoder with weights, `fp32` or `bf16`.
+        device (`str`, *optional*, defaults to `"auto"`): Where encoders run; `auto` takes a GPU where there is one.
+        encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of an encoder with weights.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad recordings above which it stops.
         gpus_per_task (`int`, *optional*): GPUs of a SLURM or Ray task; 1 with `--device cuda`, else 0.
         mem_per_cpu_gb (`int`, *optional*, defaults to 4): Memory of a core of a SLURM or Ray task.
@@ -73,39 +76,30 @@ class EncodeArguments:
         slurm_options (`list[str]`, *optional*): More options of sbatch, as `account=speech`.
     """
 
-    model_dir: str = field(metadata={"help": "Folder of a quantizer."})
-    output_dir: str = field(metadata={"help": "Where the units go; a folder that all machines see."})
-    utterances_dir: str | None = field(default=None, metadata={"help": "Shards of utterances."})
-    audio_dir: str | None = field(default=None, metadata={"help": "Instead of them, a folder of recordings."})
-    manifest: str | None = field(default=None, metadata={"help": "LibriHeavy's manifests: a file or a folder."})
-    shard_size: int = field(default=1000, metadata={"help": "Recordings a shard."})
-    executor: str = field(default="local", metadata={"help": "local, slurm or ray."})
-    num_proc: int | None = field(default=None, metadata={"help": "Shards at a time; the number of cores by default."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-    encoder_precision: str = field(default="fp32", metadata={"help": "Of an encoder with weights: fp32 or bf16."})
-    max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad ones above which it stops."})
-    gpus_per_task: int | None = field(default=None, metadata={"help": "GPUs of a SLURM or Ray task."})
-    mem_per_cpu_gb: int = field(default=4, metadata={"help": "Memory of a core of a SLURM or Ray task."})
-    ray_address: str | None = field(default=None, metadata={"help": "Of a Ray cluster; started here by default."})
-    slurm_partition: str | None = field(default=None, metadata={"help": "Where the job runs."})
-    slurm_time: str = field(default="24:00:00", metadata={"help": "Time limit of a task."})
-    slurm_cpus: int = field(default=1, metadata={"help": "Cores of a task."})
-    slurm_qos: str | None = field(default=None, metadata={"help": "Quality of service."})
-    slurm_shards_per_task: int = field(default=1, metadata={"help": "Shards that a task makes one after the other."})
-    slurm_max_array_size: int = field(default=1001, metadata={"help": "Tasks of an array."})
-    slurm_job_name: str = field(default="evoslm-units", metadata={"help": "The job's name."})
-    slurm_env_command: str | None = field(default=None, metadata={"help": "What a task runs first."})
-    slurm_options: list[str] | None = field(default=None, metadata={"help": "More options of sbatch, as account=me."})
-
-    least: ClassVar[dict[str, int]] = {
-        "shard_size": 1,
-        "num_proc": 1,
-        "gpus_per_task": 0,
-        "mem_per_cpu_gb": 1,
-        "slurm_cpus": 1,
-        "slurm_shards_per_task": 1,
-        "slurm_max_array_size": 1,
-    }
+    output_dir: str
+    run_dir: str | None = None
+    model_dir: str | None = None
+    utterances_dir: str | None = None
+    audio_dir: str | None = None
+    manifest: str | None = None
+    shard_size: int = field(default=1000, metadata={"least": 1})
+    executor: Literal["local", "slurm", "ray"] = "local"
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    encoder_precision: Literal["fp32", "bf16"] = "fp32"
+    max_skipped_fraction: float = field(default=0.05, metadata={"least": 0, "most": 1})
+    gpus_per_task: int | None = field(default=None, metadata={"least": 0})
+    mem_per_cpu_gb: int = field(default=4, metadata={"least": 1})
+    ray_address: str | None = None
+    slurm_partition: str | None = None
+    slurm_time: str = "24:00:00"
+    slurm_cpus: int = field(default=1, metadata={"least": 1})
+    slurm_qos: str | None = None
+    slurm_shards_per_task: int = field(default=1, metadata={"least": 1})
+    slurm_max_array_size: int = field(default=1001, metadata={"least": 1})
+    slurm_job_name: str = "evoslm-units"
+    slurm_env_command: str | None = None
+    slurm_options: list[str] | None = None
 
 
 def encode_audio(arguments: EncodeArguments) -> Path:
@@ -123,8 +117,10 @@ def encode_audio(arguments: EncodeArguments) -> Path:
         `ValueError`: If arguments do not go together, the folder holds units of other audio or of another quantizer,
             or too many recordings were skipped.
         `FileNotFoundError`: If there is no such audio or quantizer, or no sbatch.
-        [`~distributed.WorkFailed`]: If a worker was killed or tasks failed; what they had finished stays.
+        [`WorkFailed`]: If a worker was killed or tasks failed; what they had finished stays.
     """
+    check_values(arguments)
+    arguments = _with_quantizer(arguments)
     _check(arguments)
     from .steps import UNITS_FOLDER, EncodeAudio, check_skipped, read_plan
 
@@ -171,15 +167,21 @@ def encode_audio(arguments: EncodeArguments) -> Path:
     return folder
 
 
+def _with_quantizer(arguments: EncodeArguments) -> EncodeArguments:
+    if (arguments.run_dir is None) == (arguments.model_dir is None):
+        raise ValueError(
+            "Give either a finished run (`evoslm encode-audio RUN`) or --model_dir, a quantizer's folder."
+        )
+    if arguments.model_dir is not None:
+        return arguments
+    return replace(arguments, model_dir=str(open_run(arguments.run_dir).units() / MODEL_FOLDER))
+
+
 def _check(arguments: EncodeArguments) -> None:
-    if arguments.executor not in EXECUTORS:
-        raise ValueError(f"--executor is {arguments.executor!r}; choose from {', '.join(EXECUTORS)}.")
     if (arguments.utterances_dir is None) == (arguments.audio_dir is None):
         raise ValueError("Give either --utterances_dir, shards of utterances, or --audio_dir, a folder of recordings.")
     if arguments.manifest and not arguments.audio_dir:
         raise ValueError("--manifest needs --audio_dir, the folder where the long recordings lie.")
-    if not 0 <= arguments.max_skipped_fraction <= 1:
-        raise ValueError(f"--max_skipped_fraction is {arguments.max_skipped_fraction}; give a share from 0 to 1.")
     try:
         import datatrove  # noqa: F401
     except ImportError as error:

@@ -7,7 +7,6 @@ plan (`plan/plan.json`, one entry a shard) -> [`EncodeAudio`] of rank r takes sh
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from datatrove.utils.stats import PipelineStats
 from ...datasets_scripts.recordings.reading import read_speech
 from ...models.audio import SAMPLE_RATE
 from ...models.files import remove_partial, written_whole
-from ..run.distributed import WorkFailed
 from ..run.workers import Job, resolve_device, run_jobs
 
 UNIT_SCHEMA = pa.schema([("id", pa.string()), ("units", pa.list_(pa.uint16()))])
@@ -134,19 +132,13 @@ class LocalExecutor(LocalPipelineExecutor):
         Run the tasks that are not completed.
 
         Raises:
-            [`~distributed.WorkFailed`]: If a worker was killed.
+            [`WorkFailed`]: If a worker was killed.
         """
         self.save_executor_as_json()
         sizes = [shard["size"] for shard in read_plan(self.pipeline[0].output_dir)["shards"]]
         ranks = self.get_incomplete_ranks()
         jobs = [Job(_run_rank, {"executor": self, "rank": rank}, sizes[rank]) for rank in ranks]
-        try:
-            run_jobs(jobs, self.workers, "units")
-        except BrokenProcessPool as error:
-            raise WorkFailed(
-                "A worker process was killed, perhaps for want of memory; run the same command to go on, with a "
-                "smaller --num_proc if it was memory."
-            ) from error
+        run_jobs(jobs, self.workers, "units")
         stats = PipelineStats()
         for rank in range(self.world_size):
             with self.logging_dir.open(f"stats/{rank:05d}.json") as file:
