@@ -15,6 +15,7 @@ from transformers import HubertConfig, HubertModel
 
 from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 from evoslm.training.pretrain.hardware import matrix_rate
@@ -38,7 +39,7 @@ def run() -> str:
             pool.map(_warm, range(2))
             of_stories = _compare(model, whole, pool, stories)
             of_words = _compare(model, whole, pool, _cut(stories))
-    seconds = statistics.fmean(len(samples) for samples in stories) / 16_000
+    seconds = statistics.fmean(len(samples) for samples in stories) / SAMPLE_RATE
     peaks = " | ".join(f"{peak_of('extraction', f'encode_minutes({minutes})'):,.0f}" for minutes in MINUTES)
     return "\n".join(
         [
@@ -78,7 +79,7 @@ def _compare(model: SpeechUnitModel, whole: HubertModel, pool, audio: list[np.nd
         f"one file at a time, {LAYER} layers": lambda: [model.units([samples])[0] for samples in audio],
         "one file at a time, all 12 layers": lambda: _loop(whole, model, audio),
     }
-    seconds = sum(len(samples) for samples in audio) / 16_000
+    seconds = sum(len(samples) for samples in audio) / SAMPLE_RATE
     flops = {
         name: sum(_count_flops(whole.config, 12 if "12" in name else LAYER, len(samples)) for samples in audio)
         for name in engines
@@ -135,7 +136,7 @@ def make_model(folder: str | None = None, **shape) -> SpeechUnitModel:
         "model": hubert.to_diff_dict()
         | {"model_type": "hubert", "hidden_size": hubert.hidden_size, "conv_stride": list(hubert.conv_stride)},
         "normalize": False,
-        "sampling_rate": 16_000,
+        "sampling_rate": SAMPLE_RATE,
         "layer": LAYER,
         "source": "random",
         "revision": None,
@@ -149,7 +150,7 @@ def make_model(folder: str | None = None, **shape) -> SpeechUnitModel:
 
 def encode_minutes(minutes: int) -> None:
     """Units of a long recording; what a process that is measured calls."""
-    samples = np.random.default_rng(0).integers(-3000, 3000, minutes * 60 * 16_000, dtype=np.int16)
+    samples = np.random.default_rng(0).integers(-3000, 3000, minutes * 60 * SAMPLE_RATE, dtype=np.int16)
     make_model(**SMALL).units([samples])
 
 
@@ -180,7 +181,7 @@ def _start(folder: str) -> None:
 
 
 def _warm(_: int) -> None:
-    _worker_model.units([np.zeros(16_000, np.int16)])
+    _worker_model.units([np.zeros(SAMPLE_RATE, np.int16)])
 
 
 def _encode(audio: list[np.ndarray]) -> list[np.ndarray]:

@@ -9,10 +9,10 @@ import numpy as np
 
 SAMPLE_RATE = 16_000
 """Samples per second of all speech."""
-FRAME_RATE = 50.0
-"""Frames per second, unless an encoder says otherwise."""
 FRAME_SAMPLES = 320
-"""Samples of such a frame, 20 ms: from one to the next, and what it describes."""
+"""Samples of a frame, 20 ms: from one to the next, and what it describes; unless an encoder says otherwise."""
+FRAME_RATE = SAMPLE_RATE / FRAME_SAMPLES
+"""Such frames per second."""
 
 
 def to_speech(samples: np.ndarray, rate: int) -> np.ndarray:

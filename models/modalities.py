@@ -6,6 +6,8 @@ entry here.
 
 from dataclasses import dataclass
 
+from .audio import FRAME_RATE
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -53,7 +55,7 @@ MODALITIES = {
         Modality("phone_bpe", "Phone-BPE", "phones", "phone_bpe", "BPE over phones", "+A"),
         Modality("phone_raw", "Phone-Raw", "phones", "phone_raw", "phones", "+A"),
         Modality("phone_stretch", "Phone-Stretch", "phones_stretch", "phone_raw", "phones", "+B, length", paper=False),
-        Modality("phone_repeat", "Phone-Repeat", "phones_repeat", "phone_raw", "phones", "+B", frame_rate=50.0),
+        Modality("phone_repeat", "Phone-Repeat", "phones_repeat", "phone_raw", "phones", "+B", frame_rate=FRAME_RATE),
         Modality(
             "speech_units_one_voice",
             "Speech-{encoder}, one voice",
@@ -63,9 +65,9 @@ MODALITIES = {
             "+C, acoustic variability",
             paper=False,
             voices="one",
-            frame_rate=50.0,
+            frame_rate=FRAME_RATE,
         ),
-        Modality("speech_units", "Speech-{encoder}", "units", "units", "units", "+C", frame_rate=50.0),
+        Modality("speech_units", "Speech-{encoder}", "units", "units", "units", "+C", frame_rate=FRAME_RATE),
         Modality(
             "speech_units_synthetic",
             "Speech-{encoder}, synthetic voices",
@@ -75,7 +77,7 @@ MODALITIES = {
             "voices of the pairs",
             paper=False,
             voices="many",
-            frame_rate=50.0,
+            frame_rate=FRAME_RATE,
         ),
         Modality("speech_dedup", "Speech-Dedup", "units", "units", "units", "answer to B", paper=False),
         Modality("speech_bpe", "Speech-BPE", "units", "units_bpe", "BPE over units", "answer to B", paper=False),

@@ -3,7 +3,7 @@
 training ids -> n-grams numbered order by order -> counts -> interpolated probabilities of all orders at once -> sums.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -184,25 +184,3 @@ def flatten(sequences: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]
     sequences = [np.asarray(sequence, dtype=np.int64) for sequence in sequences]
     offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)])
     return np.concatenate([np.zeros(0, dtype=np.int64), *sequences]), offsets.astype(np.int64)
-
-
-def symbols_to_ids(
-    sequences: Iterable[Sequence[Hashable]], table: dict[Hashable, int] | None = None
-) -> tuple[list[list[int]], dict[Hashable, int]]:
-    """
-    Number any symbols, such as letters or phones, for an [`NGramModel`] over them.
-
-    Args:
-        sequences (`Iterable[Sequence[Hashable]]`): Words as strings of letters, utterances as lists of phones, ...
-        table (`dict`, *optional*): Ids by symbol, as an earlier call returned them. A symbol that is not in it gets
-            the id `len(table)`; by default every new symbol gets an id of its own.
-
-    Returns:
-        `tuple(list[list[int]], dict)`: The id sequences, and the ids by symbol. `vocab_size=len(table) + 1` leaves
-        room for symbols never seen.
-    """
-    if table is not None:
-        unknown = len(table)
-        return [[table.get(symbol, unknown) for symbol in sequence] for sequence in sequences], table
-    table = {}
-    return [[table.setdefault(symbol, len(table)) for symbol in sequence] for sequence in sequences], table

@@ -7,6 +7,7 @@ import datasets
 import pyarrow as pa
 from datasets.table import table_cast
 
+from ...models.audio import SAMPLE_RATE
 from .base import CITATION, RATES, VERSION, VOICES, ModalityConfig, ShardBuilder, ShardError
 
 _SECONDS = datasets.Value("float64")
@@ -18,7 +19,7 @@ FEATURES = datasets.Features(
         "speaker": datasets.Value("string"),
         "rate": datasets.Value("int32"),
         # Bytes, not samples: decoding would need FFmpeg's libraries, and soundfile reads FLAC without.
-        "audio": datasets.Audio(sampling_rate=16_000, decode=False),
+        "audio": datasets.Audio(sampling_rate=SAMPLE_RATE, decode=False),
         "duration": _SECONDS,
         "words": datasets.List({"word": datasets.Value("string"), "start": _SECONDS, "end": _SECONDS}),
         "phones": datasets.List({"phone": datasets.Value("string"), "start": _SECONDS, "end": _SECONDS}),

@@ -109,14 +109,6 @@ class Lexicon:
         irregular = self.irregular_verbs.get(lemma)
         return irregular[1] if irregular else self._add_ed(lemma)
 
-    def gerund(self, lemma: str) -> str:
-        """The form of a verb in -ing."""
-        if lemma.endswith("ie"):
-            return lemma[:-2] + "ying"
-        if lemma.endswith("e") and not lemma.endswith(("ee", "oe", "ye")) and lemma != "be":
-            return lemma[:-1] + "ing"
-        return self._doubled(lemma) + "ing"
-
     def _add_ed(self, lemma: str) -> str:
         if lemma.endswith("e"):
             return lemma + "d"

@@ -22,10 +22,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .grammar import Story
+from random import Random
+from typing import Protocol
 
 _REFER = re.compile(r"(?P<role>\w+)(?:\.(?P<form>obj|pro|the|this|poss|self|new|indef))?")
 _AGREE = re.compile(r"(?P<role>\w+):(?:<(?P<list>\w+)>(?:#(?P<keep>\w+))?|(?P<verb>\w+))")
@@ -34,13 +32,38 @@ _DECLARE = re.compile(
 )
 
 
+class Storyteller(Protocol):
+    """What a template asks of the story that it is told in."""
+
+    tense: str
+    rng: Random
+
+    def draw_rule(self, name: str) -> str:
+        """An item of a list."""
+
+    def draw_adjective(self, list_name: str) -> str:
+        """An adjective that suits a list."""
+
+    def draw_verb(self, list_name: str, keep: str) -> tuple[str, str]:
+        """The first word of an item of a list, and the rest of it."""
+
+    def inflect(self, subject: str, lemma: str) -> str:
+        """The form of a verb that agrees with a role."""
+
+    def declare(self, role: str, list_name: str, number: str, determiner: str, adjective: str) -> str:
+        """The noun phrase that brings a role in."""
+
+    def refer(self, role: str, form: str) -> str:
+        """The noun phrase or pronoun of a role."""
+
+
 @dataclass(frozen=True)
 class Sequence:
     """Text and nodes, one after another."""
 
     parts: tuple
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The text of all parts."""
         return "".join(part if isinstance(part, str) else part.render(story) for part in self.parts)
 
@@ -52,7 +75,7 @@ class Choice:
     alternatives: tuple[Sequence, ...]
     by_tense: bool
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The text of the alternative that was chosen."""
         chosen = self.alternatives[story.tense == "past"] if self.by_tense else story.rng.choice(self.alternatives)
         return chosen.render(story)
@@ -65,7 +88,7 @@ class Draw:
     list: str
     adjective: bool
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The text of an item of the list."""
         if self.adjective:
             return story.draw_adjective(self.list)
@@ -82,7 +105,7 @@ class Declare:
     determiner: str
     adjective: str
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The noun phrase."""
         return story.declare(self.role, self.list, self.number, self.determiner, self.adjective)
 
@@ -94,7 +117,7 @@ class Refer:
     role: str
     form: str
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The noun phrase or pronoun."""
         return story.refer(self.role, self.form)
 
@@ -108,7 +131,7 @@ class Agree:
     list: str
     keep: str
 
-    def render(self, story: "Story") -> str:
+    def render(self, story: Storyteller) -> str:
         """The verb, agreeing, with the rest of its item if it is drawn from a list."""
         if self.verb:
             return story.inflect(self.role, self.verb)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .configuration_vocoder import CodebookVocoderConfig
-from .pitch import track_pitch
+from .pitch import DEFAULT_PITCH, track_pitch
 from .spectrum import MelSpectrum
 
 _SPECTRAL_ENCODERS = ("mfcc", "log_mel")
@@ -144,8 +144,6 @@ class _Sums:
 
     def pitch(self) -> list[float]:
         """Geometric mean of the pitch of each voice in Hz."""
-        from .modeling_codebook_vocoder import DEFAULT_PITCH
-
         joined = [np.concatenate([np.zeros(0), *pitches]) for pitches in self._pitches]
         return [float(np.exp(np.log(pitches).mean())) if len(pitches) else DEFAULT_PITCH for pitches in joined]
 

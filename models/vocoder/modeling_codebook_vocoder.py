@@ -10,11 +10,11 @@ import numpy as np
 import torch
 import torchaudio.functional
 
+from .codebook import read_centroids, read_table
 from .configuration_vocoder import CodebookVocoderConfig
 from .modeling_vocoder import UnitVocoder
+from .pitch import DEFAULT_PITCH
 from .spectrum import MelSpectrum
-
-DEFAULT_PITCH = 100.0
 
 
 class CodebookVocoder(UnitVocoder):
@@ -111,8 +111,6 @@ class CodebookVocoder(UnitVocoder):
         >>> vocoder = CodebookVocoder.from_quantizer(model, audio=[(waveforms, None)])  # doctest: +SKIP
         ```
         """
-        from .codebook import read_centroids, read_table
-
         if model.config.segment_parts:
             raise ValueError("The quantizer's units are of segments, not of frames; a vocoder needs one of frames.")
         if audio is None:

@@ -7,6 +7,8 @@ over three frames. For measures of re-synthesis; it follows clean speech and kno
 import numpy as np
 
 MIN_PITCH, MAX_PITCH = 60.0, 400.0
+DEFAULT_PITCH = 100.0
+"""Hz of a voice whose pitch is not known."""
 _WINDOW_SECONDS = 0.04
 _VOICED = 0.5
 _SILENCE = 0.03

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evoslm.models.ngram import NGramModel, flatten, symbols_to_ids
+from evoslm.models.ngram import NGramModel, flatten
 
 VOCABULARY = 4
 SEQUENCES = st.lists(st.lists(st.integers(0, VOCABULARY - 2), max_size=6), min_size=1, max_size=8).filter(any)
@@ -95,12 +95,6 @@ def test_vocabularies_to_the_fifth_power_do_not_overflow():
     model = NGramModel.fit([ids] * 3, vocab_size=100_000)
     found = model.log_likelihoods([ids])[0]
     assert (np.diff(found) > 0).all() and found[4] > -20
-
-
-def test_symbols_of_any_kind_become_ids():
-    ids, table = symbols_to_ids(["aba", "cab"])
-    assert ids == [[0, 1, 0], [2, 0, 1]]
-    assert symbols_to_ids([("b", "z")], table) == ([[1, 3]], {"a": 0, "b": 1, "c": 2})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 
 from ...datasets_scripts.shards.reading import find_shards
-from ...models.audio import decode_flac
+from ...models.audio import SAMPLE_RATE, decode_flac
 from ..run.workers import count_cores
 from .masked_prediction import crop_frames
 
@@ -110,7 +110,7 @@ class EncoderCrops:
     @property
     def seconds(self) -> float:
         """Audio of all utterances."""
-        return sum(len(row.units) for row in self._rows) * self.hop / 16_000
+        return sum(len(row.units) for row in self._rows) * self.hop / SAMPLE_RATE
 
     def unit_entropy(self) -> float:
         """Entropy of a single unit in nats: the loss of a guess that knows how frequent the units are and no more."""

@@ -7,6 +7,7 @@ import math
 
 from transformers import LlamaConfig
 
+from ...models.audio import FRAME_RATE
 from ...models.files import read_json
 from ...models.modalities import Modality, get_modality
 from ..arguments.study import Arguments
@@ -101,7 +102,7 @@ def _corpus_size(arguments: Arguments, run: Run, modality: Modality) -> tuple[fl
         return summary["train_tokens"], summary["vocab_size"], True
     seconds = 0.9 * arguments.corpus.max_words * SECONDS_PER_WORD
     model, units = arguments.model, arguments.units.codebook_size(modality.unit_of)
-    rate = TOKENS_PER_SECOND.get(modality.name, modality.frame_rate or 50.0)
+    rate = TOKENS_PER_SECOND.get(modality.name, modality.frame_rate or FRAME_RATE)
     vocabularies = {
         "text_bpe": model.bpe_vocab_size,
         "phone_bpe": model.bpe_vocab_size,

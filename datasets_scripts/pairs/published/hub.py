@@ -1,14 +1,12 @@
-"""Minimal pairs with a recording of both sides, from the Hub or from a folder of sound files.
+"""Minimal pairs with a recording of both sides, from the Hub or from a folder that `load_dataset` reads.
 
-A dataset with the audio columns `positive` and `negative` (`speed/sWUGGY`, `speed/sBLIMP`, `speed/sStoryCloze`, ...)
-or a folder such as Spoken StoryCloze (2305.13009) -> the rows that the project's own items have. Bytes all the way:
-nothing is decoded by `datasets`, which would need FFmpeg.
+a dataset with the audio columns `positive` and `negative` (`speed/sWUGGY`, `speed/sBLIMP`, `speed/sStoryCloze`, ...)
+-> [`build_hub_pairs`] -> the rows that the project's own items have. Bytes all the way: nothing is decoded by
+`datasets`, which would need FFmpeg.
 """
 
-import csv
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,11 +19,6 @@ from ...text.hub_rows import hub_errors
 from .rows import RecordedPair, RecordedSide, build_recorded_pairs, recorded_row
 from .zerospeech_2021 import frequency_band
 
-TABLE = "pairs.csv"
-_POSITIVE = ("correct", "positive", "true", "right", "good")
-_NEGATIVE = ("incorrect", "negative", "false", "wrong", "bad")
-_NAME = re.compile(rf"(?P<id>.+?)[_+.-](?P<side>{'|'.join((*_POSITIVE, *_NEGATIVE))})", re.IGNORECASE)
-_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 _FORMS = {"text": ("text", "transcription", "transcript", "sentence", "word"), "phones": ("phones", "phonemes")}
 
 
@@ -107,52 +100,6 @@ def make_rows_of_dataset(pair: RecordedPair, settings: dict) -> list[dict]:
     return recorded_row(pair, read, settings)
 
 
-def build_folder_pairs(
-    folder: str | Path,
-    output_dir: str | Path,
-    task: str,
-    stretch_factor: int | None = None,
-    num_proc: int = 1,
-    max_skipped_fraction: float = 0.05,
-    progress: bool = True,
-) -> dict[str, int]:
-    """
-    Make minimal pairs of a folder of sound files: `<task>/test-*.parquet`.
-
-    With a file `pairs.csv` in the folder, its rows say what a pair is: columns `positive` and `negative` (files,
-    relative to the folder), and perhaps `id`, `voice`, `group`, `context` (a file that both sides continue) and
-    `positive_text`, `negative_text`, `context_text`. Without one, names do, as in Spoken StoryCloze: `12_correct.wav`
-    beside `12_incorrect.wav` (or positive and negative, true and false, right and wrong, good and bad), anywhere below
-    the folder. Files that name no side, and sides without a partner, are skipped and named; neither the order of files
-    nor anything else is taken for a label.
-
-    Args:
-        folder (`str` or `Path`): The folder.
-        output_dir (`str` or `Path`): Where the folder of shards goes.
-        task (`str`): What the task is called, for instance `"s_storycloze"`.
-        stretch_factor (`int`, *optional*): As in [`build_hub_pairs`], as are the arguments that are not described.
-
-    Returns:
-        `dict[str, int]`: What [`build_recorded_pairs`] returns.
-
-    Raises:
-        `FileNotFoundError`: If there is no such folder, or no sound file in it.
-        `ValueError`: If pairs.csv lacks a column, an id stands twice in a voice, or too many pairs were skipped.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder} of sound files.")
-    read = _table_pairs if (folder / TABLE).is_file() else _named_pairs
-    return build_recorded_pairs(
-        read(folder, task),
-        Path(output_dir) / task,
-        stretch_factor=stretch_factor,
-        num_proc=num_proc,
-        max_skipped_fraction=max_skipped_fraction,
-        progress=progress,
-    )
-
-
 @lru_cache(1)
 def _open(dataset: str, config: str | None, split: str | None, revision: str | None) -> datasets.Dataset:
     """The dataset as files on the disk, each process its own view of them; its audio as bytes."""
@@ -217,40 +164,3 @@ def _hub_pairs(source: tuple, named: Mapping[str, str], task: str, own_phones: d
         group = str(row.get("group") or band or "/".join(kinds))
         pairs.append(RecordedPair(number, task, group, band, str(voice), **recorded, source=source))
     return pairs
-
-
-def _table_pairs(folder: Path, task: str) -> Iterator[RecordedPair]:
-    path = folder / TABLE
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    for column in ("positive", "negative"):
-        if rows and column not in rows[0]:
-            raise ValueError(f"{path} has no column {column!r}, only {', '.join(map(str, rows[0]))}.")
-    for number, row in enumerate(rows, 1):
-        sides = {side: RecordedSide(row[side], row.get(f"{side}_text") or None) for side in PARTS if row.get(side)}
-        common = {"group": row.get("group") or "", "band": "", "voice": row.get("voice") or "", "source": folder}
-        if "positive" in sides and "negative" in sides:
-            yield RecordedPair(f"{task}-{row.get('id') or number}", task, **common, **sides)
-        else:
-            yield RecordedPair(f"{task}-{number}", task, **common, problem=f"Row {number} of {TABLE} lacks a side.")
-
-
-def _named_pairs(folder: Path, task: str) -> Iterator[RecordedPair]:
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
-    if not files:
-        raise FileNotFoundError(f"There is no sound file ({', '.join(_ENDINGS)}) in {folder} or below it.")
-    found: dict[str, dict[str, list[str]]] = {}
-    for file in files:
-        match = _NAME.fullmatch(file.stem)
-        name = (file.parent / (match["id"] if match else file.stem)).as_posix()
-        side = "none" if not match else "positive" if match["side"].lower() in _POSITIVE else "negative"
-        found.setdefault(name, {}).setdefault(side, []).append(file.as_posix())
-    for name, sides in found.items():
-        common = {"id": f"{task}-{name}", "task": task, "group": "", "band": "", "voice": "", "source": folder}
-        if sorted(sides) == ["negative", "positive"] and all(len(paths) == 1 for paths in sides.values()):
-            recorded = {side: RecordedSide(paths[0]) for side, paths in sides.items()}
-            yield RecordedPair(**common, **recorded)
-        else:
-            names = ", ".join(path for paths in sides.values() for path in paths)
-            problem = f"There is not one correct and one incorrect recording: {names}."
-            yield RecordedPair(**common, problem=problem)

@@ -12,8 +12,8 @@ from evoslm.datasets_scripts.pairs.rendering import pair_speakers, render_pairs,
 from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.synthesis.voices import SpeakerSettings
-from evoslm.models.runs import collapse_runs
 from evoslm.models.scoring.sides import PARTS
+from evoslm.models.speech_units.runs import collapse_runs
 
 WORDS = (("river", "rimer"), ("garden", "gardet"), ("sailor", "pailor"), ("horse", "corse"))
 CONTEXT = "The old sailor lived by the sea. Every morning, he went to the harbor. There was a storm."

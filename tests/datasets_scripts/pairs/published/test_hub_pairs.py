@@ -1,4 +1,4 @@
-"""Recorded pairs of others, from a Hub or a folder, become rows like the project's own."""
+"""Recorded pairs of others, from a Hub, become rows like the project's own."""
 
 import io
 import json
@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from hub_server import HubServer
 
-from evoslm.datasets_scripts.pairs.published.hub import build_folder_pairs, build_hub_pairs
+from evoslm.datasets_scripts.pairs.published.hub import build_hub_pairs
 from evoslm.datasets_scripts.pairs.rendering import PAIR_SCHEMA
 
 PUSH = """
@@ -37,10 +37,10 @@ def wav(seed, seconds=0.3, rate=8_000):
     return file.getvalue()
 
 
-def make_dataset(rows, **columns):
+def make_dataset(rows, sides=("positive", "negative"), **columns):
     audio = {
         side: [{"bytes": wav(10 * index + number), "path": None} for index in range(rows)]
-        for number, side in enumerate(("positive", "negative"))
+        for number, side in enumerate(sides)
     }
     features = datasets.Features(
         {name: datasets.Value("int64" if name == "id" else "string") for name in columns}
@@ -168,46 +168,17 @@ def test_an_id_that_stands_twice_in_a_voice_is_named(tmp_path):
         build_hub_pairs(folder, tmp_path / "pairs", progress=False)
 
 
-def test_files_are_paired_by_the_side_that_they_name_and_by_nothing_else(tmp_path):
-    folder = tmp_path / "sSC"
-    (folder / "more").mkdir(parents=True)
-    names = ("1_correct", "1_incorrect", "2_incorrect", "more/1_true", "more/1_false", "more/readme", "3_a", "3_b")
-    for seed, name in enumerate(names):
-        (folder / f"{name}.wav").write_bytes(wav(seed))
-    summary = build_folder_pairs(folder, tmp_path / "pairs", "s_storycloze", max_skipped_fraction=0.9, progress=False)
-    assert summary["rows"] == 2
-    rows = {row["id"]: row for row in read_rows(tmp_path / "pairs")}
-    assert sorted(rows) == ["s_storycloze-1", "s_storycloze-more/1"]
-    assert rows["s_storycloze-1"]["negative_audio"]["path"] == "1_incorrect.flac"
-    skipped = (tmp_path / "pairs" / "s_storycloze" / "skipped.jsonl").read_text()
-    assert all(name in skipped for name in ("2_incorrect.wav", "more/readme.wav", "3_a.wav", "3_b.wav"))
-
-
-def test_a_table_says_what_a_pair_is_and_what_is_said(tmp_path):
-    folder = tmp_path / "stories"
-    folder.mkdir()
-    for seed, name in enumerate(("start", "x", "y")):
-        (folder / f"{name}.wav").write_bytes(wav(seed))
-    (folder / "pairs.csv").write_text(
-        "id,context,positive,negative,context_text,positive_text,negative_text\n"
-        "cats,start.wav,x.wav,y.wav,A cat sat.,It purred.,It barked.\n"
-        "dogs,start.wav,x.wav,,,,\n"
+def test_a_context_and_what_follows_have_one_pause_between_them_as_in_an_utterance(tmp_path):
+    dataset = make_dataset(
+        1,
+        sides=("positive", "negative", "context"),
+        context_text=["A cat sat."],
+        positive_text=["It purred."],
+        negative_text=["It barked."],
     )
-    summary = build_folder_pairs(
-        folder, tmp_path / "pairs", "t_storycloze", stretch_factor=2, max_skipped_fraction=0.5, progress=False
-    )
-    assert (summary["rows"], summary["skipped"]) == (1, 1)
+    folder = save(dataset, tmp_path / "tStoryCloze")
+    build_hub_pairs(folder, tmp_path / "pairs", stretch_factor=2, progress=False)
     (row,) = read_rows(tmp_path / "pairs")
-    assert row["id"] == "t_storycloze-cats" and row["context_text"] == "A cat sat."
-    assert row["context_audio"]["path"] == "start.flac"
-    # As in an utterance: one pause between the two.
+    assert row["context_text"] == "A cat sat." and row["context_audio"]["bytes"]
     assert row["context_phones"].endswith("SIL") and not row["positive_phones"].startswith("SIL")
     assert row["positive_phones_stretch"].split()[:2] == [row["positive_phones"].split()[0]] * 2
-
-
-def test_a_folder_without_sound_is_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="no sound file .* in .*empty"):
-        build_folder_pairs(tmp_path / "empty", tmp_path / "pairs", "x", progress=False)
-    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
-        build_folder_pairs(tmp_path / "nowhere", tmp_path / "pairs", "x", progress=False)
