@@ -9,9 +9,9 @@ import datasets
 import pyarrow as pa
 from datasets.table import table_cast
 
+from ...metrics.tasks import TASKS
 from ...models.audio import SAMPLE_RATE
 from ..pairs.rendering import PAIR_SCHEMA, render_pairs
-from ..pairs.texts import TASKS
 from .base import CITATION, VERSION, ModalityConfig, ShardBuilder
 
 __all__ = ["FEATURES", "MinimalPairs", "render_pairs"]
@@ -21,14 +21,6 @@ _AUDIO = datasets.Audio(sampling_rate=SAMPLE_RATE, decode=False)
 FEATURES = datasets.Features(
     {field.name: _AUDIO if field.name.endswith("_audio") else datasets.Value(str(field.type)) for field in PAIR_SCHEMA}
 )
-
-_DESCRIPTIONS = {
-    "swuggy": "Lexical minimal pairs: a word of the training text against a pseudo-word that letter and phone n-grams "
-    "up to order 3 find as probable (in the bands 1-5 and 6-20).",
-    "sblimp": "Syntactic minimal pairs: a grammatical sentence against an ungrammatical one.",
-    "topic_sc": "Semantic minimal pairs: a context of three to five sentences, its true ending and the ending of "
-    "another topic or book.",
-}
 
 
 class MinimalPairs(ShardBuilder):
@@ -62,7 +54,7 @@ class MinimalPairs(ShardBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
-            description=f"{_DESCRIPTIONS[self.config.name]} Each side as text, as ARPAbet phones (once each, "
+            description=f"{TASKS[self.config.name].description} Each side as text, as ARPAbet phones (once each, "
             "stretched, and repeated once a frame) and as 16 kHz audio.",
             features=FEATURES,
             citation=CITATION,

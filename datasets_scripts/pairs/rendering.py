@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ...metrics.tasks import TASKS
 from ...models.audio import FRAME_SAMPLES, encode_flac
 from ...models.scoring.sides import PARTS
 from ..phones.frames import num_frames, phone_content, repeat_content
@@ -25,7 +26,7 @@ from ..synthesis.synthesizer import (
     shared_synthesizer,
 )
 from ..synthesis.voices import VOICES, SpeakerSettings, speaker_settings
-from .texts import TASKS, PairText
+from .texts import PairText
 
 PAIRS_PER_SHARD = 32
 SOUNDS_ALIKE = "both sides sound alike"

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ...metrics.tasks import TASKS
 from ..text.word_list import Lexicon, build_lexicon
 from ..text.words import words_of
 from .balance import choose_balanced
 from .swuggy_candidates import CandidateMaker, Candidates, TokenCounter
 from .texts import PairText
 
+_TASK = TASKS["swuggy"]
 # Band -> highest count. As in the ZeroSpeech 2021 benchmark, without its words that are not in the training text.
-BANDS = {"1-5": 5, "6-20": 20, "21-100": 100, ">100": None}
-HEADLINE_BANDS = ("1-5", "6-20")
-BAND_SHARES = {"1-5": 0.4, "6-20": 0.4, "21-100": 0.1, ">100": 0.1}
+BANDS = dict(zip(_TASK.bands, (5, 20, 100, None), strict=True))
+BAND_SHARES = dict(zip(_TASK.bands, (0.4, 0.4, 0.1, 0.1), strict=True))
+HEADLINE_SHARE = sum(BAND_SHARES[band] for band in _TASK.headline_bands)
 MIN_LETTERS = 4
 TOLERANCE = 0.02
 _WORDS_PER_PAIR = 2  # how many words there are to choose from
@@ -94,7 +96,7 @@ def make_swuggy_pairs(
     pairs, bands = [], {}
     for band, indices in chosen.items():
         for item in sorted((candidates[band].pseudo_words[index] for index in indices), key=lambda item: item.word):
-            pairs.append(PairText(f"swuggy-{item.word}", "swuggy", band, band, "", item.word, item.spelling))
+            pairs.append(PairText(f"{_TASK.name}-{item.word}", _TASK.name, band, band, "", item.word, item.spelling))
         accuracies = _accuracies(maker.rules, candidates[band].votes[indices])
         bands[band] = {"pairs": len(indices), "words": len(by_band[band]), **accuracies}
     return pairs, {"words": len(words), **maker.report(), "bands": bands}
@@ -139,7 +141,7 @@ def _choose(
 
     def choose(band: str, count: int) -> np.ndarray:
         owners = np.array([item.word for item in candidates[band].pseudo_words])
-        strict = is_strict if band in HEADLINE_BANDS else False
+        strict = is_strict if band in _TASK.headline_bands else False
         return choose_balanced(owners, candidates[band].votes, candidates[band].costs, count, TOLERANCE, strict)
 
     chosen = {band: choose(band, wanted[band]) for band in BANDS}

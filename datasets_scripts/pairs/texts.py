@@ -5,10 +5,6 @@ words, grammar frames or passages -> `PairText` -> `minimal_pairs.render_pairs` 
 
 from dataclasses import dataclass
 
-TASKS = ("swuggy", "sblimp", "topic_sc")
-HEADLINE_RULES = {"swuggy": "sum", "sblimp": "sum", "topic_sc": "mean"}
-"""By which rule a task's headline compares the sides: sums of log-likelihoods, or means per token."""
-
 
 @dataclass(frozen=True)
 class PairText:
@@ -17,9 +13,9 @@ class PairText:
 
     Args:
         id (`str`): Unique over all tasks.
-        task (`str`): One of `"swuggy"`, `"sblimp"`, `"topic_sc"`.
-        group (`str`): Frequency band (sWUGGY), phenomenon (sBLIMP) or topic (Topic-SC).
-        band (`str`): Frequency band of a sWUGGY word, else the empty string.
+        task (`str`): The name of one of the [`~evoslm.metrics.tasks.TASKS`].
+        group (`str`): What the pair is grouped by: frequency band (sWUGGY), phenomenon (sBLIMP), topic (Topic-SC), ...
+        band (`str`): The band of a task that has bands, such as sWUGGY, else the empty string.
         context (`str`): What both sides continue; the empty string where a pair has no context.
         positive (`str`): The side that a good language model finds likelier.
         negative (`str`): The other side.

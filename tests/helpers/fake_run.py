@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evoslm.training.run.study_file import FORMAT
+
+from evoslm.metrics.tasks import TASKS
+
 PAPER_SIX = ("text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat", "speech_units")
-BANDS = ("1-5", "6-20", "21-100", ">100")
 PHENOMENA = ("agreement", "attractor", "determiner", "anaphora", "auxiliary", "quantifier")
 TOPICS = ("market", "garden", "harbour", "school")
+GROUPS = {"swuggy": TASKS["swuggy"].bands, "sblimp": PHENOMENA}  # and topics of every other task
 SECONDS = {"train": 24_000.0, "validation": 1_200.0, "test": 1_200.0}
 
-# (sWUGGY, sBLIMP, Topic-SC) as logits of accuracy, and (vocabulary, tokens a second).
+# (sWUGGY, sBLIMP, every other task) as logits of accuracy, and (vocabulary, tokens a second).
 ABILITIES = {
     "text_bpe": (2.6, 2.4, 1.6),
     "text_raw": (2.5, 1.6, 0.3),
@@ -83,7 +87,8 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
     """One row a pair and voice, with the difficulty that all modalities share."""
     rng = np.random.default_rng(7)
     rows = []
-    for task, groups in (("swuggy", BANDS), ("sblimp", PHENOMENA), ("topic_sc", TOPICS)):
+    for task in TASKS:
+        groups = GROUPS.get(task, TOPICS)
         for number in range(count):
             group = groups[number % len(groups)]
             difficulty = rng.normal()
@@ -94,7 +99,7 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
                         "pair_id": f"{task}-{number:04d}",
                         "cluster": f"{task}-{number // 2 if task == 'sblimp' else number:04d}",
                         "group": group,
-                        "band": group if task == "swuggy" else "",
+                        "band": group if TASKS[task].bands else "",
                         "voice": f"voice-{voice}",
                         "difficulty": difficulty,
                         "point": number < count * 3 // 4,
@@ -106,7 +111,7 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
 def _write_items(
     folder: Path, items: pd.DataFrame, ability: Sequence[float], modality: str, rng: np.random.Generator
 ) -> None:
-    tasks = items["task"].map({"swuggy": 0, "sblimp": 1, "topic_sc": 2}).to_numpy()
+    tasks = items["task"].map({"swuggy": 0, "sblimp": 1}).fillna(2).to_numpy(int)
     margin = 1.6 * np.asarray(ability)[tasks] - items["difficulty"] + rng.logistic(size=len(items))
     frame = items[["task", "pair_id", "cluster", "group", "band", "voice"]].copy()
     for side, sign in (("positive", 1), ("negative", -1)):
@@ -179,6 +184,8 @@ def _write_training(folder: Path, modality: str, seed: int) -> dict:
 
 def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int], items: pd.DataFrame) -> None:
     study = {
+        "format": FORMAT,
+        "voices": "many",
         "configuration": {
             "run": {"preset": "laptop", "training_seeds": list(seeds)},
             "corpus": {"corpus": "stories", "max_words": 60_000, "voices": "many", "corpus_seed": 0},
@@ -232,7 +239,7 @@ def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int
             "bits_per_second": 240.5,
             "num_frames": 88077.0,
         }
-        _write_json(folder / "units" / name / "quality.json", quality)
+        _write_json(folder / "units" / name / "utterances" / "quality.json", quality)
 
 
 def _write_json(path: Path, content: dict) -> None:

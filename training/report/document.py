@@ -5,10 +5,11 @@
 
 import yaml
 
+from ...metrics.tasks import TASKS
 from . import factor_table, prose, tables
 from .figures import Figure
-from .formatting import NBSP, TASK_LABELS, listing, percent
-from .results import HEADLINE_BANDS, PAPER_CHANGE
+from .formatting import NBSP, listing, percent
+from .results import PAPER_CHANGE
 
 
 def write_document(results: dict, figures: dict[str, Figure]) -> str:
@@ -72,11 +73,13 @@ def _accuracies(results: dict) -> list[str | None]:
     meanings = {"sum": "the sum of log-likelihoods", "mean": "their mean per token"}
     by_rule: dict[str, list[str]] = {}
     for task in results["tasks"]:
-        by_rule.setdefault(results["headline"][task]["rule"], []).append(TASK_LABELS[task])
+        by_rule.setdefault(results["headline"][task]["rule"], []).append(TASKS[task].label)
     rules = ", ".join(f"{listing(labels)} by {meanings[rule]}" for rule, labels in by_rule.items())
     text = f"The paper's Table 4, in per cent with 95 % intervals: {rules}; ties count half"
-    if "swuggy" in results["tasks"]:
-        text += f"; sWUGGY's headline counts words of the frequency bands {listing(HEADLINE_BANDS)}"
+    for task in (TASKS[name] for name in results["tasks"]):
+        if task.headline_bands:
+            text += f"; {task.label}'s headline counts {task.meaning} of the frequency bands "
+            text += listing(task.headline_bands)
     parts = ["## Accuracies", f"{text}. **Bold**: above chance. †: the model is not shown to be better."]
     parts.append(tables.accuracy_table(results))
     by_task = {task: tables.baseline_table(results, task) for task in results["tasks"]}
@@ -89,7 +92,7 @@ def _accuracies(results: dict) -> list[str | None]:
             "favours it. Items that these solve test nothing.",
         ]
         for task, table in by_task.items():
-            parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+            parts += [f"**{TASKS[task].label}**", table] if table else []
     return parts
 
 
@@ -106,11 +109,11 @@ def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         _figure(figures, "effects"),
     ]
     for task, table in by_task.items():
-        parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+        parts += [f"**{TASKS[task].label}**", table] if table else []
     if any(finer.values()):
         parts.append("### The finer split")
         for task, table in finer.items():
-            parts += [f"**{TASK_LABELS[task]}**", table] if table else []
+            parts += [f"**{TASKS[task].label}**", table] if table else []
     return parts
 
 
@@ -198,7 +201,7 @@ def _items(results: dict) -> list[str | None]:
     parts = ["## Items", table, "\n".join(f"- {sentence}" for sentence in checks)]
     for task in results["tasks"]:
         making = tables.making_of_pairs(results, task)
-        parts += [f"### How the pairs of {TASK_LABELS[task]} were made", *making] if making else []
+        parts += [f"### How the pairs of {TASKS[task].label} were made", *making] if making else []
     return parts
 
 
@@ -211,8 +214,8 @@ def _rules_and_groups(results: dict) -> list[str | None]:
     ]
     for task in results["tasks"]:
         rules = tables.rule_table(results, task)
-        parts += [f"### {TASK_LABELS[task]}", rules]
-        if task == "swuggy":
+        parts += [f"### {TASKS[task].label}", rules]
+        if TASKS[task].headline_bands:
             parts += ["All frequency bands together:", tables.rule_table(results, task, "all_bands")]
         parts.append(tables.group_table(results, task))
     return parts

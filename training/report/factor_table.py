@@ -25,6 +25,7 @@ def effect_table(results: dict, task: str, finer: bool = False) -> str | None:
         row += [with_interval(change["relative"], sign=True), VERDICTS[change["verdict"]]]
         if not finer:
             shown_as = results["paper"]["accuracies"][effect["result"]].get("shown_as")
-            row.append(papers(number(change["paper_percent"], sign=True), shown_as))
+            paper = change.get("paper_percent")
+            row.append(papers(None if paper is None else number(paper, sign=True), shown_as))
         rows.append([*row, count(change["n"])])
     return markdown_table(header, rows, left=2)

@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from .formatting import TASK_LABELS, count
-from .results import HEADLINE_RULES
+from ...metrics.tasks import TASKS
+from .formatting import count
 
 # On a white page, and on a dark one.
 INK = {"ink": ("#1f2328", "#e6e8eb"), "muted": ("#69707a", "#9aa2ad"), "faint": ("#d5d9df", "#363c45")}
@@ -160,7 +160,7 @@ def draw_figures(results: dict) -> dict[str, Figure]:
         `dict[str, Figure]`: By name: `accuracies`, `effects`, `scaling`, `losses`.
     """
     tasks = results["tasks"]
-    titles = {task: f"{TASK_LABELS[task]} ({HEADLINE_RULES[task]})" for task in tasks}
+    titles = {task: f"{TASKS[task].label} ({TASKS[task].rule})" for task in tasks}
     caption = "Accuracy in per cent with its 95 % interval; dashed: chance."
     key = {"paper": "the paper (2412.17048)"}
     if any("baselines" in accuracy for by_task in results["accuracies"].values() for accuracy in by_task.values()):

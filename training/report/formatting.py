@@ -6,8 +6,6 @@ A missing number (`None`) is an en dash everywhere; minus signs are real ones; i
 import math
 from collections.abc import Iterable, Sequence
 
-TASK_LABELS = {"swuggy": "sWUGGY", "sblimp": "sBLIMP", "topic_sc": "Topic-SC"}
-TASK_MEANINGS = {"swuggy": "words", "sblimp": "syntax", "topic_sc": "topics"}
 RULE_LABELS = {"sum": "sum", "mean": "mean per token", "pmi": "PMI"}
 MISSING = "–"
 NBSP = "\u00a0"

@@ -5,8 +5,9 @@ is below (above) zero; nothing is said of a step between two modalities at chanc
 its changes that is smaller than 5 per cent of the accuracy counts as none.
 """
 
-from .formatting import TASK_LABELS, TASK_MEANINGS, count, duration, interval, items, listing, percent, spelled
-from .results import HEADLINE_BANDS, ITEM_CHECK_TOLERANCE
+from ...metrics.tasks import TASKS
+from .formatting import count, duration, interval, items, listing, percent, spelled
+from .results import ITEM_CHECK_TOLERANCE
 from .tables import BASELINE_LABELS
 
 # Less recorded speech than this says nothing about what a modality costs.
@@ -82,9 +83,9 @@ def _above_chance(results: dict) -> str:
             who = "none"
         else:
             who = f"only {listing(above)}" if len(above) < len(below) else f"all but {listing(below)}"
-        parts.append(f"on {TASK_LABELS[task]} {who}")
+        parts.append(f"on {TASKS[task].label} {who}")
         if all(name in accuracies and accuracies[name]["above_chance"] for name in text_and_phones):
-            sure.append(TASK_LABELS[task])
+            sure.append(TASKS[task].label)
     sentences = [f"**Above chance** (whole interval above 50 %): {'; '.join(parts)}."]
     if text_and_phones:
         where = f"on {listing(sure)}" if sure else "on no task"
@@ -114,7 +115,7 @@ def _no_better_than_baseline(task: str, accuracies: dict, labels: dict) -> str |
             f"{percent(accuracy['baselines'][best]['value'])})"
             for name, (best, accuracy) in zip(names, baselines)
         ]
-    return f"on {TASK_LABELS[task]} {listing(names)}" if names else None
+    return f"on {TASKS[task].label} {listing(names)}" if names else None
 
 
 def _ordering(results: dict, task: str) -> str:
@@ -123,17 +124,17 @@ def _ordering(results: dict, task: str) -> str:
     rungs, steps = ordering["rungs"], ordering["steps"]
     accuracies = {name: results["accuracies"][name][task]["headline"] for name in rungs}
     scored = (
-        f"{TASK_MEANINGS[task]}; {results['headline'][task]['rule']}, {items(a['n'] for a in accuracies.values())}"
+        f"{TASKS[task].meaning}; {results['headline'][task]['rule']}, {items(a['n'] for a in accuracies.values())}"
     )
     if not rungs:
-        return f"**{TASK_LABELS[task]}**: no modality between text and units was scored."
+        return f"**{TASKS[task].label}**: no modality between text and units was scored."
     signs = {step["result"]: SIGNS[step["verdict"]] for step in steps}
     chain = f"{labels[rungs[0]]} {percent(accuracies[rungs[0]]['value'])}"
     for name in rungs[1:]:
         chain += f" {signs.get(name, ',')} {labels[name]} {percent(accuracies[name]['value'])}"
     changes = "; ".join(_step(step, labels) for step in steps)
     sentences = [
-        f"**{TASK_LABELS[task]}** ({scored}): **{chain}** %.",
+        f"**{TASKS[task].label}** ({scored}): **{chain}** %.",
         changes and f"{changes}.",
         _beside_the_paper(steps),
     ]
@@ -192,8 +193,8 @@ def _why_missing(step: dict) -> str:
 def check_items(results: dict) -> list[str]:
     """Whether the items could be solved without language modelling: n-grams at 50 ± 5 % where they have to be."""
     sentences = []
-    for task, what in (("swuggy", "letters and phones"), ("sblimp", "single tokens")):
-        checks = [check for check in results["item_checks"] if check["task"] == task]
+    for task in TASKS.values():
+        checks = [check for check in results["item_checks"] if check["task"] == task.name]
         if not checks:
             continue
         labels = _labels(results)
@@ -202,11 +203,11 @@ def check_items(results: dict) -> list[str]:
             for check in checks
             if not check["within"]
         ]
-        bands = f", in the bands {listing(HEADLINE_BANDS)}," if task == "swuggy" else ""
-        orders = "1- to 3-grams" if task == "swuggy" else "1-grams"
+        bands = f", in the bands {listing(task.headline_bands)}," if task.headline_bands else ""
+        orders = f"1- to {task.check.max_order}-grams" if task.check.max_order > 1 else "1-grams"
         low, high = (percent(extreme(check["value"] for check in checks)) for extreme in (min, max))
         asked = f"50 ± {100 * ITEM_CHECK_TOLERANCE:.0f} %"
-        statement = f"{TASK_LABELS[task]}{bands} against {orders} over {what}: {low} to {high} %, "
+        statement = f"{task.label}{bands} against {orders} over {task.check.over}: {low} to {high} %, "
         statement += f"all within {asked}." if not far else f"not all within {asked}: {listing(far)}."
         sentences.append(statement)
     return sentences
@@ -241,9 +242,9 @@ def list_missing(results: dict) -> list[str]:
     if not results["units"] and any(modality["is_speech"] for modality in results["modalities"].values()):
         sentences.append("The quality of the speech units was not measured.")
     left_out = {task: made["report"].get("left_out") for task, made in results["pairs"].items() if "report" in made}
-    tasks = [task for task in TASK_LABELS if task not in results["tasks"]]
-    sentences += [f"No items of {TASK_LABELS[task]}: {left_out[task]}" for task in tasks if left_out.get(task)]
-    unscored = [TASK_LABELS[task] for task in tasks if not left_out.get(task)]
+    tasks = [task for task in TASKS if task not in results["tasks"]]
+    sentences += [f"No items of {TASKS[task].label}: {left_out[task]}" for task in tasks if left_out.get(task)]
+    unscored = [TASKS[task].label for task in tasks if not left_out.get(task)]
     if unscored:
         sentences.append(f"No items of {listing(unscored)} were scored.")
     return sentences

@@ -14,14 +14,13 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
-from ...datasets_scripts.pairs.texts import HEADLINE_RULES, TASKS
+from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
 from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 
-HEADLINE_BANDS = ("1-5", "6-20")
 BASELINES = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5", "fewer_tokens")
 CONTRASTS = (
     ("text_bpe", "phone_bpe", "A"),
@@ -76,8 +75,7 @@ def compute_results(run: FinishedRun) -> dict:
             "seed": BOOTSTRAP_SEED,
         },
         "headline": {
-            task: {"rule": HEADLINE_RULES[task], "bands": list(HEADLINE_BANDS) if task == "swuggy" else None}
-            for task in tasks
+            task: {"rule": TASKS[task].rule, "bands": list(TASKS[task].headline_bands) or None} for task in tasks
         },
         "tasks": tasks,
         "seeds": sorted({seed for part in run.modalities.values() for seed in part.items}),
@@ -121,10 +119,14 @@ def _modality(part: ModalityRun) -> dict:
 
 
 def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutcomes:
-    """The outcomes of the pairs by task, and which of them the task's headline counts (sWUGGY: the lower bands)."""
-    outcomes = pair_outcomes(items, prefixes)
-    outcomes["headline"] = (outcomes["task"] != "swuggy") | outcomes["band"].isin(HEADLINE_BANDS)
-    return {task: of_task for task, of_task in outcomes.groupby("task") if of_task["headline"].any()}
+    """The outcomes of the pairs by task, and which of them the task's headline counts."""
+    found = dict(iter(pair_outcomes(items, prefixes).groupby("task")))
+    counted = {}
+    for name, task in TASKS.items():
+        if name in found:
+            headline = found[name]["band"].isin(task.headline_bands) if task.headline_bands else True
+            counted[name] = found[name].assign(headline=headline)
+    return {task: outcomes for task, outcomes in counted.items() if outcomes["headline"].any()}
 
 
 def _headline(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def _headline(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
 def _headlines(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
     """The same by training seed, by the headline's rule."""
     return {
-        seed: _headline(outcomes, task)[HEADLINE_RULES[task]] for seed, outcomes in by_seed.items() if task in outcomes
+        seed: _headline(outcomes, task)[TASKS[task].rule] for seed, outcomes in by_seed.items() if task in outcomes
     }
 
 
@@ -156,15 +158,15 @@ def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
     of_task = {seed: outcomes[task] for seed, outcomes in by_seed.items()}
     counted = {seed: _headline(outcomes, task) for seed, outcomes in by_seed.items()}
     rules = _by_rule(counted)
-    headline = rules[HEADLINE_RULES[task]]
+    headline = rules[TASKS[task].rule]
     accuracy = {
         "headline": headline,
         "above_chance": headline["low"] > 0.5,
         "rules": rules,
         "ties": fmean(outcomes["ties"].mean() for outcomes in counted.values()),
-        "groups": _by_group(of_task, HEADLINE_RULES[task]),
+        "groups": _by_group(of_task, TASKS[task]),
     }
-    if task == "swuggy":
+    if TASKS[task].headline_bands:
         accuracy["all_bands"] = _by_rule(of_task)
     return accuracy | _baselines(by_seed, baselines, task)
 
@@ -175,24 +177,23 @@ def _by_rule(by_seed: dict[int, pd.DataFrame]) -> dict:
     )
 
 
-def _by_group(of_task: dict[int, pd.DataFrame], rule: str) -> dict:
+def _by_group(of_task: dict[int, pd.DataFrame], task: Task) -> dict:
     by_group: dict[str, dict[int, pd.Series]] = {}
     for seed, outcomes in of_task.items():
         for group, rows in outcomes.groupby("group"):
-            by_group.setdefault(group, {})[seed] = rows[rule]
-    return {group: estimate(by_group[group]) for group in sorted(by_group, key=_group_order)}
+            by_group.setdefault(group, {})[seed] = rows[task.rule]
 
+    def order(name: str) -> tuple[int, str]:
+        return (task.bands.index(name) if name in task.bands else len(task.bands), name)
 
-def _group_order(name: str) -> tuple[int, str]:
-    bands = ("1-5", "6-20", "21-100", ">100")
-    return (bands.index(name) if name in bands else len(bands), name)
+    return {group: estimate(by_group[group]) for group in sorted(by_group, key=order)}
 
 
 def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
     """Accuracies of the n-grams and of "fewer tokens wins", and how far the model is above the best of them."""
     if task not in scored:
         return {}
-    columns = {f"{name}_{HEADLINE_RULES[task]}": name for name in BASELINES} | {"fewer_tokens": "fewer_tokens"}
+    columns = {f"{name}_{TASKS[task].rule}": name for name in BASELINES} | {"fewer_tokens": "fewer_tokens"}
     correct = _headline(scored, task).rename(columns=columns)
     found = {name: estimate({0: correct[name]}) for name in BASELINES if name in correct}
     best = max(found, key=lambda name: found[name]["value"])
@@ -235,8 +236,8 @@ def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes]
         return None
     above_chance = any(accuracies[name][task]["above_chance"] for name in (baseline, result))
     change["verdict"] = _verdict(change["points"], above_chance)
-    paper = paper_effect(baseline, result)
-    if paper:
+    paper = paper_effect(baseline, result) or {}
+    if task in paper:
         change["paper_percent"] = paper[task]
         change["paper_verdict"] = _paper_verdict(paper[task])
     return change
@@ -310,9 +311,14 @@ def _noise_floor(baselines: TaskOutcomes, task: str) -> dict:
 
 
 def _item_checks(accuracies: dict) -> list[dict]:
-    """Whether the items are not solved by letter or phone n-grams up to order 3 (sWUGGY) and single words (sBLIMP)."""
-    wanted = [("swuggy", name, order) for name in ("text_raw", "phone_raw") for order in (1, 2, 3)]
-    wanted += [("sblimp", name, 1) for name in ("text_raw", "text_bpe", "phone_raw", "phone_bpe")]
+    """Whether the items of each task are not solved by the n-grams that must not solve them."""
+    wanted = [
+        (task.name, name, order)
+        for task in TASKS.values()
+        if task.check
+        for name in task.check.modalities
+        for order in range(1, task.check.max_order + 1)
+    ]
     checks = []
     for task, name, order in wanted:
         found = accuracies.get(name, {}).get(task, {}).get("baselines", {}).get(f"ngram{order}")

@@ -3,13 +3,13 @@
 `compute_results` -> one function a table -> Markdown, or `None` where the run has nothing for it.
 """
 
+from ...metrics.tasks import TASKS
 from ...models.modalities import MODALITIES, SYNTHETIC_MODALITY
 from .estimates import RULES
 from .formatting import (
     MISSING,
     NBSP,
     RULE_LABELS,
-    TASK_LABELS,
     count,
     duration,
     items,
@@ -92,7 +92,7 @@ def accuracy_table(results: dict) -> str:
     """The paper's Table 4: accuracies with intervals, the best baseline and the paper's own figures beside them."""
     header, rows = ["Modality"], []
     for task in results["tasks"]:
-        header += [f"{TASK_LABELS[task]} ({_rule(results, task)})", "best baseline", "*paper*"]
+        header += [f"{TASKS[task].label} ({_rule(results, task)})", "best baseline", "*paper*"]
     for name, by_task in results["accuracies"].items():
         row = [results["modalities"][name]["label"]]
         for task in results["tasks"]:
@@ -142,7 +142,6 @@ def group_table(results: dict, task: str) -> str | None:
     groups = list(dict.fromkeys(group for by_group in found.values() for group in by_group))
     if len(groups) < 2:
         return None
-    first = {"swuggy": "Occurrences in training", "sblimp": "Phenomenon", "topic_sc": "Topic or document"}[task]
     rows = []
     for group in groups:
         estimates = [by_group.get(group) for by_group in found.values()]
@@ -154,7 +153,7 @@ def group_table(results: dict, task: str) -> str | None:
             [_group_name(group), " to ".join(str(n) for n in ns[:1] + ns[1:][-1:]), *values, percent(half_width)]
         )
     labels = [results["modalities"][name]["label"] for name in found]
-    return markdown_table([first, "n", *labels, "± at most"], rows)
+    return markdown_table([TASKS[task].first_column, "n", *labels, "± at most"], rows)
 
 
 def scaling_table(results: dict) -> str | None:
@@ -165,7 +164,7 @@ def scaling_table(results: dict) -> str | None:
     header, rows = ["Modality"], []
     for task in tasks:
         lines = [by_task.get(task, {}).get("line") for by_task in results["scaling"].values()]
-        header.append(f"{TASK_LABELS[task]} ({items(line['n'] for line in lines if line)})")
+        header.append(f"{TASKS[task].label} ({items(line['n'] for line in lines if line)})")
     for name, by_task in results["scaling"].items():
         cells = [with_interval(by_task.get(task, {}).get("line"), sign=True) for task in tasks]
         points = sorted({len(by_task[task]["points"]) for task in tasks if task in by_task})
@@ -221,11 +220,11 @@ def unit_table(results: dict) -> str | None:
 def transfer_tables(results: dict) -> list[str]:
     """Matched and mismatched voices: accuracies, and what the voices of the test are worth in training."""
     rows = results["transfer"].get("rows", [])
-    tasks = [task for task in TASK_LABELS if any(task in row["tasks"] for row in rows)]
+    tasks = [task for task in TASKS if any(task in row["tasks"] for row in rows)]
     if not rows:
         return []
     header = ["Trained on", "Tested on", "Voices", "PNMI", "Phone purity"]
-    header += [cell for task in tasks for cell in (TASK_LABELS[task], "best baseline")]
+    header += [cell for task in tasks for cell in (TASKS[task].label, "best baseline")]
     cells = []
     for row in rows:
         matched = "matched" if row["trained_on"] == row["tested_on"] else "mismatched"
@@ -235,7 +234,7 @@ def transfer_tables(results: dict) -> list[str]:
     changes = [
         [
             SPEECH_LABELS[change["tested_on"]],
-            TASK_LABELS[change["task"]],
+            TASKS[change["task"]].label,
             with_interval(change["points"], sign=True),
             count(change["n"]),
         ]
@@ -266,7 +265,7 @@ def pair_table(results: dict) -> str | None:
         numbers = [summary.get("made"), summary.get("n"), headline, len(summary.get("groups", {}))]
         rendering = summary.get("rendering", {})
         numbers += [rendering.get("sound_alike"), rendering.get("skipped")]
-        rows.append([TASK_LABELS.get(task, task), *(count(number) for number in numbers)])
+        rows.append([TASKS[task].label if task in TASKS else task, *(count(number) for number in numbers)])
     header = ["Task", "made", "pairs", "in the headline", "groups", "dropped: sound alike", "dropped: not spoken"]
     return markdown_table(header, rows) if rows else None
 

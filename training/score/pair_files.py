@@ -14,8 +14,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.pairs.texts import HEADLINE_RULES
 from ...metrics.pair_accuracy import judge_arguments, pair_accuracies, read_pairs
+from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
 from ...models.scoring.kept_scores import KeptScores
 from ..run import distributed
@@ -243,6 +243,6 @@ def accuracies_by_task(rows: Iterable[Mapping]) -> dict[str, dict]:
     for row in rows:
         by_task.setdefault(row.get("task") or "pairs", []).append(row)
     return {
-        task: pair_accuracies(**judge_arguments(of_task), headline=HEADLINE_RULES.get(task, "sum"))
+        task: pair_accuracies(**judge_arguments(of_task), headline=TASKS[task].rule if task in TASKS else "sum")
         for task, of_task in by_task.items()
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.pairs.texts import TASKS
+from ...metrics.tasks import TASKS
 from ...models.modalities import Modality
 from ...models.scoring.sides import PARTS
 from ..run.folder import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...datasets_scripts.pairs.texts import TASKS
+from ...metrics.tasks import TASKS
 from ...models.files import read_json
 from ...models.modalities import get_modality
 from ..arguments.study import Arguments
@@ -30,7 +30,7 @@ def choose_point_pairs(pairs: pd.DataFrame, pairs_per_task: int, seed: int) -> p
     chosen = []
     for task, rows in pairs.groupby("task", sort=False):
         sizes = rows.groupby("cluster")["pair_id"].nunique()
-        sizes = sizes.iloc[np.random.default_rng([seed, TASKS.index(task)]).permutation(len(sizes))]
+        sizes = sizes.iloc[np.random.default_rng([seed, list(TASKS).index(task)]).permutation(len(sizes))]
         before = sizes.cumsum() - sizes
         chosen.append(rows[rows["cluster"].isin(sizes.index[before < pairs_per_task])])
     return pd.concat(chosen, ignore_index=True)

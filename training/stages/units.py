@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.pairs.texts import TASKS
+from ...metrics.tasks import TASKS
 from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.phones.syllables import syllable_frames
 from ...models.audio import FRAME_SAMPLES, decode_flac

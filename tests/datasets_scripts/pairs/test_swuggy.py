@@ -8,11 +8,12 @@ import pytest
 
 from evoslm.datasets_scripts.pairs.balance import choose_balanced
 from evoslm.datasets_scripts.pairs.pseudo_words import SpellingEditor, edited_segment, reason_to_drop
-from evoslm.datasets_scripts.pairs.swuggy import HEADLINE_BANDS, band_of, make_swuggy_pairs, qualifying_words
+from evoslm.datasets_scripts.pairs.swuggy import band_of, make_swuggy_pairs, qualifying_words
 from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.word_list import Lexicon, build_lexicon
 from evoslm.datasets_scripts.text.words import count_words, words_of
+from evoslm.metrics.tasks import TASKS
 from evoslm.models.ngram import NGramModel
 from evoslm.models.tokenizers.phones import train_phone_raw
 from evoslm.models.tokenizers.text import train_text_raw
@@ -84,7 +85,7 @@ def test_a_pseudo_word_differs_in_one_place_and_sounds_like_no_word(corpus, made
 
 
 def test_n_grams_of_the_modalities_are_at_half_in_the_headline_bands(corpus, made):
-    pairs = [pair for pair in made[0] if pair.band in HEADLINE_BANDS]
+    pairs = [pair for pair in made[0] if pair.band in TASKS["swuggy"].headline_bands]
 
     def as_phones(words: list[str]) -> list[str]:
         return [" ".join(("SIL", *phones, "SIL")) for phones in corpus.synthesizer.pronounce(words)]
@@ -101,7 +102,7 @@ def test_n_grams_of_the_modalities_are_at_half_in_the_headline_bands(corpus, mad
         model = NGramModel.fit(ids(contents), vocab_size=len(tokenizer), max_order=3)
         sides = [ids(form([getattr(pair, side) for pair in pairs])) for side in ("positive", "negative")]
         scores = [model.log_likelihoods(side) for side in sides]
-        for band in HEADLINE_BANDS:
+        for band in TASKS["swuggy"].headline_bands:
             rows = np.array([pair.band == band for pair in pairs])
             accuracies = 50 + 50 * np.sign(scores[0] - scores[1])[rows].mean(0)
             assert (abs(accuracies - 50) <= 5).all()
@@ -117,7 +118,7 @@ def test_further_lengths_are_balanced_too(corpus):
         return [sum(letter in "aeiou" for letter in spelling) for spelling in spellings]
 
     _, report = corpus.make_pairs(num_tokens={"vowels": vowels})
-    for band in HEADLINE_BANDS:
+    for band in TASKS["swuggy"].headline_bands:
         assert abs(report["bands"][band]["fewer vowels"] - 50) <= 5
 
 

@@ -5,11 +5,13 @@ import re
 import xml.etree.ElementTree as ElementTree
 from importlib import import_module
 
+import fake_run
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import PAPER_SIX, make_fake_run
 
+from evoslm.metrics.tasks import TASKS, NgramCheck, Task
 from evoslm.models.modalities import MODALITIES
 from evoslm.training.report import write_report
 from evoslm.training.report.document import write_document
@@ -158,6 +160,26 @@ class TestResults:
             for group, accuracy in found["groups"].items():
                 assert accuracy["value"] == pytest.approx(expected["groups"][group][f"accuracy_{headline}"])
 
+    def test_a_new_task_is_named_in_one_place(self, tmp_path, monkeypatch):
+        """With an entry of its own, its pairs are judged, shown in every table and checked against n-grams."""
+        bands = {"bands": ("easy", "hard"), "headline_bands": ("easy",)}
+        check = NgramCheck(("text_raw",), 2, "letters")
+        riddles = Task("riddles", "Riddles", "wit", "A riddle.", "mean", "Who asks", **bands, check=check)
+        monkeypatch.setitem(TASKS, "riddles", riddles)
+        monkeypatch.setitem(fake_run.GROUPS, "riddles", ("hard", "easy"))
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw", "phone_repeat"), pairs=40)
+        results = compute_results(read_run(run))
+        assert results["tasks"] == ["swuggy", "sblimp", "topic_sc", "riddles"]
+        assert results["headline"]["riddles"] == {"rule": "mean", "bands": ["easy"]}
+        accuracy = results["accuracies"]["text_raw"]["riddles"]
+        assert (accuracy["headline"]["n"], accuracy["all_bands"]["sum"]["n"]) == (20, 40)
+        assert list(accuracy["groups"]) == ["easy", "hard"]
+        assert [check["order"] for check in results["item_checks"] if check["task"] == "riddles"] == [1, 2]
+        text = write_document(results, draw_figures(results))
+        assert "Riddles's headline counts wit of the frequency bands easy." in text
+        assert "| Who asks | n |" in text and "Riddles (mean, n" in text
+        assert "Riddles, in the bands easy, against 1- to 2-grams over letters: " in text
+
     def test_topics_are_scored_by_mean_and_pmi_needs_a_context(self, six):
         accuracy = six["accuracies"]["text_bpe"]["topic_sc"]
         assert accuracy["headline"] == accuracy["rules"]["mean"]
@@ -233,7 +255,7 @@ class TestProse:
 
     def test_missing_parts_are_left_out_with_a_sentence(self, tmp_path):
         run = make_fake_run(tmp_path / "run", modalities=("phone_raw",), points=False, baselines=False)
-        for path in run.glob("units/*/quality.json"):
+        for path in run.glob("units/*/utterances/quality.json"):
             path.unlink()
         text = document(run)
         for gone in (
@@ -261,8 +283,9 @@ class TestProse:
         (run / "units" / "seeds" / "seeds.json").write_text(json.dumps(seeds))
         for folder, own in (
             ("seeds", {"configuration.num_units": num_units, "configuration.seeds": [0, 1]}),
-            ("speech_units", {"configuration.segment_parts": 0}),
+            ("speech_units/model", {"configuration.corpus_seed": 0}),
         ):
+            (run / "units" / folder).mkdir(exist_ok=True)
             (run / "units" / folder / "stage.json").write_text(json.dumps({"keys": keys | own}))
         said = "Quantizers of seeds 0, 1, which differ in nothing else: PNMI 0.600 on average, and 0.040 between"
         assert (said in document(run)) == is_shown
