@@ -1,74 +1,65 @@
-"""The study: every stage of the modality-evolving experiment in order, from text to the report.
+"""The commands of a study: every stage of the modality-evolving experiment in order, from text to the report.
 
 Each function below is one command and does what it needs of those above it; what is finished is not redone.
 """
 
-from ..models.files import read_json, write_json
-from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
+from ..models.files import write_json
+from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from .arguments.study import RECORDED, Arguments
 from .run import distributed
 from .run.environment import describe_device
-from .run.folder import SUMMARY_FILE, Run
-from .run.study_file import write_study_file
-from .run.workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
-from .stages.models import model_stage, train_and_score, train_model
-from .stages.recordings import build_recordings
-from .stages.speech import build_utterances, summarize_corpus
-from .stages.text import build_passages
+from .run.folder import Run
+from .run.study_file import write_study
+from .run.workers import Job, prepare_workers, run_jobs
+from .study import Study
 
 _SPOKEN = {"one": "one voice", "many": "many voices", RECORDED: "recordings"}
 
 
 def build_dataset(arguments: Arguments) -> Run:
     """`evoslm build-dataset`: text, utterances and minimal pairs."""
-    from .stages.pairs import build_pairs, build_pairs_text, summarize_pairs
+    from .stages.spoken_pairs import summarize_pairs
 
-    run = open_run(arguments)
+    study = Study(arguments)
+    run = study.run
+    _open(study)
     if arguments.corpus.is_recorded:
         _say("recordings")
-        build_recordings(arguments, run)
+        study.build_recordings()
     _say("text")
-    build_passages(arguments, run)
-    for voices in renderings(arguments):
-        if voices == RECORDED:
-            continue
-        _say(f"speech, {_SPOKEN[voices]}")
-        build_utterances(arguments, run, voices)
-    write_json(run.corpus_summary, summarize_corpus(run, arguments))
+    study.build_text()
+    for voices in study.renderings:
+        if voices != RECORDED:
+            _say(f"speech, {_SPOKEN[voices]}")
+            study.build_speech(voices)
+    write_json(run.corpus_summary, study.summarize())
     _say("minimal pairs")
-    build_pairs_text(arguments, run)
-    for voices in [RECORDED] if arguments.corpus.is_recorded else renderings(arguments):
-        build_pairs(arguments, run, voices)
-    write_json(run.pairs_summary, summarize_pairs(run))
+    study.build_pair_texts()
+    for voices in study.pair_renderings:
+        study.build_spoken_pairs(voices)
+    write_json(run.pairs_summary, summarize_pairs(run.pairs_text, run.pairs()))
     return run
 
 
 def fit_units(arguments: Arguments) -> Run:
     """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
-    from .stages.unit_seeds import compare_seeds
-    from .stages.units import build_units
-
-    run = build_dataset(arguments)
-    for voices, unit_of in unit_stages(arguments):
+    run, study = build_dataset(arguments), Study(arguments)
+    for voices, unit_of in study.units:
         what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
         _say(f"{what}, {_SPOKEN[voices]}")
-        build_units(arguments, run, voices, unit_of)
+        study.build_units(voices, unit_of)
     if arguments.units.compare_seeds:
         _say("k-means seeds")
-        compare_seeds(arguments, run)
+        study.compare_unit_seeds()
     return run
 
 
 def train_tokenizers(arguments: Arguments) -> Run:
     """`evoslm train-tokenizer`: a tokenizer for each modality, and the ids of its utterances."""
-    from .stages.tokenizers import build_tokenizer
-
-    run = fit_units(arguments)
+    run, study = fit_units(arguments), Study(arguments)
     _say("tokenizers")
-    jobs = [
-        Job(build_tokenizer, {"arguments": arguments, "run": run, "modality": name}) for name in arguments.modalities
-    ]
-    run_jobs(jobs, arguments.run.num_proc or count_cores(), "tokenizers")
+    jobs = [Job(*study.tokenizer_job(name)) for name in arguments.modalities]
+    run_jobs(jobs, study.execution.num_proc, "tokenizers")
     return run
 
 
@@ -79,23 +70,21 @@ def pretrain_models(arguments: Arguments) -> Run:
     Started by `torchrun`, `accelerate launch` or `deepspeed`, the processes train each model together; the main one
     does what comes before, and the others wait for it.
     """
-    device = resolve_device(arguments.run.device)
+    study = Study(arguments)
     if arguments.hardware.dry_run:
         from .pretrain.dry_run import describe_needs
 
-        print(describe_needs(arguments, device))
-        return Run(arguments.output_dir, arguments.corpus.own_voices)
-    run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
-    _say(f"language models on {describe_device(device)}")
-    stages = {(name, seed): model_stage(arguments, run, name, seed) for name, seed in _models(arguments)}
+        print(describe_needs(arguments, study.execution.device))
+        return study.run
+    _prepare_tokenizers(study)
+    _say(f"language models on {describe_device(study.execution.device)}")
     jobs = [
-        Job(train_model, {"arguments": arguments, "run": run, "modality": name, "seed": seed, "device": device}, cost)
-        for (name, seed), stage in stages.items()
-        if not stage.is_finished()
-        for cost in [read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]]
+        Job(*study.training_job(name, seed), cost=study.train_tokens(name))
+        for name, seed in study.models
+        if not study.model_stage(name, seed).is_finished()
     ]
-    run_jobs(jobs, num_workers(arguments, device), "training")
-    return run
+    run_jobs(jobs, _num_trainings(study), "training")
+    return study.run
 
 
 def evaluate_models(arguments: Arguments) -> Run:
@@ -104,27 +93,20 @@ def evaluate_models(arguments: Arguments) -> Run:
 
     Processes that a launcher started train each model together and share out its pairs.
     """
-    from .stages.baselines import build_baselines
-    from .stages.voice_transfer import build_voice_transfer
-
-    run = train_tokenizers(arguments) if distributed.is_main() else _wait_for_tokenizers(arguments)
-    device = resolve_device(arguments.run.device)
-    _say(f"language models and their scores on {describe_device(device)}")
+    study = Study(arguments)
+    _prepare_tokenizers(study)
+    _say(f"language models and their scores on {describe_device(study.execution.device)}")
     jobs = []
     for name in arguments.modalities:
-        tokens = read_json(run.tokenizer(name) / SUMMARY_FILE)["train_tokens"]
-        common = {"arguments": arguments, "run": run, "modality": name}
+        tokens = study.train_tokens(name)
         if distributed.is_main():
-            jobs.append(Job(build_baselines, common, 0.05 * tokens))
-        jobs += [
-            Job(train_and_score, common | {"seed": seed, "device": device}, tokens)
-            for seed in arguments.run.training_seeds
-        ]
-    run_jobs(jobs, num_workers(arguments, device), "training and scoring")
+            jobs.append(Job(*study.baseline_job(name), cost=0.05 * tokens))
+        jobs += [Job(*study.scoring_job(name, seed), cost=tokens) for seed in arguments.run.training_seeds]
+    run_jobs(jobs, _num_trainings(study), "training and scoring")
     if {RECORDINGS_MODALITY, SYNTHETIC_MODALITY} <= set(arguments.modalities) and distributed.is_main():
         _say("recordings and synthetic voices, each tested on both")
-        build_voice_transfer(arguments, run, device)
-    return run
+        study.build_voice_transfer()
+    return study.run
 
 
 def run_study(arguments: Arguments) -> Run:
@@ -132,7 +114,8 @@ def run_study(arguments: Arguments) -> Run:
     run = evaluate_models(arguments)
     if not distributed.is_main():
         return run
-    write_study_file(arguments, run)
+    study = Study(arguments)
+    write_study(run, study.describe(), study.execution.device)
     from .report import write_report
 
     _say("report")
@@ -141,72 +124,49 @@ def run_study(arguments: Arguments) -> Run:
     return run
 
 
-def open_run(arguments: Arguments) -> Run:
+def _open(study: Study) -> None:
     """
     Make the run's folder and note in it what the run is made with.
 
     Raises:
         `PermissionError`: If the folder cannot be written to.
         `NotADirectoryError`: If it is a file.
+        `ValueError`: If it holds a run of another version of evoslm.
     """
     import datasets
 
     datasets.disable_progress_bars()
-    if arguments.run.num_proc != 1:
+    if study.arguments.run.num_proc != 1:
         prepare_workers()
-    run = Run(arguments.output_dir, arguments.corpus.own_voices)
-    if run.folder.exists() and not run.folder.is_dir():
-        raise NotADirectoryError(f"{run.folder} is a file; choose another --output_dir.")
+    folder = study.run.folder
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; choose another --output_dir.")
     try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_study_file(arguments, run)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_study(study.run, study.describe(), study.execution.device)
     except (PermissionError, NotADirectoryError) as error:
-        raise PermissionError(f"{run.folder} cannot be written to; choose another --output_dir.") from error
-    print(f"The run is {run.folder}.", flush=True)
-    return run
+        raise PermissionError(f"{folder} cannot be written to; choose another --output_dir.") from error
+    print(f"The run is {folder}.", flush=True)
 
 
-def renderings(arguments: Arguments) -> list[str]:
-    """The sets of voices that the run's modalities are read from, the run's own first."""
-    needed = {get_modality(name).voices or arguments.corpus.own_voices for name in arguments.modalities}
-    return [arguments.corpus.own_voices, *sorted(needed - {arguments.corpus.own_voices})]
-
-
-def unit_stages(arguments: Arguments) -> list[tuple[str, str]]:
-    """The sets of voices that some modality reads units of, and what the units describe."""
-    speech = [get_modality(name) for name in arguments.modalities if get_modality(name).is_speech]
-    needed = {(modality.voices or arguments.corpus.own_voices, modality.unit_of) for modality in speech}
-    return [
-        (voices, unit_of)
-        for unit_of in ("frame", "syllable")
-        for voices in renderings(arguments)
-        if (voices, unit_of) in needed
-    ]
-
-
-def num_workers(arguments: Arguments, device: str = "cpu") -> int:
-    """Processes for trainings and scorings: one where they share a GPU, or where several train each model together."""
-    alone = device == "cuda" or distributed.world_size() > 1
-    return 1 if alone else arguments.run.num_proc or count_cores()
-
-
-def _wait_for_tokenizers(arguments: Arguments) -> Run:
-    from .stages.tokenizers import tokenizer_stage
-
-    run = Run(arguments.output_dir, arguments.corpus.own_voices)
+def _prepare_tokenizers(study: Study) -> None:
+    """Do what comes before the trainings, or wait until the main process has done it."""
+    if distributed.is_main():
+        train_tokenizers(study.arguments)
+        return
 
     def are_finished() -> bool:
         try:
-            return all(tokenizer_stage(arguments, run, name).is_finished() for name in arguments.modalities)
+            return all(study.tokenizer_stage(name).is_finished() for name in study.arguments.modalities)
         except FileNotFoundError:  # a stage before is not finished
             return False
 
     distributed.wait_until(are_finished)
-    return run
 
 
-def _models(arguments: Arguments) -> list[tuple[str, int]]:
-    return [(name, seed) for name in arguments.modalities for seed in arguments.run.training_seeds]
+def _num_trainings(study: Study) -> int:
+    """Trainings and scorings at once: one where they share a GPU, or where several processes share each of them."""
+    return 1 if distributed.world_size() > 1 else study.execution.device_workers
 
 
 def _say(text: str) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from evoslm.training.run.study_file import FORMAT
-
 from evoslm.metrics.tasks import TASKS
+from evoslm.training.run.study_file import FORMAT
 
 PAPER_SIX = ("text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat", "speech_units")
 PHENOMENA = ("agreement", "attractor", "determiner", "anaphora", "auxiliary", "quantifier")

@@ -95,14 +95,14 @@ def test_there_is_one_unit_for_each_syllable_and_pause(finished_run):
     for row, encoded in zip(rendered, pairs, strict=True):
         for side in ("context", "positive", "negative"):
             assert sum(encoded[f"{side}_frames"]) == len(row[f"{side}_phones_repeat"].split())
-    quality = json.loads((folder / "quality.json").read_text())
+    quality = json.loads((folder / "utterances" / "quality.json").read_text())
     assert 4 < quality["units_per_second"] < 6
     assert quality["syllable_pnmi"] > quality["syllable_pnmi_chance"] + 0.1
 
 
 def test_seeds_of_kmeans_are_compared(finished_run):
     found = json.loads((finished_run / "units" / "seeds" / "seeds.json").read_text())
-    own = json.loads((finished_run / "units" / "speech_units" / "quality.json").read_text())
+    own = json.loads((finished_run / "units" / "speech_units" / "utterances" / "quality.json").read_text())
     assert [row["seed"] for row in found["seeds"]] == [0, 1]
     assert found["seeds"][0]["pnmi"] == pytest.approx(own["pnmi"], abs=1e-12)
     (agreement,) = found["agreement"]

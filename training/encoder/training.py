@@ -9,25 +9,28 @@ import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 from transformers import HubertConfig
 
 from ...datasets_scripts.shards.reading import find_shards
+from ...models.audio import FRAME_RATE, SAMPLE_RATE
 from ...models.files import write_json
 from ...models.speech_units import SpeechUnitConfig, SpeechUnitProcessor, fit_units
-from ..arguments.study import UnitArguments
+from ..arguments.fields import check_values
 from ..pretrain.hardware import resolve_precision
 from ..pretrain.plain_training import learning_rate_share, resume_training, save_training
-from ..run.folder import MODEL_FOLDER, Run
+from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
+from ..run.study_file import open_run
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
-from ..stages.quantizer import describe_encoder, read_audio_batches
+from ..stages.encoders import EncoderSettings
+from ..stages.quantizer import read_audio_batches
 from ..stages.units import encode_shard
 from .crops import EncoderCrops
-from .masked_prediction import SAMPLING_RATE, HubertPretraining, count_flops, frame_geometry, mask_spans, save_encoder
+from .masked_prediction import HubertPretraining, count_flops, frame_geometry, mask_spans, save_encoder
 
 VERSION = 1
 TRAINING_FILE = "training.json"
@@ -37,9 +40,9 @@ _VALIDATION_BATCHES = 4
 _SHORTEST_SECONDS = 0.5
 # As in fairseq's configuration of HuBERT's pre-training (hubert_base_librispeech.yaml).
 _BETAS, _EPSILON, _WEIGHT_DECAY, _MAX_GRADIENT_NORM = (0.9, 0.98), 1e-6, 0.01, 10.0
-# None of these changes the result.
-_NOT_RESULT = ("run_dir", "output_dir", "targets", "target_layer", "device", "num_proc", "overwrite", "save_steps")
-_NOT_RESULT += ("progress",)
+# None of these changes the result; which voices were read is in the fingerprints of what was read.
+_NOT_RESULT = ("run_dir", "output_dir", "voices", "targets", "target_layer", "device", "num_proc", "overwrite")
+_NOT_RESULT += ("save_steps", "progress")
 
 
 @dataclass
@@ -53,7 +56,7 @@ class EncoderArguments:
     Args:
         run_dir (`str`): A run's folder, with utterances.
         output_dir (`str`, *optional*): Where the encoder goes; `<run_dir>/encoder` when not given.
-        voices (`str`, *optional*): `one` or `many`: the rendering to read; the run's own when not given.
+        voices (`str`, *optional*): The rendering to read; the run's own when not given.
         targets (`str`, *optional*, defaults to `"mfcc"`): Whose units are predicted: `mfcc` or `log_mel` (a quantizer
             is fitted), `run` (the run's own units), or an encoder by folder or Hub id: the first iteration's, for a
             second one.
@@ -76,43 +79,43 @@ class EncoderArguments:
         warmup_steps (`int`, *optional*, defaults to 800): Steps in which it rises; it then falls linearly to 0.
         eval_steps (`int`, *optional*, defaults to 500): Steps between validation losses.
         save_steps (`int`, *optional*, defaults to 500): Steps between checkpoints.
-        precision (`str`, *optional*, defaults to `"auto"`): `bf16` (with fp32 weights), `fp32`, or bf16 where the
-            device computes it.
+        precision (`str`, *optional*, defaults to `"auto"`): Of the computation (weights are fp32); `auto` is bf16
+            where the device computes it.
         seed (`int`, *optional*, defaults to 0): Seed of targets, weights, crops and masks.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        device (`str`, *optional*, defaults to `"auto"`): Where it is trained; `auto` takes a GPU where there is one.
         num_proc (`int`, *optional*): Processes that compute targets on a CPU; the number of cores when not given.
         overwrite (`bool`, *optional*, defaults to `False`): Redo a finished training whose configuration differs.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
     """
 
-    run_dir: str = field(metadata={"help": "Folder of a run, with utterances."})
-    output_dir: str | None = field(default=None, metadata={"help": "Where to; <run_dir>/encoder by default."})
-    voices: str | None = field(default=None, metadata={"help": "one or many: the rendering to read."})
-    targets: str = field(default="mfcc", metadata={"help": "mfcc, log_mel, run, or an encoder's folder or Hub id."})
-    target_layer: int | None = field(default=None, metadata={"help": "Layer of such an encoder; its last if unset."})
-    num_targets: int = field(default=100, metadata={"help": "Clusters of the targets' quantizer."})
-    hidden_size: int = field(default=384, metadata={"help": "Width of the layers."})
-    num_hidden_layers: int = field(default=6, metadata={"help": "Layers."})
-    num_attention_heads: int = field(default=6, metadata={"help": "Heads of a layer."})
-    intermediate_size: int = field(default=1536, metadata={"help": "Width of the feed-forward layers."})
-    conv_size: int = field(default=256, metadata={"help": "Channels of the convolutions."})
-    dropout: float = field(default=0.1, metadata={"help": "Dropout of layers, attention and projected features."})
-    mask_time_prob: float = field(default=0.8, metadata={"help": "Share of frames that masks hide, overlaps twice."})
-    mask_time_length: int = field(default=10, metadata={"help": "Frames of a masked span."})
-    unmasked_weight: float = field(default=0.0, metadata={"help": "Weight of the loss on frames that are heard."})
-    max_seconds: float = field(default=10.0, metadata={"help": "Longest crop of an utterance."})
-    batch_seconds: float = field(default=320.0, metadata={"help": "Audio of a step."})
-    max_steps: int = field(default=10_000, metadata={"help": "Training steps."})
-    learning_rate: float = field(default=5e-4, metadata={"help": "Highest learning rate."})
-    warmup_steps: int = field(default=800, metadata={"help": "Steps in which the learning rate rises."})
-    eval_steps: int = field(default=500, metadata={"help": "Steps between validation losses."})
-    save_steps: int = field(default=500, metadata={"help": "Steps between checkpoints."})
-    precision: str = field(default="auto", metadata={"help": "auto, bf16 or fp32."})
-    seed: int = field(default=0, metadata={"help": "Seed of targets, weights, crops and masks."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-    num_proc: int | None = field(default=None, metadata={"help": "Processes for targets; all cores by default."})
-    overwrite: bool = field(default=False, metadata={"help": "Redo a finished training that differs."})
-    progress: bool = field(default=True, metadata={"help": "Show a progress bar."})
+    run_dir: str
+    output_dir: str | None = None
+    voices: Literal["one", "many"] | None = None
+    targets: str = "mfcc"
+    target_layer: int | None = None
+    num_targets: int = field(default=100, metadata={"least": 2})
+    hidden_size: int = field(default=384, metadata={"least": 1})
+    num_hidden_layers: int = field(default=6, metadata={"least": 1})
+    num_attention_heads: int = field(default=6, metadata={"least": 1})
+    intermediate_size: int = 1536
+    conv_size: int = field(default=256, metadata={"least": 1})
+    dropout: float = 0.1
+    mask_time_prob: float = field(default=0.8, metadata={"above": 0, "most": 1})
+    mask_time_length: int = field(default=10, metadata={"least": 1})
+    unmasked_weight: float = 0.0
+    max_seconds: float = 10.0
+    batch_seconds: float = 320.0
+    max_steps: int = field(default=10_000, metadata={"least": 1})
+    learning_rate: float = 5e-4
+    warmup_steps: int = 800
+    eval_steps: int = field(default=500, metadata={"least": 1})
+    save_steps: int = field(default=500, metadata={"least": 1})
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    overwrite: bool = False
+    progress: bool = True
 
 
 def pretrain_encoder(arguments: EncoderArguments) -> Path:
@@ -128,25 +131,30 @@ def pretrain_encoder(arguments: EncoderArguments) -> Path:
         them with; `targets/model` the quantizer that was fitted for the targets.
 
     Raises:
-        `FileNotFoundError`: If the run has no utterances, or no units where its own are asked for.
+        `FileNotFoundError`: If the folder is no run, or the run has no utterances, or no units where its own are asked
+            for.
         `ValueError`: If an argument is out of range, the targets are no encoder, units and audio do not belong
             together, or the folder holds a training of another configuration and `overwrite` is not set.
     """
     _check(arguments)
-    run = Run(Path(arguments.run_dir))
+    run = open_run(arguments.run_dir)
     inputs = {"utterances": run.utterances(arguments.voices)}
     configuration = {name: value for name, value in asdict(arguments).items() if name not in _NOT_RESULT}
     if arguments.targets == OWN_UNITS:
-        inputs["units"] = run.units(arguments.voices)
+        units = run.units(arguments.voices)
+        inputs |= {"quantizer": units / MODEL_FOLDER, "units": units / "utterances"}
         del configuration["num_targets"]
     else:
-        configuration["targets"] = describe_encoder(_encoder_of(arguments))
+        configuration["targets"] = _encoder_of(arguments).describe()
     output_dir = Path(arguments.output_dir or run.folder / "encoder")
     output_dir.parent.mkdir(parents=True, exist_ok=True)
     stage = Stage(output_dir, VERSION, configuration, inputs)
 
     def build(folder: Path) -> None:
-        targets = inputs.get("units") or _make_targets(arguments, inputs["utterances"], folder / TARGETS_FOLDER)
+        if arguments.targets == OWN_UNITS:
+            targets = run.units(arguments.voices)
+        else:
+            targets = _make_targets(arguments, inputs["utterances"], folder / TARGETS_FOLDER)
         _train(arguments, inputs["utterances"], targets, folder)
 
     stage.run(build, arguments.overwrite)
@@ -154,30 +162,21 @@ def pretrain_encoder(arguments: EncoderArguments) -> Path:
 
 
 def _check(arguments: EncoderArguments) -> None:
-    least = ("num_hidden_layers", "conv_size", "mask_time_length", "max_steps", "eval_steps", "save_steps")
-    for name in least:
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"--{name} is {getattr(arguments, name)}; it must be at least 1.")
-    if arguments.num_targets < 2:
-        raise ValueError(f"--num_targets is {arguments.num_targets}; it must be at least 2.")
+    check_values(arguments)
     width, heads = arguments.hidden_size, arguments.num_attention_heads
-    if width < 1 or heads < 1 or width % heads or width % 16:
+    if width % heads or width % 16:
         raise ValueError(
             f"--hidden_size is {width}; it must be a multiple of 16 and of --num_attention_heads ({heads})."
         )
-    if not 0 < arguments.mask_time_prob <= 1:
-        raise ValueError(f"--mask_time_prob is {arguments.mask_time_prob}; it must be above 0 and at most 1.")
-    if arguments.precision not in ("auto", "bf16", "fp32"):
-        raise ValueError(f"--precision is {arguments.precision!r}; it must be auto, bf16 or fp32.")
-    shortest = max(_SHORTEST_SECONDS, (arguments.mask_time_length + 1) / 50)
+    shortest = max(_SHORTEST_SECONDS, (arguments.mask_time_length + 1) / FRAME_RATE)
     if arguments.max_seconds < shortest:
         raise ValueError(f"--max_seconds is {arguments.max_seconds}; it must be at least {shortest:g}.")
     if arguments.batch_seconds < arguments.max_seconds:
         raise ValueError(f"--batch_seconds is {arguments.batch_seconds}, less than --max_seconds; raise it.")
 
 
-def _encoder_of(arguments: EncoderArguments) -> UnitArguments:
-    return UnitArguments(encoder=arguments.targets, encoder_layer=arguments.target_layer)
+def _encoder_of(arguments: EncoderArguments) -> EncoderSettings:
+    return EncoderSettings(arguments.targets, arguments.target_layer)
 
 
 def _make_targets(arguments: EncoderArguments, utterances: Path, folder: Path) -> Path:
@@ -186,16 +185,12 @@ def _make_targets(arguments: EncoderArguments, utterances: Path, folder: Path) -
     model_dir, target = folder / MODEL_FOLDER, folder / "utterances"
     shards = find_shards(utterances, ("id", "audio", "speaker"))
     if not (model_dir / "model.safetensors").exists():
-        if _encoder_of(arguments).is_ssl:
-            encoder: dict[str, Any] = {"ssl_model_id": arguments.targets, "ssl_layer": arguments.target_layer}
-        else:
-            encoder = {"encoder": arguments.targets}
         model = fit_units(
             read_audio_batches([Path(shard) for shard in shards.get("train", [])]),
             num_units=arguments.num_targets,
             seed=arguments.seed,
             device=device,
-            **encoder,
+            **_encoder_of(arguments).fit_arguments,
         )
         SpeechUnitProcessor.from_config(model.config).save_pretrained(model_dir)
         model.save_pretrained(model_dir)
@@ -220,12 +215,12 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
     quantizer = SpeechUnitConfig.from_pretrained(targets / MODEL_FOLDER)
     config = _encoder_config(arguments)
     geometry = frame_geometry(config)
-    if (quantizer.sampling_rate, quantizer.hop_length) != (SAMPLING_RATE, geometry[0]):
+    if (quantizer.sampling_rate, quantizer.hop_length) != (SAMPLE_RATE, geometry[0]):
         raise ValueError(
             f"The targets are {quantizer.frame_rate:g} units a second at {quantizer.sampling_rate} Hz; the encoder "
-            f"makes {SAMPLING_RATE / geometry[0]:g} frames a second at {SAMPLING_RATE} Hz. Choose other --targets."
+            f"makes {SAMPLE_RATE / geometry[0]:g} frames a second at {SAMPLE_RATE} Hz. Choose other --targets."
         )
-    rate = SAMPLING_RATE / geometry[0]
+    rate = SAMPLE_RATE / geometry[0]
     data = {
         split: EncoderCrops(
             utterances,

@@ -11,8 +11,9 @@ import pandas as pd
 
 from ...models.files import read_json
 from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
-from ..run.folder import Run
+from ..run.folder import MODEL_FOLDER, QUALITY_FILE, Run
 from ..run.stage import read_stage
+from ..run.study_file import open_run, read_study
 
 
 @dataclass
@@ -83,14 +84,10 @@ def read_run(run_dir: str | Path) -> FinishedRun:
 
     Raises:
         `FileNotFoundError`: If the folder is no run, or a run in which nothing was scored yet.
-        `ValueError`: If `study.json` names a modality that does not exist, or one of the files is not readable.
+        `ValueError`: If another version of evoslm made it, `study.json` names a modality that does not exist, or one
+            of the files is not readable.
     """
-    run = Run(Path(run_dir))
-    if not run.study_file.is_file():
-        raise FileNotFoundError(
-            f"{run.folder} is not the folder of a run (it holds no study.json); make one with `evoslm study`."
-        )
-    study = _read_json(run.study_file)
+    run, study = open_run(run_dir), read_study(run_dir)
     encoder = study.get("encoder_label") or "units"
     chain = list(MODALITIES)
     names = sorted(study.get("modalities", chain), key=lambda name: chain.index(get_modality(name).name))
@@ -106,7 +103,9 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         study=study,
         corpus=_read_json(run.corpus_summary, optional=True),
         pairs=_read_json(run.pairs_summary, optional=True),
-        units={path.parent.name: _read_json(path) for path in sorted(run.folder.glob("units/*/quality.json"))},
+        units={
+            path.parts[-3]: _read_json(path) for path in sorted(run.folder.glob(f"units/*/utterances/{QUALITY_FILE}"))
+        },
         unit_seeds=_read_seeds(run),
         transfer=_read_transfer(run.voice_transfer) if both <= set(scored) else {},
         modalities=scored,
@@ -128,7 +127,7 @@ def _read_transfer(folder: Path) -> dict:
 
 def _read_seeds(run: Run) -> dict:
     """How far seeds of k-means agree, if that was measured with the quantizer that is in use."""
-    found, own = (read_stage(folder) for folder in (run.unit_seeds, run.units()))
+    found, own = (read_stage(folder) for folder in (run.unit_seeds, run.units() / MODEL_FOLDER))
     if found is None or own is None:
         return {}
     shared = [name for name in found["keys"] if name not in ("version", "configuration.seeds")]

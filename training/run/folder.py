@@ -87,13 +87,25 @@ class Run:
         return self.folder / "voice_transfer"
 
     def units(self, voices: str | None = None, unit_of: str = "frame") -> Path:
-        """A quantizer of frames or syllables, the units of utterances and of pairs, and their quality."""
+        """What is of units of frames or syllables: `model`, the quantizer, and units of `utterances` and `pairs`."""
         name = "speech_units" if unit_of == "frame" else f"speech_{unit_of}"
         return self.folder / "units" / self._rendering(name, voices)
 
     def units_of(self, modality: str) -> Path:
-        """The units that a modality of speech is made of."""
+        """What is of the units that a modality of speech is made of."""
         return self.units(self.voices_of(modality), get_modality(modality).unit_of)
+
+    def quantizer(self, modality: str) -> Path:
+        """The quantizer of a modality of speech."""
+        return self.units_of(modality) / MODEL_FOLDER
+
+    def utterance_units(self, modality: str) -> Path:
+        """The units of utterances that a modality of speech is made of."""
+        return self.units_of(modality) / "utterances"
+
+    def pair_units(self, modality: str) -> Path:
+        """The units of minimal pairs, as a modality of speech reads them."""
+        return self.units_of(modality) / "pairs"
 
     @property
     def unit_seeds(self) -> Path:

@@ -1,22 +1,36 @@
-"""What a run was made with, in one file."""
+"""What a run was made with, in one file: `study.json`, which the report and the commands on a finished run read.
+
+configuration + versions + commit + device + the records of finished stages -> [`write_study`] -> [`read_study`].
+"""
 
 import datetime
+from pathlib import Path
+from typing import Any
 
-from ...models.files import read_json, write_json
-from ..arguments.study import Arguments
-from ..stages.quantizer import describe_encoder, encoder_label
+from ...models.files import read_json_if_whole, write_json
 from .environment import describe_commit, describe_device, describe_versions
 from .folder import Run
 from .stage import read_stage
-from .workers import resolve_device
+
+FORMAT = 2
+"""Of a run's folder: raised when what lies where, or what a file says, changes."""
 
 
-def write_study_file(arguments: Arguments, run: Run) -> None:
-    """Save configuration, versions, commit, device and the timings of the stages that are finished."""
-    device = resolve_device(arguments.run.device)
+def write_study(run: Run, made_with: dict[str, Any], device: str) -> None:
+    """
+    Save what a run is made with, and the timings of the stages that are finished.
+
+    Args:
+        run ([`Run`]): The run.
+        made_with (`dict[str, Any]`): Its configuration, modalities, seeds and encoder.
+        device (`str`): `"cpu"` or `"cuda"`.
+
+    Raises:
+        `ValueError`: If the folder holds a run of another format.
+    """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     if run.study_file.exists():
-        started = read_json(run.study_file).get("started", started)
+        started = read_study(run.folder).get("started", started)
     stages = []
     for path in sorted(run.folder.glob("**/stage.json"), key=lambda path: path.stat().st_mtime):
         record = read_stage(path.parent)
@@ -24,12 +38,9 @@ def write_study_file(arguments: Arguments, run: Run) -> None:
         stages.append({"name": name, "seconds": record["seconds"], "peak_memory_mb": record["peak_memory_mb"]})
     write_json(
         run.study_file,
-        {
-            "configuration": arguments.to_dict(),
-            "modalities": arguments.modalities,
-            "seeds": arguments.run.training_seeds,
-            "encoder": describe_encoder(arguments.units),
-            "encoder_label": encoder_label(arguments.units),
+        {"format": FORMAT}
+        | made_with
+        | {
             "versions": describe_versions(),
             "commit": describe_commit(),
             "device": describe_device(device),
@@ -37,3 +48,49 @@ def write_study_file(arguments: Arguments, run: Run) -> None:
             "stages": stages,
         },
     )
+
+
+def read_study(folder: str | Path) -> dict[str, Any]:
+    """
+    What a run was made with.
+
+    Args:
+        folder (`str` or `Path`): The run's folder.
+
+    Returns:
+        `dict`: `configuration` (arguments by group), `modalities`, `seeds`, `encoder`, `encoder_label`, `versions`,
+        `commit`, `device`, `started` and `stages`.
+
+    Raises:
+        `FileNotFoundError`: If it is not the folder of a run.
+        `ValueError`: If an earlier or later version of evoslm made it.
+    """
+    path = Path(folder) / "study.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is not the folder of a run; give one that `evoslm study` made.")
+    study = read_json_if_whole(path)
+    if study is None:
+        raise ValueError(f"{path} is not readable as JSON; remove it and run the study again.")
+    if study.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} was made by another version of evoslm, whose folders this one does not read; choose another "
+            "folder, or run the study again."
+        )
+    return study
+
+
+def open_run(folder: str | Path) -> Run:
+    """
+    A run that commands of its own work on.
+
+    Args:
+        folder (`str` or `Path`): The folder of a run that a study, or a part of one, made.
+
+    Returns:
+        [`Run`]
+
+    Raises:
+        `FileNotFoundError`: If it is not the folder of a run.
+        `ValueError`: If an earlier or later version of evoslm made it.
+    """
+    return Run(Path(folder), read_study(folder)["voices"])

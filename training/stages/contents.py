@@ -1,4 +1,7 @@
-"""The minimal pairs as one modality writes them."""
+"""The minimal pairs as one modality writes them.
+
+spoken pairs, and their units for a modality of speech -> one table of contents, which models and n-grams score.
+"""
 
 from pathlib import Path
 
@@ -8,40 +11,27 @@ import pyarrow.parquet as pq
 from ...metrics.tasks import TASKS
 from ...models.modalities import Modality
 from ...models.scoring.sides import PARTS
-from ..run.folder import Run
 
 KEYS = ["task", "pair_id", "cluster", "group", "band", "voice"]
 
 
-def load_pairs(run: Run, modality: Modality) -> pd.DataFrame:
-    """
-    The minimal pairs as one modality writes them.
-
-    Args:
-        run ([`Run`]): A run with pairs (and units, for a modality of speech).
-        modality ([`Modality`]): The modality.
-
-    Returns:
-        `pd.DataFrame`: `task`, `pair_id`, `cluster`, `group`, `band`, `voice`, and contents `context`, `positive`
-        and `negative`; `context` is empty where a pair has none.
-    """
-    units = run.units_of(modality.name) / "pairs" if modality.is_speech else None
-    return read_contents(run.pairs(run.voices_of(modality.name)), modality, units)
-
-
 def read_contents(folder: Path, modality: Modality, units_folder: Path | None = None) -> pd.DataFrame:
     """
-    Read a folder of minimal pairs as [`load_pairs`] does.
+    Read a folder of minimal pairs.
 
     Args:
-        folder (`Path`): Rendered pairs, a folder a task.
+        folder (`Path`): Spoken pairs, a folder a task.
         modality ([`Modality`]): The modality.
         units_folder (`Path`, *optional*): Their units, for a modality of speech.
 
     Returns:
-        `pd.DataFrame`: As of [`load_pairs`].
+        `pd.DataFrame`: `task`, `pair_id`, `cluster`, `group`, `band`, `voice`, and contents `context`, `positive`
+        and `negative`; `context` is empty where a pair has none.
+
+    Raises:
+        `ValueError`: If units and pairs are not of the same rows.
     """
-    from ...datasets_scripts.builders.by_name import unit_contents
+    from ...datasets_scripts.builders import unit_contents
 
     frames = []
     for task in TASKS:

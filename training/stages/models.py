@@ -1,56 +1,83 @@
-"""The stage of one language model."""
+"""The stage of one language model: ids of utterances -> pre-training -> a folder for `from_pretrained`.
 
+A launcher's processes train a model together: the main one builds the stage, the others follow it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from ...models.modalities import get_modality
-from ..arguments.study import Arguments
+from ..arguments.study import HardwareArguments, PretrainArguments
 from ..run import distributed
-from ..run.folder import Run
+from ..run.execution import Execution
 from ..run.stage import Stage
 
 
-def model_stage(arguments: Arguments, run: Run, modality: str, seed: int) -> Stage:
-    """What makes one language model."""
-    configuration = {
-        "modality": modality,
-        "seed": seed,
-        "model": arguments.shape,
-        "pretrain": {name: value for name, value in arguments.to_dict()["pretrain"].items() if name != "point_pairs"},
-    }
-    return Stage(run.model(modality, seed), 1, configuration, {"tokenizer": run.tokenizer(modality)})
+@dataclass(frozen=True)
+class ModelSettings:
+    """
+    What makes a language model beside its ids.
+
+    Args:
+        modality (`str`): The modality's name.
+        training_seed (`int`): Seed of the weights and of the order of utterances.
+        shape (`dict`): `LlamaConfig`'s arguments.
+        protocol ([`PretrainArguments`]): The training protocol.
+        unit_encoder (`str`, *optional*): The encoder that its units are of, noted in its configuration.
+    """
+
+    modality: str
+    training_seed: int
+    shape: dict[str, Any]
+    protocol: PretrainArguments
+    unit_encoder: str | None = None
 
 
-def train_model(arguments: Arguments, run: Run, modality: str, seed: int, device: str, report_progress) -> None:
-    """Train one language model as a stage; the job that `evoslm pretrain` gives to a worker."""
+def model_stage(folder: Path, tokenizer: Path, settings: ModelSettings) -> Stage:
+    """What makes one language model; the arguments are those of [`train_model`]."""
+    return Stage(folder, 2, asdict(settings), {"tokenizer": tokenizer})
+
+
+def train_model(
+    folder: Path,
+    tokenizer: Path,
+    settings: ModelSettings,
+    hardware: HardwareArguments,
+    execution: Execution,
+    report_progress: Callable[[float], None] | None = None,
+) -> None:
+    """
+    Train one language model.
+
+    Args:
+        folder (`Path`): Where to.
+        tokenizer (`Path`): The stage of its tokenizer, with the ids of its utterances.
+        settings ([`ModelSettings`]): What makes it.
+        hardware ([`HardwareArguments`]): How the device is used.
+        execution ([`Execution`]): How it is done.
+        report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
+    """
     from ..pretrain.pretraining import pretrain
 
-    extra = {"unit_encoder": arguments.units.encoder} if get_modality(modality).is_speech else {}
+    extra = {} if settings.unit_encoder is None else {"unit_encoder": settings.unit_encoder}
 
-    def build(folder: Path) -> None:
+    def build(partial: Path) -> None:
         pretrain(
-            modality,
-            run.tokenizer(modality),
-            folder,
-            arguments.shape,
-            arguments.pretrain,
-            seed,
-            device,
+            settings.modality,
+            tokenizer,
+            partial,
+            settings.shape,
+            settings.protocol,
+            settings.training_seed,
+            execution.device,
             report_progress,
-            arguments.hardware,
+            hardware,
             **extra,
         )
 
-    stage = model_stage(arguments, run, modality, seed)
+    stage = model_stage(folder, tokenizer, settings)
     if distributed.is_main():
-        stage.run(build, arguments.run.overwrite)
+        stage.run(build, execution.overwrite)
     else:
         stage.follow(build)
-
-
-def train_and_score(arguments: Arguments, run: Run, modality: str, seed: int, device: str, report_progress) -> None:
-    """One language model and its scores, in the process that has just trained it."""
-    from .scores import build_scores
-
-    model = {"arguments": arguments, "run": run, "modality": modality, "seed": seed, "device": device}
-    train_model(**model, report_progress=lambda share: report_progress(0.95 * share))
-    build_scores(**model, report_progress=lambda share: report_progress(0.95 + 0.05 * share))

@@ -1,108 +1,103 @@
-"""The quantizer of a run: audio of the training split -> k-means."""
+"""The quantizer of a run: audio of the training split -> frames or syllables -> k-means -> a `SpeechUnitModel`.
 
-from collections.abc import Iterator
+utterance shards -> [`read_audio_batches`] -> [`fit_quantizers`], one a seed -> the stage is the model's folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.phones.syllables import syllable_frames
 from ...models.audio import FRAME_SAMPLES, decode_flac
-from ..arguments.study import Arguments, UnitArguments
-from ..run.stage import fingerprint_files
+from ..run.execution import Execution
+from ..run.stage import Stage
+from ..run.workers import Job, run_jobs
+from .encoders import EncoderSettings
+
+if TYPE_CHECKING:
+    from ...models.speech_units import SpeechUnitModel
 
 ROWS_AT_A_TIME = 32
-ENCODER_FILES = ("config.json", "preprocessor_config.json", "*.safetensors")
-"""What makes the frames of a self-supervised encoder in a folder."""
+"""Utterances that are decoded and encoded together."""
 
 
-def describe_encoder(units: UnitArguments) -> str | dict:
+@dataclass(frozen=True)
+class QuantizerSettings:
     """
-    What makes the frames, wherever it lies: part of a stage's configuration.
+    How a quantizer is fitted.
 
     Args:
-        units ([`UnitArguments`]): Of the command.
+        encoder ([`EncoderSettings`]): What makes the frames.
+        num_units (`int`): Clusters (K).
+        segment_parts (`int`): Parts of a syllable whose mean frames are clustered; 0 where a unit is of a frame.
+        normalization (`str`): `"none"`, `"utterance"` or `"speaker"`.
+        fit_frames (`int`): Frames, or syllables, that k-means sees.
+        algorithm (`str`): `"minibatch"`, `"torch"` or `"faiss"`.
+        corpus_seed (`int`): Seed of the sample and of k-means.
+    """
+
+    encoder: EncoderSettings
+    num_units: int
+    segment_parts: int
+    normalization: str
+    fit_frames: int
+    algorithm: str
+    corpus_seed: int
+
+    def describe(self) -> dict[str, Any]:
+        """All of it, wherever the encoder lies: part of the stage's fingerprint."""
+        return asdict(self) | {"encoder": self.encoder.describe()}
+
+
+def build_quantizer(folder: Path, utterances: Path, settings: QuantizerSettings, execution: Execution) -> None:
+    """
+    Fit a quantizer on the training utterances.
+
+    Args:
+        folder (`Path`): Where to: a folder for `SpeechUnitModel.from_pretrained` and `SpeechUnitProcessor`.
+        utterances (`Path`): The speech stage.
+        settings ([`QuantizerSettings`]): How it is fitted.
+        execution ([`Execution`]): How it is done.
+    """
+
+    def build(partial: Path) -> None:
+        job = {"folder": partial, "utterances": utterances, "settings": settings, "device": execution.device}
+        run_jobs([Job(_fit_and_save, job)], execution.device_workers, "k-means")
+
+    Stage(folder, 1, settings.describe(), {"utterances": utterances}).run(build, execution.overwrite)
+
+
+def fit_quantizers(
+    utterances: Path, settings: QuantizerSettings, seeds: Sequence[int], device: str = "cpu"
+) -> "list[SpeechUnitModel]":
+    """
+    Fit quantizers that differ in their seed alone, with one pass of the encoder over the training utterances.
+
+    Args:
+        utterances (`Path`): The speech stage.
+        settings ([`QuantizerSettings`]): How they are fitted, but for the seed.
+        seeds (`Sequence[int]`): A seed for each.
+        device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
 
     Returns:
-        `str` or `dict`: The name of frame features; of a self-supervised encoder its layer, source, revision,
-        precision and, if it is a folder, what its files hold.
-
-    Raises:
-        `ValueError`: If there is no such encoder, or no such layer in it.
+        `list[SpeechUnitModel]`: One a seed.
     """
-    if not units.is_ssl:
-        return units.encoder
-    from ...models.speech_units.ssl_encoder import describe_ssl_encoder
-
-    ssl = describe_ssl_encoder(units.encoder, units.encoder_layer, units.encoder_revision)
-    described = {name: ssl[name] for name in ("source", "layer", "revision")} | {"precision": units.encoder_precision}
-    if Path(units.encoder).is_dir():
-        # Not its other files: the record of a training says how long it took.
-        described["files"] = fingerprint_files(Path(units.encoder), ENCODER_FILES)
-    return described
-
-
-def encoder_label(units: UnitArguments) -> str:
-    """The encoder's name in tables and figures: that of its kind."""
-    from ...models.speech_units import SpeechUnitConfig
-
-    if not units.is_ssl:
-        return SpeechUnitConfig(encoder=units.encoder).encoder_label
-    from ...models.speech_units.ssl_encoder import describe_ssl_encoder
-
-    ssl = describe_ssl_encoder(units.encoder, units.encoder_layer, units.encoder_revision)
-    return SpeechUnitConfig(encoder="ssl", ssl=ssl).encoder_label
-
-
-def fit_quantizer(
-    arguments: Arguments,
-    utterances: Path,
-    model_dir: Path,
-    device: str = "cpu",
-    unit_of: str = "frame",
-    report_progress=None,
-) -> None:
-    """
-    Fit the quantizer on the training utterances and save it.
-
-    Args:
-        arguments ([`Arguments`]): Of the command.
-        utterances (`Path`): The shards of utterances.
-        model_dir (`Path`): Where to; the weights are written last.
-        device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
-        unit_of (`str`, *optional*, defaults to `"frame"`): What a unit describes, `"frame"` or `"syllable"`.
-        report_progress (`Callable[[float], None]`, *optional*): Not used: the frames are known only once read.
-    """
-    from ...models.speech_units import SpeechUnitProcessor
-
-    (model,) = fit_quantizers(arguments, utterances, unit_of, [arguments.corpus.corpus_seed], device)
-    SpeechUnitProcessor.from_config(model.config).save_pretrained(model_dir)
-    model.save_pretrained(model_dir)
-
-
-def fit_quantizers(arguments: Arguments, utterances: Path, unit_of: str, seeds: list[int], device: str) -> list:
-    """A quantizer a seed of the training utterances."""
     from ...models.speech_units import fit_unit_seeds
 
-    units, parts = arguments.units, arguments.units.segment_parts(unit_of)
-    if units.is_ssl:
-        encoder = {
-            "ssl_model_id": units.encoder,
-            "ssl_layer": units.encoder_layer,
-            "ssl_revision": units.encoder_revision,
-        }
-    else:
-        encoder = {"encoder": units.encoder}
     return fit_unit_seeds(
-        read_audio_batches(sorted(utterances.glob("train-*.parquet")), with_syllables=parts > 0),
-        seeds,
-        num_units=units.codebook_size(unit_of),
-        max_frames=units.fit_frames,
-        normalization=units.unit_normalization,
+        read_audio_batches(sorted(utterances.glob("train-*.parquet")), with_syllables=settings.segment_parts > 0),
+        list(seeds),
+        num_units=settings.num_units,
+        max_frames=settings.fit_frames,
+        normalization=settings.normalization,
         device=device,
-        algorithm=units.kmeans,
-        segment_parts=parts,
-        **encoder,
+        algorithm=settings.algorithm,
+        segment_parts=settings.segment_parts,
+        **settings.encoder.fit_arguments,
     )
 
 
@@ -131,3 +126,14 @@ def read_audio_batches(shards: list[Path], with_syllables: bool = False) -> Iter
             )
             speakers = batch["speaker"].to_pylist()
             yield (audio, speakers, syllables) if with_syllables else (audio, speakers)
+
+
+def _fit_and_save(
+    folder: Path, utterances: Path, settings: QuantizerSettings, device: str, report_progress=None
+) -> None:
+    """The job of a worker. How far it is cannot be told: frames are known only once they are read."""
+    from ...models.speech_units import SpeechUnitProcessor
+
+    (model,) = fit_quantizers(utterances, settings, [settings.corpus_seed], device)
+    SpeechUnitProcessor.from_config(model.config).save_pretrained(folder)
+    model.save_pretrained(folder)

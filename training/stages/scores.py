@@ -1,4 +1,4 @@
-"""The scoring stages: log-likelihoods of the minimal pairs by every model, and by n-grams over the same ids.
+"""The stage of scores: log-likelihoods of the minimal pairs by one model, and by its points along the way.
 
 pairs in a modality's form -> contents -> ids -> `models/scoring.py` -> `<point>/items.parquet`; the metrics and the
 report read nothing else.
@@ -6,20 +6,21 @@ report read nothing else.
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...metrics.tasks import TASKS
-from ...models.files import read_json
+from ...models.files import read_json, written_whole
 from ...models.modalities import get_modality
-from ..arguments.study import Arguments
 from ..run import distributed
-from ..run.folder import BEST, ITEMS_FILE, POINTS_FOLDER, TRAINING_FILE, Run
+from ..run.execution import Execution
+from ..run.folder import BEST, ITEMS_FILE, POINTS_FOLDER, TRAINING_FILE
 from ..run.stage import Stage
 from ..score.pair_files import CHUNKS_FOLDER, load_for_scoring, wait_for_scores
-from .contents import KEYS, load_pairs
+from .contents import KEYS, read_contents
 
 
 def choose_point_pairs(pairs: pd.DataFrame, pairs_per_task: int, seed: int) -> pd.DataFrame:
@@ -36,64 +37,71 @@ def choose_point_pairs(pairs: pd.DataFrame, pairs_per_task: int, seed: int) -> p
     return pd.concat(chosen, ignore_index=True)
 
 
+@dataclass(frozen=True)
+class ScoreSettings:
+    """
+    Which pairs are asked about.
+
+    Args:
+        modality (`str`): What the model reads.
+        point_pairs (`int`): Pairs a task that the points along the way are scored on.
+        corpus_seed (`int`): Seed of their choice.
+    """
+
+    modality: str
+    point_pairs: int
+    corpus_seed: int
+
+
 def build_scores(
-    arguments: Arguments,
-    run: Run,
-    modality: str,
-    seed: int,
-    device: str = "cpu",
+    folder: Path,
+    model: Path,
+    pairs: Path,
+    units: Path | None,
+    settings: ScoreSettings,
+    execution: Execution,
     report_progress: Callable[[float], None] | None = None,
-) -> Path:
+) -> None:
     """
     Score one model and its points along the way: `best/items.parquet`, `updates-*/items.parquet`.
 
     Args:
-        arguments ([`Arguments`]): Of the command.
-        run ([`Run`]): Where to.
-        modality (`str`): The modality's name.
-        seed (`int`): The training seed.
-        device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
+        folder (`Path`): Where to.
+        model (`Path`): The stage of the model, with its tokenizer.
+        pairs (`Path`): The spoken pairs.
+        units (`Path`, *optional*): Their units, for a modality of speech.
+        settings ([`ScoreSettings`]): Which pairs are asked about.
+        execution ([`Execution`]): How it is done.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of points that are done.
-
-    Returns:
-        `Path`: The stage's folder.
     """
-    entry = get_modality(modality)
-    model_dir = run.model(modality, seed)
-    voices = run.voices_of(modality)
-    configuration = {"point_pairs": arguments.pretrain.point_pairs, "seed": arguments.corpus.corpus_seed}
-    inputs = {"model": model_dir, "pairs": run.pairs(voices)}
-    if entry.is_speech:
-        inputs["units"] = run.units_of(modality)
 
-    def build(folder: Path) -> None:
-        pairs = load_pairs(run, entry)
-        subset = choose_point_pairs(pairs, arguments.pretrain.point_pairs, arguments.corpus.corpus_seed)
-        points = [point["name"] for point in read_json(model_dir / TRAINING_FILE)["points"]]
-        weights = {BEST: model_dir} | {point: model_dir / POINTS_FOLDER / point for point in points}
+    def build(partial: Path) -> None:
+        contents = read_contents(pairs, get_modality(settings.modality), units)
+        subset = choose_point_pairs(contents, settings.point_pairs, settings.corpus_seed)
+        points = [point["name"] for point in read_json(model / TRAINING_FILE)["points"]]
+        weights = {BEST: model} | {point: model / POINTS_FOLDER / point for point in points}
         for index, (point, path) in enumerate(weights.items()):
-            target = folder / point / ITEMS_FILE
+            target = partial / point / ITEMS_FILE
             if not target.exists():
                 target.parent.mkdir(exist_ok=True)
-                asked = pairs if point == BEST else subset
+                asked = contents if point == BEST else subset
                 save_dir = target.with_name(CHUNKS_FOLDER)
-                score_folder(path, model_dir, asked, save_dir, device)
+                score_folder(path, model, asked, save_dir, execution.device)
                 if distributed.is_main():
                     scores = pd.DataFrame(wait_for_scores(save_dir, len(asked)))
-                    items = pd.concat([asked[KEYS], scores], axis=1)
-                    items.to_parquet(target.with_suffix(".tmp"))
-                    target.with_suffix(".tmp").replace(target)
+                    with written_whole(target) as unfinished:
+                        pd.concat([asked[KEYS], scores], axis=1).to_parquet(unfinished)
             if report_progress is not None:
                 report_progress((index + 1) / len(weights))
 
-    stage = Stage(run.scores(modality, seed), 2, configuration, inputs)
+    inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
+    stage = Stage(folder, 3, asdict(settings), inputs)
     if distributed.is_main():
-        stage.run(build, arguments.run.overwrite)
-        for chunks in stage.folder.glob(f"*/{CHUNKS_FOLDER}"):
+        stage.run(build, execution.overwrite)
+        for chunks in folder.glob(f"*/{CHUNKS_FOLDER}"):
             shutil.rmtree(chunks)
     else:
         stage.follow(build)
-    return stage.folder
 
 
 def score_folder(
@@ -105,14 +113,14 @@ def score_folder(
     Args:
         weights (`Path`): A folder for `AutoModelForCausalLM`.
         tokenizer (`Path`): A folder for `AutoTokenizer`.
-        pairs (`pd.DataFrame`): As [`load_pairs`] gives them.
+        pairs (`pd.DataFrame`): As [`read_contents`] gives them.
         save_dir (`Path`): Where they are kept as they are made; [`wait_for_scores`] finds them there.
         device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
 
     Returns:
         `list[dict]`: As [`score_pairs`] gives them.
     """
-    from ...models.scoring.pairs import score_pairs
+    from ...models.scoring import score_pairs
 
     model, loaded = load_for_scoring(weights, tokenizer, device)
     rows = pairs.rename(columns={"pair_id": "id"}).to_dict("records")

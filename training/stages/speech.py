@@ -1,62 +1,71 @@
-"""The stage of synthesized speech, and what a corpus amounts to."""
+"""The stage of synthesized speech: passages -> utterances with the times of words and phones, in one set of voices.
 
+passages -> [`build_utterances`] -> parquet shards, `skipped.jsonl`, `summary.json`; [`summarize_utterances`] counts
+what a corpus amounts to, whether it was synthesized or recorded.
+"""
+
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.text.passages import SPLITS, read_passages
 from ...models.files import write_json
-from ..arguments.study import Arguments
-from ..run.folder import PASSAGES_FILE, SUMMARY_FILE, Run
+from ..run.execution import Execution
+from ..run.folder import PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
-from ..run.workers import count_cores
-
-# Recordings of up to 30 s may be read faster than the synthetic voices speak; models see 2,048 frames, which is 41 s.
-_LONGEST_TRANSCRIPT = 40.0
 
 
-def build_utterances(arguments: Arguments, run: Run, voices: str) -> Path:
+@dataclass(frozen=True)
+class SpeechSettings:
     """
-    Build the speech stage in one set of voices: parquet shards, `skipped.jsonl` and `summary.json`.
-
-    Interrupted, it keeps every finished shard.
+    How passages are spoken.
 
     Args:
-        arguments ([`Arguments`]): Of the command.
-        run ([`Run`]): Where to.
         voices (`str`): `"one"` or `"many"`.
-
-    Returns:
-        `Path`: The stage's folder.
+        rate (`str`): `"fixed"` or `"random"`.
+        corpus_seed (`int`): Seed of voices, pitches and rates.
+        max_skipped_fraction (`float`): Share of passages that cannot be spoken above which the stage stops.
+        max_seconds (`float`): The longest utterance.
     """
-    from ...datasets_scripts.shards.utterance_rows import MAX_SECONDS
-    from ...datasets_scripts.synthesis.utterances import render_utterances
 
-    corpus = arguments.corpus
-    folder = run.utterances(voices)
-    configuration = {
-        "voices": voices,
-        "rate": corpus.rate,
-        "seed": corpus.corpus_seed,
-        "max_skipped_fraction": corpus.max_skipped_fraction,
-    }
+    voices: str
+    rate: str
+    corpus_seed: int
+    max_skipped_fraction: float
+    max_seconds: float
+
+
+def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, execution: Execution) -> None:
+    """
+    Build the speech stage in one set of voices. Interrupted, it keeps every finished shard.
+
+    Args:
+        folder (`Path`): Where to.
+        passages (`Path`): The text stage.
+        settings ([`SpeechSettings`]): How it is spoken.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `ValueError`: If too many passages cannot be spoken.
+    """
+    from ...datasets_scripts.synthesis.utterances import render_utterances
 
     def build(partial: Path) -> None:
         summary = render_utterances(
-            list(read_passages(run.passages / PASSAGES_FILE)),
+            list(read_passages(passages / PASSAGES_FILE)),
             partial,
-            voices=voices,
-            rate=corpus.rate,
-            seed=corpus.corpus_seed,
-            num_proc=arguments.run.num_proc or count_cores(),
-            max_skipped_fraction=corpus.max_skipped_fraction,
-            max_seconds=_LONGEST_TRANSCRIPT if corpus.is_recorded else MAX_SECONDS,
+            voices=settings.voices,
+            rate=settings.rate,
+            seed=settings.corpus_seed,
+            num_proc=execution.num_proc,
+            max_skipped_fraction=settings.max_skipped_fraction,
+            max_seconds=settings.max_seconds,
         )
         summary["stretch_factor"] = count_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)
 
-    Stage(folder, 1, configuration, {"passages": run.passages}).run(build, arguments.run.overwrite)
-    return folder
+    Stage(folder, 2, asdict(settings), {"passages": passages}).run(build, execution.overwrite)
 
 
 def count_stretch_factor(folder: Path) -> int:
@@ -69,20 +78,20 @@ def count_stretch_factor(folder: Path) -> int:
     return max(1, round(frames / phones))
 
 
-def summarize_corpus(run: Run, arguments: Arguments) -> dict:
-    """What the corpus amounts to, split by split, from the utterances that were kept."""
-    summary = {
-        "corpus": arguments.corpus.corpus,
-        "voices": arguments.corpus.own_voices,
-        "rate": None if arguments.corpus.is_recorded else arguments.corpus.rate,
-        "words": {},
-        "utterances": {},
-        "seconds": {},
-        "documents": {},
-    }
+def summarize_utterances(utterances: Path) -> dict:
+    """
+    What a corpus amounts to, from the utterances that were kept.
+
+    Args:
+        utterances (`Path`): A stage of speech.
+
+    Returns:
+        `dict`: `words`, `utterances`, `seconds` and `documents` by split, and the number of `speakers`.
+    """
+    summary = {"words": {}, "utterances": {}, "seconds": {}, "documents": {}}
     speakers = set()
     for split in SPLITS:
-        shards = sorted(run.utterances().glob(f"{split}-*.parquet"))
+        shards = sorted(utterances.glob(f"{split}-*.parquet"))
         rows = [pq.read_table(path, columns=["document", "text", "speaker", "duration"]) for path in shards]
         summary["utterances"][split] = sum(len(table) for table in rows)
         summary["words"][split] = sum(len(text.split()) for table in rows for text in table["text"].to_pylist())

@@ -1,24 +1,20 @@
-"""The corpus stages: text -> passages -> utterances, or recordings -> utterances -> passages.
+"""The text stage: stories, a folder of .txt files, a Hub dataset's column or transcripts -> passages.
 
-stories | a folder of .txt files | a Hub dataset's column -> passages (and held-out ones for Topic-SC) -> speech with
-word and phone times in fixed-size shards. Recordings are aligned with their transcripts, which are the passages.
+source -> [`build_passages`] -> `passages.parquet` (the corpus), `held_out.parquet` (what no split of it holds, for
+Topic-SC) and `summary.json`. Of recordings the transcripts are the passages ([`build_transcripts`]).
 """
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.text.passages import SPLITS, Passage, write_passages
 from ...models.files import write_json
-from ..arguments.study import Arguments, CorpusArguments
-from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE, Run
+from ..run.execution import Execution
+from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
-
-if TYPE_CHECKING:
-    pass
 
 # Stories that no split holds come from another seed, far from any that a person would ask for.
 _HELD_OUT_SEED = 1_000_003
@@ -28,38 +24,143 @@ _SPLIT_SHARE = 0.05
 _HELD_OUT_SENTENCES = 6
 
 
-def build_passages(arguments: Arguments, run: Run) -> Path:
+@dataclass(frozen=True)
+class TextSource:
     """
-    Build the text stage: `passages.parquet`, `held_out.parquet` and `summary.json`.
+    Where text comes from: generated stories unless a folder or a dataset is given.
 
     Args:
-        arguments ([`Arguments`]): Of the command.
-        run ([`Run`]): Where to.
-
-    Returns:
-        `Path`: The stage's folder.
+        text_dir (`str`, *optional*): A folder of .txt files.
+        dataset (`str`, *optional*): A dataset's id on the Hub, or its folder.
+        column (`str`, *optional*, defaults to `"text"`): Its column of text.
+        config (`str`, *optional*): Its configuration.
     """
-    corpus = arguments.corpus
-    configuration = {
-        "corpus": corpus.corpus,
-        "max_words": corpus.max_words,
-        "seed": corpus.corpus_seed,
-        "held_out_pairs": arguments.pairs.pairs_per_task,
-        "source": None if corpus.is_recorded else _describe_source(corpus),
-    }
 
-    def build(folder: Path) -> None:
-        if corpus.is_recorded:
-            passages, held_out, summary = _read_transcripts(run.utterances())
+    text_dir: str | None = None
+    dataset: str | None = None
+    column: str = "text"
+    config: str | None = None
+
+    def describe(self) -> dict[str, str | None]:
+        """What the text is, whatever the path that it lies at: part of the stage's fingerprint."""
+        if self.text_dir is not None:
+            digest = hashlib.sha256()
+            for path in sorted(path for path in Path(self.text_dir).rglob("*.txt") if path.is_file()):
+                digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            return {"kind": "text", "files": digest.hexdigest()[:16]}
+        if self.dataset is not None:
+            name = Path(self.dataset).name if Path(self.dataset).exists() else self.dataset
+            return {"kind": "hub", "dataset": name, "config": self.config, "column": self.column}
+        return {"kind": "stories"}
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """
+    How much text is taken.
+
+    Args:
+        max_words (`int`): Words of all splits together.
+        corpus_seed (`int`): Seed of stories, and of which sections of real text are taken.
+        held_out_pairs (`int`): For how many pairs of Topic-SC text is held out.
+        max_skipped_fraction (`float`): Share of unreadable files above which the stage stops.
+    """
+
+    max_words: int
+    corpus_seed: int
+    held_out_pairs: int
+    max_skipped_fraction: float
+
+
+def build_passages(folder: Path, source: TextSource, settings: TextSettings, execution: Execution) -> None:
+    """
+    Build the text stage.
+
+    Args:
+        folder (`Path`): Where to.
+        source ([`TextSource`]): Where the text comes from.
+        settings ([`TextSettings`]): How much of it is taken.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `FileNotFoundError`: If there is no such folder or dataset.
+        `ValueError`: If it holds too little text, or too much that cannot be read.
+    """
+
+    def build(partial: Path) -> None:
+        if source.text_dir is None and source.dataset is None:
+            _write(partial, *_tell_stories(settings))
         else:
-            passages, held_out, summary = _read_passages(corpus, arguments.pairs.pairs_per_task)
-        write_passages(passages, folder / PASSAGES_FILE)
-        write_passages(held_out, folder / HELD_OUT_FILE)
-        write_json(folder / SUMMARY_FILE, summary)
+            _write(partial, *_read_text(source, settings))
 
-    inputs = {"utterances": run.utterances()} if corpus.is_recorded else {}
-    Stage(run.passages, 1, configuration, inputs).run(build, arguments.run.overwrite)
-    return run.passages
+    Stage(folder, 2, asdict(settings) | {"source": source.describe()}).run(build, execution.overwrite)
+
+
+def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> None:
+    """
+    Build the text stage of recordings: the transcripts of their utterances.
+
+    Args:
+        folder (`Path`): Where to.
+        utterances (`Path`): The stage of recordings.
+        execution ([`Execution`]): How it is done.
+    """
+    Stage(folder, 2, {}, {"utterances": utterances}).run(
+        lambda partial: _write(partial, *_read_transcripts(utterances)), execution.overwrite
+    )
+
+
+def _write(folder: Path, passages: list[Passage], held_out: list[Passage], summary: dict) -> None:
+    write_passages(passages, folder / PASSAGES_FILE)
+    write_passages(held_out, folder / HELD_OUT_FILE)
+    write_json(folder / SUMMARY_FILE, summary)
+
+
+def _tell_stories(settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
+    from ...datasets_scripts.stories.generation import generate_stories
+
+    passages = list(generate_stories(settings.max_words, settings.corpus_seed))
+    known = {passage.text for passage in passages}
+    spare = generate_stories(settings.held_out_pairs * _HELD_OUT_WORDS_PER_PAIR, settings.corpus_seed + _HELD_OUT_SEED)
+    held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
+    return passages, held_out, {"dropped": {}}
+
+
+def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
+    """
+    Real text, with a test split that is larger than 5 % by what Topic-SC needs; the sections of it that are over are
+    held out, so that they are of the same books as the corpus but in none of its splits.
+    """
+    from ...datasets_scripts.text.sources import passages_from_documents, read_hub_text, read_text_folder
+
+    skipped: list[dict] = []
+    if source.text_dir is not None:
+        documents = read_text_folder(source.text_dir, settings.max_skipped_fraction, skipped)
+    else:
+        documents = read_hub_text(source.dataset, source.column, source.config)
+    share = _SPLIT_SHARE * settings.max_words
+    spare = settings.held_out_pairs * _HELD_OUT_WORDS_PER_PAIR
+    total = settings.max_words + spare
+    passages, summary = passages_from_documents(
+        documents,
+        max_words=total,
+        seed=settings.corpus_seed,
+        validation_fraction=share / total,
+        test_fraction=(share + spare) / total,
+        progress=True,
+    )
+    wanted = _SPLIT_SHARE * summary.words * settings.max_words / total
+    kept, held_out, words = [], [], 0
+    test_documents = set()
+    for passage in passages:
+        if passage.split == "test" and passage.document not in test_documents and words >= wanted:
+            held_out.append(passage)
+            continue
+        if passage.split == "test":
+            test_documents.add(passage.document)
+            words += len(passage.text.split())
+        kept.append(passage)
+    return kept, held_out, {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
 
 
 def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], dict]:
@@ -85,70 +186,3 @@ def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], d
         else:
             held_out.append(passage)
     return passages, held_out, {"dropped": {}}
-
-
-def _read_passages(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
-    """Passages of the corpus, passages that no split of it holds, and what was dropped on the way."""
-    if corpus.corpus == "stories":
-        return _read_stories(corpus, num_pairs)
-    return _read_text(corpus, num_pairs)
-
-
-def _read_stories(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
-    from ...datasets_scripts.stories.generation import generate_stories
-
-    passages = list(generate_stories(corpus.max_words, corpus.corpus_seed))
-    known = {passage.text for passage in passages}
-    spare = generate_stories(num_pairs * _HELD_OUT_WORDS_PER_PAIR, corpus.corpus_seed + _HELD_OUT_SEED)
-    held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
-    return passages, held_out, {"dropped": {}}
-
-
-def _read_text(corpus: CorpusArguments, num_pairs: int) -> tuple[list[Passage], list[Passage], dict]:
-    """
-    Real text, with a test split that is larger than 5 % by what Topic-SC needs; the sections of it that are over are
-    held out, so that they are of the same books as the corpus but in none of its splits.
-    """
-    from ...datasets_scripts.text.sources import passages_from_documents, read_hub_text, read_text_folder
-
-    skipped: list[dict] = []
-    if corpus.corpus == "text":
-        documents = read_text_folder(corpus.text_dir, corpus.max_skipped_fraction, skipped)
-    else:
-        documents = read_hub_text(corpus.dataset, corpus.dataset_column, corpus.dataset_config)
-    share = _SPLIT_SHARE * corpus.max_words
-    spare = num_pairs * _HELD_OUT_WORDS_PER_PAIR
-    total = corpus.max_words + spare
-    passages, summary = passages_from_documents(
-        documents,
-        max_words=total,
-        seed=corpus.corpus_seed,
-        validation_fraction=share / total,
-        test_fraction=(share + spare) / total,
-        progress=True,
-    )
-    wanted = _SPLIT_SHARE * summary.words * corpus.max_words / total
-    kept, held_out, words = [], [], 0
-    test_documents = set()
-    for passage in passages:
-        if passage.split == "test" and passage.document not in test_documents and words >= wanted:
-            held_out.append(passage)
-            continue
-        if passage.split == "test":
-            test_documents.add(passage.document)
-            words += len(passage.text.split())
-        kept.append(passage)
-    return kept, held_out, {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
-
-
-def _describe_source(corpus: CorpusArguments) -> dict | None:
-    """What the text is, whatever the path that it lies at."""
-    if corpus.corpus == "text":
-        digest = hashlib.sha256()
-        for path in sorted(path for path in Path(corpus.text_dir).rglob("*.txt") if path.is_file()):
-            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-        return {"text": digest.hexdigest()[:16]}
-    if corpus.corpus == "hub":
-        name = Path(corpus.dataset).name if Path(corpus.dataset).exists() else corpus.dataset
-        return {"dataset": name, "config": corpus.dataset_config, "column": corpus.dataset_column}
-    return None

@@ -1,80 +1,90 @@
-"""The unit stages: audio -> a quantizer -> the units of utterances and minimal pairs, and how good they are.
+"""The units of utterances and of minimal pairs: audio -> a quantizer's units, shard by shard in worker processes.
 
-utterance shards -> k-means on frames or syllables of the training split -> `model/` ->
-`utterances/<split>-*.parquet` (`id, units`) and `pairs/<task>-*.parquet`, shard by shard in worker processes ->
-`quality.json` on held-out audio. Rows of syllable units also have `frames`, how long each unit lasts.
+utterances -> [`build_utterance_units`] -> `<split>-*.parquet` (`id, units`) and `quality.json` on held-out audio;
+spoken pairs -> [`build_pair_units`] -> `<task>/test-*.parquet`. Rows of syllable units also have `frames`, how long
+each unit lasts.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...metrics.tasks import TASKS
 from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.phones.syllables import syllable_frames
 from ...models.audio import FRAME_SAMPLES, decode_flac
-from ...models.files import write_json
+from ...models.files import read_json, write_json, written_whole
 from ...models.scoring.sides import PARTS
-from ..arguments.study import Arguments
-from ..run.folder import MODEL_FOLDER, QUALITY_FILE, Run
+from ..run.execution import Execution
+from ..run.folder import QUALITY_FILE
 from ..run.stage import Stage
-from ..run.workers import Job, count_cores, resolve_device, run_jobs
-from .quantizer import ROWS_AT_A_TIME, describe_encoder, fit_quantizer
+from ..run.workers import Job, run_jobs
+from .quantizer import ROWS_AT_A_TIME
 from .unit_quality import measure_quality, measure_syllable_quality
 
+PAIR_COLUMNS = tuple(f"{part}_audio" for part in PARTS)
+"""Columns of audio of a minimal pair."""
 
-def build_units(arguments: Arguments, run: Run, voices: str, unit_of: str = "frame") -> Path:
+
+def build_utterance_units(
+    folder: Path, quantizer: Path, utterances: Path, precision: str, execution: Execution
+) -> None:
     """
-    Build the unit stage of one rendering.
+    Encode utterances, and measure how much the units of those that trained nothing say about phones or syllables.
 
     Args:
-        arguments ([`Arguments`]): Of the command.
-        run ([`Run`]): Where to.
-        voices (`str`): `"one"`, `"many"` or `"recorded"`.
-        unit_of (`str`, *optional*, defaults to `"frame"`): What a unit describes, `"frame"` or `"syllable"`.
-
-    Returns:
-        `Path`: The stage's folder.
+        folder (`Path`): Where to.
+        quantizer (`Path`): The stage of the quantizer.
+        utterances (`Path`): The speech stage.
+        precision (`str`): Of an encoder with weights, `"fp32"` or `"bf16"`, which changes some units.
+        execution ([`Execution`]): How it is done.
     """
-    utterances, pairs = run.utterances(voices), run.pairs(voices)
-    units, device = arguments.units, resolve_device(arguments.run.device)
-    configuration = {
-        "encoder": describe_encoder(units),
-        "num_units": units.codebook_size(unit_of),
-        "segment_parts": units.segment_parts(unit_of),
-        "normalization": units.unit_normalization,
-        "fit_frames": units.fit_frames,
-        "kmeans": units.kmeans,
-        "seed": arguments.corpus.corpus_seed,
-    }
 
-    def build(folder: Path) -> None:
-        workers = 1 if device == "cuda" else arguments.run.num_proc or count_cores()
-        if not (folder / MODEL_FOLDER / "model.safetensors").exists():
-            job = {"arguments": arguments, "utterances": utterances, "model_dir": folder / MODEL_FOLDER}
-            run_jobs([Job(fit_quantizer, job | {"device": device, "unit_of": unit_of})], workers, "k-means")
-        jobs = []
-        sides = tuple(f"{side}_audio" for side in PARTS)
-        for source, target, columns in (
-            (utterances, folder / "utterances", ("audio",)),
-            *((pairs / task, folder / "pairs" / task, sides) for task in TASKS),
-        ):
-            target.mkdir(parents=True, exist_ok=True)
-            for shard in sorted(source.glob("*-*.parquet")):
-                if not (target / shard.name).exists():
-                    job = {"model_dir": folder / MODEL_FOLDER, "shard": shard, "target": target, "columns": columns}
-                    job |= {"device": device, "precision": units.encoder_precision}
-                    jobs.append(Job(encode_shard, job, shard.stat().st_size))
-        run_jobs(jobs, workers, "units")
-        measure = measure_quality if unit_of == "frame" else measure_syllable_quality
-        write_json(folder / QUALITY_FILE, measure(utterances, folder / "utterances", configuration["num_units"]))
+    def build(partial: Path) -> None:
+        _encode({utterances: partial}, quantizer, ("audio",), precision, execution)
+        config = read_json(quantizer / "config.json")
+        measure = measure_syllable_quality if config["segment_parts"] else measure_quality
+        write_json(partial / QUALITY_FILE, measure(utterances, partial, config["num_units"]))
 
-    inputs = {"utterances": utterances, "pairs": pairs}
-    Stage(run.units(voices, unit_of), 1, configuration, inputs).run(build, arguments.run.overwrite)
-    return run.units(voices, unit_of)
+    inputs = {"quantizer": quantizer, "utterances": utterances}
+    Stage(folder, 1, {"precision": precision}, inputs).run(build, execution.overwrite)
+
+
+def build_pair_units(folder: Path, quantizer: Path, pairs: Path, precision: str, execution: Execution) -> None:
+    """
+    Encode minimal pairs.
+
+    Args:
+        folder (`Path`): Where to; a folder a task.
+        quantizer (`Path`): The stage of the quantizer.
+        pairs (`Path`): The spoken pairs.
+        precision (`str`): Of an encoder with weights, `"fp32"` or `"bf16"`, which changes some units.
+        execution ([`Execution`]): How it is done.
+    """
+
+    def build(partial: Path) -> None:
+        tasks = sorted(path for path in pairs.iterdir() if path.is_dir())
+        targets = {task: partial / task.name for task in tasks}
+        _encode(targets, quantizer, PAIR_COLUMNS, precision, execution)
+
+    inputs = {"quantizer": quantizer, "pairs": pairs}
+    Stage(folder, 1, {"precision": precision}, inputs).run(build, execution.overwrite)
+
+
+def _encode(
+    targets: dict[Path, Path], quantizer: Path, columns: tuple[str, ...], precision: str, execution: Execution
+) -> None:
+    """Encode every shard of some folders that is not there yet."""
+    jobs = []
+    for source, target in targets.items():
+        target.mkdir(parents=True, exist_ok=True)
+        for shard in sorted(source.glob("*-*.parquet")):
+            if not (target / shard.name).exists():
+                job = {"model_dir": quantizer, "shard": shard, "target": target, "columns": columns}
+                job |= {"device": execution.device, "precision": precision}
+                jobs.append(Job(encode_shard, job, shard.stat().st_size))
+    run_jobs(jobs, execution.device_workers, "units")
 
 
 def encode_shard(
@@ -139,14 +149,13 @@ def encode_shard(
         done += len(batch)
         if report_progress is not None:
             report_progress(done / file.metadata.num_rows)
-    temporary = target / f".{shard.name}.{os.getpid()}.tmp"
     if not tables:  # every pair of it was left out
         whats = ("units", "frames") if is_of_syllables else ("units",)
         names = [column.replace("_audio", f"_{what}") if is_pairs else what for column in columns for what in whats]
         types = [(key, pa.string()) for key in keys] + [(name, pa.list_(pa.uint16())) for name in names]
         tables = [pa.schema(types).empty_table()]
-    pq.write_table(pa.concat_tables(tables), temporary)
-    os.replace(temporary, target / shard.name)
+    with written_whole(target / shard.name) as partial:
+        pq.write_table(pa.concat_tables(tables), partial)
 
 
 def _syllables(phones: list[dict] | str, samples: np.ndarray) -> np.ndarray:

@@ -1,132 +1,152 @@
 """Matched and mismatched voices: training on recordings and on synthetic speech of their transcripts, tested on both.
 
-a run on recordings with `speech_units` and `speech_units_synthetic` -> Topic-SC cut out of the recordings -> its units
-by both quantizers, n-grams over them, and how well each quantizer's units follow the phones of either kind of speech
-(`speech/`) -> scores by each model (`scores/<modality>/seed-<n>`). The pairs in synthetic voices are scored already.
+Topic-SC cut out of the recordings ([`build_recorded_pairs`]) -> its units by both quantizers, n-grams over them, and
+how well each quantizer's units follow the phones of either kind of speech ([`build_transfer_speech`]) -> scores by
+each model ([`build_transfer_scores`]). The pairs in synthetic voices are scored like those of any other run.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.pairs.recorded_topics import VERSION, build_recorded_topics, noise_floor
-from ...datasets_scripts.pairs.texts import PairText
 from ...datasets_scripts.text.passages import read_passages
 from ...models.audio import decode_flac
 from ...models.files import read_json, write_json
-from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
-from ...models.scoring.sides import PARTS
-from ..arguments.study import RECORDED, Arguments
-from ..run.folder import (
-    BASELINES_FILE,
-    HELD_OUT_FILE,
-    ITEMS_FILE,
-    MODEL_FOLDER,
-    PAIRS_FILE,
-    SUMMARY_FILE,
-    UNITS_FILE,
-    Run,
-)
+from ...models.modalities import get_modality
+from ...models.scoring.sides import PARTS, SIDES
+from ..run.execution import Execution
+from ..run.folder import BASELINES_FILE, HELD_OUT_FILE, ITEMS_FILE, SUMMARY_FILE, UNITS_FILE
 from ..run.stage import Stage
-from ..run.workers import count_cores
 from ..score.pair_files import load_for_scoring
 from .baselines import score_baselines
 from .contents import KEYS, read_contents
+from .spoken_pairs import read_pair_texts
 from .unit_quality import held_out_units
-from .units import encode_shard
+from .units import PAIR_COLUMNS, encode_shard
 
-_MODALITIES = (RECORDINGS_MODALITY, SYNTHETIC_MODALITY)
 _TASK = "topic_sc"
 _QUALITY = ("pnmi", "phone_purity", "num_utterances", "num_frames")
 
 
-def build_voice_transfer(arguments: Arguments, run: Run, device: str = "cpu") -> Path:
+@dataclass(frozen=True)
+class TransferSide:
     """
-    Build the stages: recorded pairs, their units, and the scores of every training seed.
+    What was trained on one kind of speech.
 
     Args:
-        arguments ([`Arguments`]): Of the command.
-        run ([`Run`]): A run on recordings whose models of both modalities are trained.
-        device (`str`, *optional*, defaults to `"cpu"`): Where encoders and models run.
-
-    Returns:
-        `Path`: The folder of the stages.
+        voices (`str`): The kind of speech, `"recorded"` or `"many"`.
+        utterances (`Path`): The speech stage.
+        quantizer (`Path`): The quantizer that was fitted on it.
+        tokenizer (`Path`): The tokenizer of its units, with the ids of its utterances.
     """
-    _build_recorded_pairs(arguments, run)
-    _build_speech(arguments, run, device)
-    for modality in _MODALITIES:
-        for seed in arguments.run.training_seeds:
-            _build_scores(arguments, run, modality, seed, device)
-    return run.voice_transfer
+
+    voices: str
+    utterances: Path
+    quantizer: Path
+    tokenizer: Path
 
 
-def _build_recorded_pairs(arguments: Arguments, run: Run) -> None:
-    """Topic-SC as it was recorded."""
+def build_recorded_pairs(folder: Path, texts: Path, passages: Path, utterances: Path, execution: Execution) -> None:
+    """
+    Cut Topic-SC out of recordings.
 
-    def build(folder: Path) -> None:
-        pairs = [PairText(**row) for row in pq.read_table(run.pairs_text / PAIRS_FILE).to_pylist()]
+    Args:
+        folder (`Path`): Where to.
+        texts (`Path`): The text of the pairs.
+        passages (`Path`): The text stage, with what was held out.
+        utterances (`Path`): The stage of recordings.
+        execution ([`Execution`]): How it is done.
+    """
+
+    def build(partial: Path) -> None:
         summary = build_recorded_topics(
-            pairs,
-            read_passages(run.passages / HELD_OUT_FILE),
-            run.utterances(),
-            folder,
-            stretch_factor=read_json(run.utterances() / SUMMARY_FILE)["stretch_factor"],
-            num_proc=arguments.run.num_proc or count_cores(),
+            read_pair_texts(texts),
+            read_passages(passages / HELD_OUT_FILE),
+            utterances,
+            partial,
+            stretch_factor=read_json(utterances / SUMMARY_FILE)["stretch_factor"],
+            num_proc=execution.num_proc,
         )
-        write_json(folder / SUMMARY_FILE, summary)
+        write_json(partial / SUMMARY_FILE, summary)
 
-    inputs = {"text": run.pairs_text, "passages": run.passages, "utterances": run.utterances()}
-    Stage(run.recorded_pairs, 1, {"version": VERSION}, inputs).run(build, arguments.run.overwrite)
+    inputs = {"text": texts, "passages": passages, "utterances": utterances}
+    Stage(folder, 1, {"version": VERSION}, inputs).run(build, execution.overwrite)
 
 
-def _build_speech(arguments: Arguments, run: Run, device: str) -> None:
-    """What does not depend on a training: units of the recorded pairs, n-grams over them, and quality of units."""
-    speech = {name: run.utterances(name) for name in (RECORDED, "many")}
-    inputs = {"pairs": run.recorded_pairs} | {f"utterances, {name}": folder for name, folder in speech.items()}
-    inputs |= {f"units, {name}": run.units_of(name) for name in _MODALITIES}
-    inputs |= {f"tokenizer, {name}": run.tokenizer(name) for name in _MODALITIES}
-    shards = sorted((run.recorded_pairs / _TASK).glob("test-*.parquet"))
-    columns = tuple(f"{side}_audio" for side in PARTS)
+def build_transfer_speech(
+    folder: Path, recorded_pairs: Path, sides: Mapping[str, TransferSide], precision: str, execution: Execution
+) -> None:
+    """
+    Make what does not depend on a training: units of the recorded pairs, n-grams over them, and quality of units.
 
-    def build(folder: Path) -> None:
+    Args:
+        folder (`Path`): Where to.
+        recorded_pairs (`Path`): What [`build_recorded_pairs`] built.
+        sides (`Mapping[str, TransferSide]`): Each kind of speech, by the modality that reads its units.
+        precision (`str`): Of an encoder with weights, `"fp32"` or `"bf16"`.
+        execution ([`Execution`]): How it is done.
+    """
+    inputs = {"pairs": recorded_pairs}
+    for name, side in sides.items():
+        inputs |= {f"{what}, {name}": getattr(side, what) for what in ("utterances", "quantizer", "tokenizer")}
+    shards = sorted((recorded_pairs / _TASK).glob("test-*.parquet"))
+    device = execution.device
+
+    def build(partial: Path) -> None:
         quality = {}
-        for name in _MODALITIES:
-            quantizer, target = run.units_of(name) / MODEL_FOLDER, folder / name / _TASK
-            quality[name] = {kind: _measure(quantizer, utterances, device) for kind, utterances in speech.items()}
+        for name, side in sides.items():
+            target = partial / name / _TASK
+            quality[name] = {
+                other.voices: _measure(side.quantizer, other.utterances, device) for other in sides.values()
+            }
             target.mkdir(parents=True, exist_ok=True)
             for shard in shards:
                 if not (target / shard.name).exists():
-                    encode_shard(quantizer, shard, target, columns, device, arguments.units.encoder_precision)
+                    encode_shard(side.quantizer, shard, target, PAIR_COLUMNS, device, precision)
             if shards:
-                baselines = score_baselines(run.tokenizer(name), _contents(run, name, folder))
-                pd.concat([baselines, _noise_floors(shards)], axis=1).to_parquet(folder / name / BASELINES_FILE)
-        write_json(folder / UNITS_FILE, quality)
+                baselines = score_baselines(side.tokenizer, _contents(recorded_pairs, name, partial))
+                pd.concat([baselines, _noise_floors(shards)], axis=1).to_parquet(partial / name / BASELINES_FILE)
+        write_json(partial / UNITS_FILE, quality)
 
-    Stage(run.voice_transfer / "speech", 1, {}, inputs).run(build, arguments.run.overwrite)
+    Stage(folder, 2, {"precision": precision}, inputs).run(build, execution.overwrite)
 
 
-def _build_scores(arguments: Arguments, run: Run, modality: str, seed: int, device: str) -> None:
-    """Log-likelihoods of the recorded pairs by one model."""
-    model_dir, speech = run.model(modality, seed), run.voice_transfer / "speech"
+def build_transfer_scores(
+    folder: Path, model: Path, recorded_pairs: Path, speech: Path, modality: str, execution: Execution
+) -> None:
+    """
+    Score the recorded pairs by one model.
 
-    def build(folder: Path) -> None:
-        from ...models.scoring.pairs import score_pairs
+    Args:
+        folder (`Path`): Where to.
+        model (`Path`): The stage of the model.
+        recorded_pairs (`Path`): What [`build_recorded_pairs`] built.
+        speech (`Path`): What [`build_transfer_speech`] built.
+        modality (`str`): The model's modality.
+        execution ([`Execution`]): How it is done.
+    """
 
-        if not any((run.recorded_pairs / _TASK).glob("test-*.parquet")):
+    def build(partial: Path) -> None:
+        from ...models.scoring import score_pairs
+
+        if not any((recorded_pairs / _TASK).glob("test-*.parquet")):
             return
-        contents = _contents(run, modality, speech)
-        model, tokenizer = load_for_scoring(model_dir, model_dir, device)
+        contents = _contents(recorded_pairs, modality, speech)
+        loaded, tokenizer = load_for_scoring(model, model, execution.device)
         rows = contents.rename(columns={"pair_id": "id"}).to_dict("records")
-        scores = pd.DataFrame(score_pairs(model, tokenizer, rows))
-        pd.concat([contents[KEYS], scores], axis=1).to_parquet(folder / ITEMS_FILE)
+        scores = pd.DataFrame(score_pairs(loaded, tokenizer, rows))
+        pd.concat([contents[KEYS], scores], axis=1).to_parquet(partial / ITEMS_FILE)
 
-    folder = run.voice_transfer / "scores" / modality / f"seed-{seed}"
-    Stage(folder, 1, {}, {"model": model_dir, "speech": speech}).run(build, arguments.run.overwrite)
+    inputs = {"model": model, "pairs": recorded_pairs, "speech": speech}
+    Stage(folder, 2, {"modality": modality}, inputs).run(build, execution.overwrite)
 
 
-def _contents(run: Run, modality: str, speech: Path) -> pd.DataFrame:
-    return read_contents(run.recorded_pairs, get_modality(modality), speech / modality)
+def _contents(recorded_pairs: Path, modality: str, speech: Path) -> pd.DataFrame:
+    return read_contents(recorded_pairs, get_modality(modality), speech / modality)
 
 
 def _noise_floors(shards: list[Path]) -> pd.DataFrame:
@@ -135,9 +155,7 @@ def _noise_floors(shards: list[Path]) -> pd.DataFrame:
     for shard in shards:
         for row in pq.read_table(shard, columns=[f"{side}_audio" for side in PARTS]).to_pylist():
             floors = {side: noise_floor(decode_flac(row[f"{side}_audio"]["bytes"])) for side in PARTS}
-            rows.append(
-                {f"noise_floor_{side}": -abs(floors[side] - floors["context"]) for side in ("positive", "negative")}
-            )
+            rows.append({f"noise_floor_{side}": -abs(floors[side] - floors["context"]) for side in SIDES})
     return pd.DataFrame(rows)
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,9 +21,11 @@ from ...models.audio import decode_flac
 from ...models.files import write_json
 from ...models.speech_units import SpeechUnitConfig
 from ...models.vocoder import UnitHifiGan, UnitHifiGanConfig, resynthesis_quality
+from ..arguments.fields import check_values
 from ..pretrain.plain_training import learning_rate_share, resume_training, save_training
-from ..run.folder import MODEL_FOLDER, Run
+from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
+from ..run.study_file import open_run
 from .loss import SpectralLoss
 
 VERSION = 1
@@ -31,8 +33,8 @@ TRAINING_FILE = "training.json"
 QUALITY_FILE = "quality.json"
 _VALIDATION_BATCHES = 4
 _MAX_GRADIENT_NORM = 10.0
-# None of these changes the result.
-_NOT_RESULT = ("run_dir", "output_dir", "device", "overwrite", "save_steps", "progress")
+# None of these changes the result; which voices were read is in the fingerprints of what was read.
+_NOT_RESULT = ("run_dir", "output_dir", "voices", "device", "overwrite", "save_steps", "progress")
 
 
 @dataclass
@@ -43,7 +45,7 @@ class VocoderArguments:
     Args:
         run_dir (`str`): A run's folder, with utterances and their units.
         output_dir (`str`, *optional*): Where the vocoder goes; `<run_dir>/vocoder` when not given.
-        voices (`str`, *optional*): `one` or `many`: the rendering to read; the run's own when not given.
+        voices (`str`, *optional*): The rendering to read; the run's own when not given.
         channels (`int`, *optional*, defaults to 256): Channels in front of the first upsampling layer.
         unit_embed_size (`int`, *optional*, defaults to 128): Size of a unit's embedding.
         resblock_kernel_sizes (`list[int]`, *optional*, defaults to `[3, 7, 11]`): Kernel sizes of the residual blocks.
@@ -59,32 +61,30 @@ class VocoderArguments:
         quality_utterances (`int`, *optional*, defaults to 20): Validation utterances that are re-synthesised and
             measured in the end.
         seed (`int`, *optional*, defaults to 0): Seed of weights and segments.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        device (`str`, *optional*, defaults to `"auto"`): Where it is trained; `auto` takes a GPU where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Redo a finished training whose configuration differs.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
     """
 
-    run_dir: str = field(metadata={"help": "Folder of a run, with utterances and their units."})
-    output_dir: str | None = field(default=None, metadata={"help": "Where to; <run_dir>/vocoder by default."})
-    voices: str | None = field(default=None, metadata={"help": "one or many: the rendering to read."})
-    channels: int = field(default=256, metadata={"help": "Channels in front of the first upsampling layer."})
-    unit_embed_size: int = field(default=128, metadata={"help": "Size of a unit's embedding."})
-    resblock_kernel_sizes: list[int] = field(
-        default_factory=lambda: [3, 7, 11], metadata={"help": "Kernel sizes of the residual blocks."}
-    )
-    segment_frames: int = field(default=32, metadata={"help": "Units of a training segment."})
-    batch_size: int = field(default=16, metadata={"help": "Segments a step."})
-    max_steps: int = field(default=20_000, metadata={"help": "Training steps."})
-    learning_rate: float = field(default=5e-4, metadata={"help": "Highest learning rate."})
-    warmup_steps: int = field(default=200, metadata={"help": "Steps in which the learning rate rises."})
-    mel_weight: float = field(default=2.0, metadata={"help": "Weight of the log-mel distance beside the STFT loss."})
-    eval_steps: int = field(default=500, metadata={"help": "Steps between validation losses."})
-    save_steps: int = field(default=500, metadata={"help": "Steps between checkpoints."})
-    quality_utterances: int = field(default=20, metadata={"help": "Validation utterances measured in the end."})
-    seed: int = field(default=0, metadata={"help": "Seed of weights and segments."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-    overwrite: bool = field(default=False, metadata={"help": "Redo a finished training that differs."})
-    progress: bool = field(default=True, metadata={"help": "Show a progress bar."})
+    run_dir: str
+    output_dir: str | None = None
+    voices: Literal["one", "many"] | None = None
+    channels: int = 256
+    unit_embed_size: int = 128
+    resblock_kernel_sizes: list[int] = field(default_factory=lambda: [3, 7, 11])
+    segment_frames: int = field(default=32, metadata={"least": 1})
+    batch_size: int = field(default=16, metadata={"least": 1})
+    max_steps: int = field(default=20_000, metadata={"least": 1})
+    learning_rate: float = 5e-4
+    warmup_steps: int = 200
+    mel_weight: float = 2.0
+    eval_steps: int = field(default=500, metadata={"least": 1})
+    save_steps: int = field(default=500, metadata={"least": 1})
+    quality_utterances: int = 20
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    overwrite: bool = False
+    progress: bool = True
 
 
 def train_vocoder(arguments: VocoderArguments) -> Path:
@@ -101,15 +101,15 @@ def train_vocoder(arguments: VocoderArguments) -> Path:
         validation utterances.
 
     Raises:
-        `FileNotFoundError`: If the run has no utterances or no units.
+        `FileNotFoundError`: If the folder is no run, or the run has no utterances or no units.
         `ValueError`: If an argument is out of range, units and audio do not belong together, no utterance is as long
             as a segment, or the folder holds a training of another configuration and `overwrite` is not set.
     """
-    for name in ("segment_frames", "batch_size", "max_steps", "eval_steps", "save_steps"):
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"--{name} is {getattr(arguments, name)}; it must be at least 1.")
-    run = Run(Path(arguments.run_dir))
-    folders = {"utterances": run.utterances(arguments.voices), "units": run.units(arguments.voices)}
+    check_values(arguments)
+    run = open_run(arguments.run_dir)
+    units = run.units(arguments.voices)
+    folders = {"utterances": run.utterances(arguments.voices), "units": units / "utterances"}
+    folders["quantizer"] = units / MODEL_FOLDER
     configuration = {name: value for name, value in asdict(arguments).items() if name not in _NOT_RESULT}
     output_dir = Path(arguments.output_dir or run.folder / "vocoder")
     output_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = SpeechUnitConfig.from_pretrained(folders["units"] / MODEL_FOLDER)
+    source = SpeechUnitConfig.from_pretrained(folders["quantizer"])
     data = {
         split: VocoderSegments(folders, split, source.hop_length, arguments.segment_frames)
         for split in ("train", "validation")
@@ -283,7 +283,7 @@ def _read(folders: dict[str, Path], split: str) -> Iterator[tuple[str, bytes, np
     shards = find_shards(folders["utterances"], ("id", "audio", "speaker")).get(split)
     if not shards:
         raise FileNotFoundError(f"There are no {split} utterances in {folders['utterances']}; make them first.")
-    units_folder = folders["units"] / "utterances"
+    units_folder = folders["units"]
     for shard in map(Path, shards):
         if not (units_folder / shard.name).is_file():
             raise FileNotFoundError(f"There are no units of {shard.name} in {units_folder}; run fit-units first.")

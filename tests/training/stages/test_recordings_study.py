@@ -10,9 +10,8 @@ import pytest
 from evoslm.datasets_scripts.text.passages import read_passages
 from evoslm.training.arguments.parsing import parse_arguments
 from evoslm.training.cli import main
-from evoslm.training.run.folder import Run
-from evoslm.training.stages.recordings import build_recordings, read_recordings
-from evoslm.training.stages.text import build_passages
+from evoslm.training.stages.recordings import RecordingSource, read_recordings
+from evoslm.training.study import Study
 
 FLAGS = ["--preset", "smoke", "--corpus", "audio", "--num_proc", "1"]
 
@@ -40,10 +39,10 @@ def read_arguments(audio_dir, output_dir, *more):
 @pytest.fixture(scope="module")
 def run(audio_dir, tmp_path_factory):
     arguments = read_arguments(audio_dir, tmp_path_factory.mktemp("run"), "--max_skipped_fraction", "0.2")
-    run = Run(arguments.output_dir, arguments.corpus.own_voices)
-    build_recordings(arguments, run)
-    build_passages(arguments, run)
-    return run
+    study = Study(arguments)
+    study.build_recordings()
+    study.build_text()
+    return study.run
 
 
 def test_recordings_become_utterances_and_what_cannot_be_used_is_listed(run):
@@ -71,8 +70,8 @@ def test_passages_are_the_transcripts_of_the_utterances(run):
     assert {passage.split for passage in held_out} == {"test"}
 
 
-def test_words_are_counted_until_there_are_enough(audio_dir, tmp_path):
-    few = read_recordings(read_arguments(audio_dir, tmp_path, "--max_words", "40").corpus)
+def test_words_are_counted_until_there_are_enough(audio_dir):
+    few = read_recordings(RecordingSource(audio_dir=str(audio_dir)), max_words=40)
     assert [recording.id for recording in few[0]] == ["LJ001-0001", "LJ001-0002"] and few[1] == []
 
 

@@ -158,7 +158,7 @@ def test_both_models_are_asked_about_both_kinds_of_speech(run):
     quality = json.loads((run.voice_transfer / "speech" / "units.json").read_text())
     assert set(quality) == {"speech_units", "speech_units_synthetic"}
     own = {
-        (name, kind): json.loads((run.units(voices) / "quality.json").read_text())["pnmi"]
+        (name, kind): json.loads((run.units(voices) / "utterances" / "quality.json").read_text())["pnmi"]
         for name, kind, voices in (
             ("speech_units", "recorded", "recorded"),
             ("speech_units_synthetic", "many", "many"),

@@ -1,0 +1,213 @@
+"""The text of the minimal pairs: word counts, grammar frames or BLiMP, held-out passages -> `PairText` of every task.
+
+passages + utterances -> a maker a task -> `pairs.parquet` and `summary.json`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...datasets_scripts.pairs.texts import PairText
+from ...datasets_scripts.text.passages import Passage, read_passages
+from ...models.files import write_json
+from ..run.execution import Execution
+from ..run.folder import HELD_OUT_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
+from ..run.stage import Stage
+
+# Of the sWUGGY pairs, the share in the two frequency bands that the headline is about.
+_HEADLINE_SHARE = 0.8
+_BLIMP_ON_THE_HUB = "nyu-mll/blimp"
+
+
+@dataclass(frozen=True)
+class PairTextSettings:
+    """
+    Which minimal pairs are made.
+
+    Args:
+        pairs_per_task (`int`): How many a task.
+        corpus_seed (`int`): Seed of their choice.
+        bpe_vocab_size (`int`): Pieces of the BPE tokenizers that must not give sWUGGY's words away.
+        blimp (`str`, *optional*): BLiMP's folder or Hub id; without it sBLIMP is made of the stories' own grammar.
+        blimp_min_count (`int`, *optional*, defaults to 1): Occurrences that a word of BLiMP needs in training.
+        may_lack_tasks (`bool`, *optional*, defaults to `False`): Whether a task of which no pairs can be made is left
+            out, with the reason: recordings are few and say what they say.
+    """
+
+    pairs_per_task: int
+    corpus_seed: int
+    bpe_vocab_size: int
+    blimp: str | None = None
+    blimp_min_count: int = 1
+    may_lack_tasks: bool = False
+
+    def describe(self) -> dict:
+        """All of it, wherever BLiMP lies: part of the stage's fingerprint."""
+        described = asdict(self)
+        if self.blimp is None:
+            del described["blimp_min_count"]
+        elif Path(self.blimp).is_dir():
+            digest = hashlib.sha256()
+            for path in sorted(Path(self.blimp).glob("*.jsonl")):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            described["blimp"] = digest.hexdigest()[:16]
+        return described
+
+
+def build_pair_texts(
+    folder: Path, passages: Path, utterances: Path, settings: PairTextSettings, execution: Execution
+) -> None:
+    """
+    Build the text of the minimal pairs.
+
+    Args:
+        folder (`Path`): Where to.
+        passages (`Path`): The text stage.
+        utterances (`Path`): The speech stage, whose phones sWUGGY's n-grams are trained on.
+        settings ([`PairTextSettings`]): Which pairs are made.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `ValueError`: If no pairs of a task can be made, or of any where tasks may be lacking.
+    """
+
+    def build(partial: Path) -> None:
+        material = _Material(passages, utterances, settings)
+        pairs, summary = [], {}
+        for task, make in _MAKERS.items():
+            try:
+                made, report = make(material)
+            except ValueError as error:
+                if not settings.may_lack_tasks:
+                    raise
+                made, report = [], {"left_out": str(error)}
+            pairs += made
+            summary[task] = {"made": len(made), "report": report}
+        if not pairs:
+            why = next(iter(summary.values()))["report"]["left_out"]
+            raise ValueError(f"No minimal pairs can be made of these recordings; {why}")
+        pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in pairs]), partial / PAIRS_FILE)
+        write_json(partial / SUMMARY_FILE, summary)
+
+    inputs = {"passages": passages, "utterances": utterances}
+    Stage(folder, 3, settings.describe(), inputs).run(build, execution.overwrite)
+
+
+def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
+    """
+    Where BLiMP is: what was asked for, else a folder `blimp` beside the texts or recordings, else the Hub.
+
+    Args:
+        given (`str`, *optional*): A folder or a Hub id.
+        beside (`Sequence[str]`): Folders of the corpus.
+
+    Raises:
+        `FileNotFoundError`: If what is given looks like a folder and is none.
+    """
+    if given is not None:
+        if not Path(given).is_dir() and (given.count("/") != 1 or given.startswith((".", "/"))):
+            raise FileNotFoundError(f"There is no folder {given}; --blimp names a folder of BLiMP's .jsonl files.")
+        return given
+    for folder in filter(None, beside):
+        candidate = Path(folder).resolve().parent / "blimp"
+        if any(candidate.glob("*.jsonl")):
+            return str(candidate)
+    return _BLIMP_ON_THE_HUB
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What the makers of pairs read, each part of it once."""
+
+    passages: Path
+    utterances: Path
+    settings: PairTextSettings
+
+    @cached_property
+    def train(self) -> list[Passage]:
+        """Passages of the training split."""
+        return [passage for passage in read_passages(self.passages / PASSAGES_FILE) if passage.split == "train"]
+
+    @cached_property
+    def held_out(self) -> list[Passage]:
+        """Passages that no split holds."""
+        return list(read_passages(self.passages / HELD_OUT_FILE))
+
+    @cached_property
+    def phones(self) -> list[list[str]]:
+        """Phones of the training utterances."""
+        rows = []
+        for path in sorted(self.utterances.glob("train-*.parquet")):
+            column = pq.read_table(path, columns=["phones"])["phones"].to_pylist()
+            rows += [[phone["phone"] for phone in row] for row in column]
+        return rows
+
+
+def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
+    from ...datasets_scripts.pairs.swuggy import make_swuggy_pairs
+    from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+    from ...datasets_scripts.text.words import count_words
+
+    settings, texts = material.settings, [passage.text for passage in material.train]
+    return make_swuggy_pairs(
+        count_words(texts),
+        round(settings.pairs_per_task / _HEADLINE_SHARE),
+        settings.corpus_seed,
+        EspeakSynthesizer(),
+        texts,
+        material.phones,
+        num_tokens=_piece_counters(settings.bpe_vocab_size, texts, material.phones),
+    )
+
+
+def _piece_counters(vocab_size: int, texts: list[str], phones: list[list[str]]) -> dict[str, Callable]:
+    """Numbers of BPE pieces of a word, so that "fewer pieces" does not give the word away where that can be had."""
+    from ...models.tokenizers import train_tokenizer
+
+    contents = {"text_bpe": texts, "phone_bpe": [" ".join(row) for row in phones]}
+    trained = {name: train_tokenizer(name, rows, vocab_size=vocab_size) for name, rows in contents.items()}
+
+    def count(name: str, rows: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in trained[name](list(rows), add_special_tokens=False)["input_ids"]]
+
+    return {
+        "text_bpe": lambda spellings, phone_contents: count("text_bpe", spellings),
+        "phone_bpe": lambda spellings, phone_contents: count("phone_bpe", phone_contents),
+    }
+
+
+def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
+    settings = material.settings
+    if settings.blimp is None:
+        from ...datasets_scripts.pairs.sblimp import generate_sblimp_pairs
+
+        # Mirrored twins are one observation: there are as many twins as there are pairs of another task.
+        pairs = generate_sblimp_pairs(2 * settings.pairs_per_task, settings.corpus_seed)
+        return pairs, {"source": "the stories' own grammar"}
+    from ...datasets_scripts.pairs.blimp import make_blimp_pairs
+    from ...datasets_scripts.text.words import count_words
+
+    made, report = make_blimp_pairs(
+        settings.blimp,
+        count_words(passage.text for passage in material.train),
+        settings.pairs_per_task,
+        settings.corpus_seed,
+        settings.blimp_min_count,
+    )
+    return made, report | {"source": "BLiMP (Warstadt et al. 2020)"}
+
+
+def _make_topic_sc(material: _Material) -> tuple[list[PairText], dict]:
+    from ...datasets_scripts.pairs.topic_sc import make_topic_sc_pairs
+
+    settings = material.settings
+    return make_topic_sc_pairs(material.held_out, settings.pairs_per_task, settings.corpus_seed)
+
+
+_MAKERS = {"swuggy": _make_swuggy, "sblimp": _make_sblimp, "topic_sc": _make_topic_sc}
+"""What makes the pairs of each task; a new task is named here and in `metrics/tasks.py`."""
