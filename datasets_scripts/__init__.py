@@ -1,1 +1,5 @@
-"""What makes rows: text sources, speech synthesis, one builder for each modality, minimal pairs."""
+"""What makes rows: of text, synthesis, recordings and minimal pairs, and a dataset builder for each modality.
+
+In: books, recordings, word lists and seeds. Out: passages, shards of utterances and of pairs, datasets of `id` and
+`content`.
+"""

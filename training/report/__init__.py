@@ -1,7 +1,7 @@
 """The report of a run: everything that it found, in one page that a person can read and one file that a program can.
 
-run folder -> `read_run` -> `compute_results` -> tables, figures, sentences -> `report/{report.md, report.html,
-results.json, *.png, *.svg}`.
+In: a run's folder -> `read_run` -> `compute_results` -> tables, figures, sentences. Out: `report/{report.md,
+report.html, results.json, *.png, *.svg}`.
 """
 
 import math
