@@ -18,6 +18,7 @@ from ...metrics.pair_accuracy import judge_arguments, pair_accuracies, read_pair
 from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
 from ...models.scoring.kept_scores import KeptScores
+from ...models.scoring.sides import PARTS
 from ..run import distributed
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.stage import Stage, fingerprint_files
@@ -27,6 +28,7 @@ SCORES_FILE = "scores.parquet"
 SUMMARY_FILE = "summary.json"
 CHUNKS_FOLDER = "chunks"
 KEYS = ("task", "id", "pair_id", "cluster", "group", "band", "voice")
+CONTENTS = {part: f"{part}_content" for part in PARTS}
 SCORES = tuple(f"{side}{part}" for part in ("", "_tokens", "_unconditional") for side in ("positive", "negative"))
 
 _MODEL_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
@@ -70,6 +72,10 @@ def score_file(arguments: ScoreArguments) -> Path:
     """
     Score the pairs and write `scores.parquet` (a row a pair, in order) and `summary.json` (accuracies by task).
 
+    A row has what there is of `task, id, pair_id, cluster, group, band, voice`; what was scored, `context_content`
+    (where pairs have contexts), `positive_content` and `negative_content`; and the scores, as [`score_pairs`] gives
+    them: `positive`, `negative` (nats), `..._tokens` and `..._unconditional`.
+
     Args:
         arguments ([`ScoreArguments`]): Of the command.
 
@@ -89,7 +95,7 @@ def score_file(arguments: ScoreArguments) -> Path:
         "modality": arguments.modality,
         "long_sequences": arguments.long_sequences,
     }
-    stage = Stage(Path(arguments.output_dir), 1, configuration)
+    stage = Stage(Path(arguments.output_dir), 2, configuration)
 
     def build(target: Path) -> None:
         workers = 1 if device == "cuda" or distributed.world_size() > 1 else arguments.num_proc or count_cores()
@@ -101,7 +107,9 @@ def score_file(arguments: ScoreArguments) -> Path:
         run_jobs([Job(_score_part, common | {"part": part}) for part in parts], workers, "scoring")
         if distributed.is_main():
             scores = wait_for_scores(kept, len(rows))
-            _write(target, arguments, folder, device, [row | score for row, score in zip(rows, scores)])
+            contents = [_contents(row, arguments.modality) for row in rows]
+            scored = [row | content | score for row, content, score in zip(rows, contents, scores)]
+            _write(target, arguments, folder, device, scored)
 
     if not distributed.is_main():
         stage.follow(build)
@@ -207,8 +215,15 @@ def _score_part(
     )
 
 
+def _contents(row: Mapping, modality: str | None) -> dict[str, str | None]:
+    """What is scored of a pair, under names that no form of the pairs has and no score."""
+    return {name: row.get(part if modality is None else f"{part}_{modality}") for part, name in CONTENTS.items()}
+
+
 def _write(folder: Path, arguments: ScoreArguments, model: Path, device: str, rows: list[dict]) -> None:
-    columns = [key for key in (*KEYS, *SCORES) if key in rows[0]]
+    columns = [key for key in (*KEYS, *CONTENTS.values(), *SCORES) if key in rows[0]]
+    if not any(row[CONTENTS["context"]] for row in rows):
+        columns.remove(CONTENTS["context"])
     table = pa.Table.from_pylist([{key: row.get(key) for key in columns} for row in rows])
     pq.write_table(table, folder / SCORES_FILE)
     write_json(

@@ -74,6 +74,8 @@ def test_the_numbers_are_those_of_the_metrics(model, tmp_path, capsys):
         AutoModelForCausalLM.from_pretrained(model), AutoTokenizer.from_pretrained(model), rows, "phones"
     )
     assert scores["id"].tolist() == [row["id"] for row in rows]
+    for part in ("context", "positive", "negative"):  # the file can be read by itself
+        assert scores[f"{part}_content"].tolist() == [row[f"{part}_phones"] for row in rows]
     assert not any("phones" in column for column in scores)
     for key in expected[0]:
         np.testing.assert_allclose(scores[key], [row[key] for row in expected], rtol=1e-6)
@@ -88,6 +90,17 @@ def test_the_numbers_are_those_of_the_metrics(model, tmp_path, capsys):
         "stage.json",
         "summary.json",
     ]
+
+
+def test_columns_without_a_form_are_kept_beside_their_scores(model, tmp_path):
+    rows = [{"id": f"pair-{i}", "positive": f"p{i} p1", "negative": f"p{i} p2"} for i in range(4)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = ["--pairs", str(tmp_path / "pairs.jsonl"), "--output_dir", str(tmp_path / "scores")]
+    assert main(["score", "--model_id", str(model), *files, "--device", "cpu", "--num_proc", "1"]) == 0
+    scores, _ = read(tmp_path / "scores")
+    assert scores["positive_content"].tolist() == [row["positive"] for row in rows]
+    assert scores["negative_content"].tolist() == [row["negative"] for row in rows]
+    assert (scores["positive"] < 0).all() and "context_content" not in scores
 
 
 def test_processes_and_kinds_of_files_change_nothing(model, tmp_path, monkeypatch):
