@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize, pad
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
-SAMPLING_RATE = 16_000
+from ...models.audio import SAMPLE_RATE
 
 
 def mask_spans(shape: tuple[int, int], mask_prob: float, mask_length: int, rng: np.random.Generator) -> np.ndarray:
@@ -156,7 +156,7 @@ def save_encoder(encoder: HubertModel, folder: str | Path) -> None:
     """
     encoder.save_pretrained(folder)
     Wav2Vec2FeatureExtractor(
-        sampling_rate=SAMPLING_RATE,
+        sampling_rate=SAMPLE_RATE,
         do_normalize=True,
         return_attention_mask=encoder.config.feat_extract_norm == "layer",
     ).save_pretrained(folder)

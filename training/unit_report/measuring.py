@@ -17,7 +17,7 @@ import numpy as np
 from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.text.words import words_of
 from ...models.files import write_json
-from ...models.runs import collapse_runs
+from ...models.speech_units.runs import collapse_runs
 from ...models.speech_units.stability import (
     ABX_ERRORS,
     DRAWS_PER_WORD,
