@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...models.files import remove_partial, write_json_lines, written_whole
+from .footers import read_footer, with_footer
 from .worker_pool import run_tasks
 
 SHARD_SIZE = 128
 _ROW_GROUP_SIZE = 32
-_FOOTER_KEY = b"evoslm"
 
 
 class _Task(NamedTuple):
@@ -145,9 +145,9 @@ def _prepare(folder: Path, names: set[str]) -> None:
 def _make_shard(task: _Task) -> dict:
     """Make one shard, or find it whole, and return what its footer says."""
     fingerprint = _fingerprint(task)
-    summary = _read_summary(task.path)
+    summary = read_footer(task.path)
     if summary is not None:
-        if summary["fingerprint"] != fingerprint:
+        if summary.get("fingerprint") != fingerprint:
             raise ValueError(
                 f"{task.path} was made of other items or settings; choose another folder or remove this one."
             )
@@ -176,23 +176,12 @@ def _fingerprint(task: _Task) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _read_summary(path: Path) -> dict | None:
-    """The summary in a shard's footer; `None` where there is no shard or it is damaged."""
-    try:
-        metadata = pq.read_metadata(path)
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None
-    summary = json.loads((metadata.metadata or {}).get(_FOOTER_KEY, "null"))
-    return summary or {"fingerprint": None}
-
-
 def _write(path: Path, table: pa.Table, summary: dict) -> None:
     binary, text = _leaf_columns(table.schema)
-    table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(summary, ensure_ascii=False).encode()})
     try:
         with written_whole(path, durable=True) as partial:
             pq.write_table(
-                table,
+                with_footer(table, summary),
                 partial,
                 row_group_size=_ROW_GROUP_SIZE,
                 compression=dict.fromkeys(binary, "none") | dict.fromkeys(text, "zstd"),

@@ -1,46 +1,29 @@
 """`evoslm encode-audio`: units of very much audio, by datatrove on one machine, a SLURM cluster or a Ray cluster.
 
-shards of utterances, or recordings cut into lists of a fixed number -> `plan/` -> one task a shard (`scale_steps`) ->
-`units/<shard>.parquet` (`id, units`) -> `skipped.jsonl`, `summary.json`. The same command goes on after any kill.
+audio -> plan ([`make_plan`]) -> one task a shard ([`EncodeAudio`]) -> `units/<shard>.parquet` (`id, units`) ->
+`skipped.jsonl`, `summary.json`. The same command goes on after any kill.
 """
 
-import json
-import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ...datasets_scripts.recordings.sources import AUDIO_SUFFIXES, Recording, read_audio_folder, read_libriheavy
+from ...datasets_scripts.shards.footers import read_footer
 from ...datasets_scripts.shards.worker_pool import WorkFailed
 from ...models.audio import SAMPLE_RATE
-from ...models.files import read_json, write_json, write_json_lines
+from ...models.files import write_json, write_json_lines
 from ..arguments.fields import check_values
 from ..run.environment import describe_versions
 from ..run.folder import MODEL_FOLDER
 from ..run.study_file import open_run
 from ..run.workers import count_cores, resolve_device
+from .plan import make_plan
 
 SUMMARY_FILE = "summary.json"
 SKIPPED_FILE = "skipped.jsonl"
-PLAN_FOLDER = "plan"
-
-_RECORDING_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("speaker", pa.string()),
-        ("path", pa.string()),
-        ("start", pa.float64()),
-        ("end", pa.float64()),
-        ("problem", pa.string()),
-    ]
-)
 
 
 @dataclass
@@ -122,12 +105,11 @@ def encode_audio(arguments: EncodeArguments) -> Path:
     check_values(arguments)
     arguments = _with_quantizer(arguments)
     _check(arguments)
-    from .steps import UNITS_FOLDER, EncodeAudio, check_skipped, read_plan
+    from .steps import UNITS_FOLDER, EncodeAudio, check_skipped
 
     quantizer = _fingerprint(arguments.model_dir)
     folder = Path(arguments.output_dir).resolve()
-    plan = _make_plan(arguments, folder)
-    read_plan.cache_clear()
+    plan = make_plan(folder, arguments.utterances_dir, arguments.audio_dir, arguments.manifest, arguments.shard_size)
     missing = _find_missing(folder, plan, quantizer, arguments.encoder_precision)
     if missing:
         check_skipped(folder, plan["items"], arguments.max_skipped_fraction)
@@ -212,87 +194,6 @@ def _fingerprint(model_dir: str) -> str:
     if model.config.segment_parts:
         raise ValueError(f"{model_dir} reads aligned syllables, and nothing is aligned here; give one of frames.")
     return model.fingerprint()
-
-
-def _make_plan(arguments: EncodeArguments, folder: Path) -> dict:
-    """The plan that lies in the folder, or a new one; it is whole or not there."""
-    path = folder / PLAN_FOLDER / "plan.json"
-    old = read_json(path) if path.is_file() else None
-    if arguments.utterances_dir is not None:
-        plan = _plan_utterances(Path(arguments.utterances_dir))
-        source = {"utterances": [[shard["name"], shard["items"], shard["size"]] for shard in plan["shards"]]}
-    else:
-        source = {"audio_dir": str(Path(arguments.audio_dir).resolve()), "shard_size": arguments.shard_size}
-        source["manifest"] = str(Path(arguments.manifest).resolve()) if arguments.manifest else None
-    if old is not None:
-        if old["source"] != source:
-            raise ValueError(f"{folder} holds the plan of other audio; choose another --output_dir.")
-        if arguments.audio_dir is not None:
-            return old
-    partial = folder / f".{PLAN_FOLDER}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    if arguments.audio_dir is not None:
-        plan = _plan_recordings(_recordings(arguments), partial, arguments.shard_size)
-    plan |= {"items": sum(shard["items"] for shard in plan["shards"]), "source": source}
-    write_json(partial / "plan.json", plan)
-    shutil.rmtree(path.parent, ignore_errors=True)
-    partial.replace(path.parent)
-    return plan
-
-
-def _plan_utterances(source: Path) -> dict:
-    paths = sorted(source.resolve().glob("*-*.parquet"))
-    if not paths:
-        raise FileNotFoundError(f"No shards of utterances (train-*.parquet, ...) are in {source}; give their folder.")
-    shards = []
-    for path in paths:
-        try:
-            file = pq.ParquetFile(path)
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path} is not a whole parquet file; make it again.") from error
-        absent = {"id", "audio"} - set(file.schema_arrow.names)
-        if absent:
-            raise ValueError(f"{path} has no column {min(absent)!r}; shards of utterances have id, speaker and audio.")
-        size = path.stat().st_size
-        shards.append({"name": path.name, "path": str(path), "items": file.metadata.num_rows, "size": size})
-    return {"shards": shards}
-
-
-def _recordings(arguments: EncodeArguments) -> Iterable[Recording]:
-    if arguments.manifest:
-        return read_libriheavy(arguments.manifest, arguments.audio_dir)
-    folder = Path(arguments.audio_dir)
-    try:
-        return read_audio_folder(folder)
-    except FileNotFoundError:
-        # Units need no transcripts; where there are some, they say who speaks.
-        files = sorted(folder.rglob("*")) if folder.is_dir() else []
-        audio = [file for file in files if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")]
-        if not audio:
-            raise FileNotFoundError(f"No audio files are in {folder}; give the folder of the recordings.") from None
-        names = [file.relative_to(folder).as_posix() for file in audio]
-        return [Recording(name, name, "", "", str(file)) for name, file in zip(names, audio)]
-
-
-def _plan_recordings(recordings: Iterable[Recording], folder: Path, shard_size: int) -> dict:
-    """Write the recordings of each shard, so that a task need not go through all of them."""
-    rows: Iterator[dict] = map(_describe, recordings)
-    shards = []
-    while part := list(islice(rows, shard_size)):
-        name = f"recordings-{len(shards):05d}.parquet"
-        pq.write_table(pa.Table.from_pylist(part, schema=_RECORDING_SCHEMA), folder / name, compression="zstd")
-        # Relative to the output folder, which may be moved.
-        shards.append({"name": name, "path": f"{PLAN_FOLDER}/{name}", "items": len(part), "size": len(part)})
-    return {"shards": shards}
-
-
-def _describe(recording: Recording) -> dict:
-    row = {name: getattr(recording, name) for name in ("id", "speaker", "start", "end")}
-    path = os.path.abspath(recording.path) if recording.path else ""
-    # What is wrong with a transcript is none of our business; a missing file is.
-    problem = None if path else recording.problem
-    return row | {"path": path, "problem": problem}
 
 
 def _find_missing(folder: Path, plan: dict, quantizer: str, precision: str) -> list[str]:
@@ -389,9 +290,9 @@ def _summaries(folder: Path, plan: dict) -> Iterator[dict]:
     from .steps import UNITS_FOLDER
 
     for shard in plan["shards"]:
-        path = folder / UNITS_FOLDER / shard["name"]
-        if path.exists():
-            yield json.loads(pq.read_metadata(path).metadata[b"evoslm"])
+        footer = read_footer(folder / UNITS_FOLDER / shard["name"])
+        if footer is not None:
+            yield footer
 
 
 def _write_skipped(folder: Path, plan: dict) -> None:

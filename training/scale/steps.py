@@ -18,19 +18,19 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.stats import PipelineStats
 
 from ...datasets_scripts.recordings.reading import read_speech
+from ...datasets_scripts.shards.footers import read_footer, with_footer
 from ...models.audio import SAMPLE_RATE
 from ...models.files import remove_partial, written_whole
 from ..run.workers import Job, resolve_device, run_jobs
+from .plan import read_plan
 
 UNIT_SCHEMA = pa.schema([("id", pa.string()), ("units", pa.list_(pa.uint16()))])
 """Columns of a shard of units."""
-PLAN_FILE = "plan/plan.json"
 UNITS_FOLDER = "units"
 LOGS_FOLDER = "logs"
 # An empty file `<shard>.<number>` for each shard that skipped any: a task learns the job's total from one listing.
 SKIPS_FOLDER = "logs/skips"
 
-_FOOTER_KEY = b"evoslm"
 _ROWS_AT_A_TIME = 32
 
 
@@ -155,12 +155,6 @@ def _run_rank(executor: LocalExecutor, rank: int, report_progress=None) -> None:
     executor._run_for_rank(rank, local_rank=1)
 
 
-@lru_cache(maxsize=1)
-def read_plan(output_dir: str) -> dict:
-    """What the job is to make: `items` in all, and `name`, `path`, `items` and `size` of each of its `shards`."""
-    return json.loads(Path(output_dir, PLAN_FILE).read_text(encoding="utf-8"))
-
-
 def read_summary(path: Path, quantizer: str, precision: str, items: int | None) -> dict | None:
     """
     What the footer of a shard of units says.
@@ -177,11 +171,9 @@ def read_summary(path: Path, quantizer: str, precision: str, items: int | None) 
     Raises:
         `ValueError`: If it is of another quantizer, precision or audio; names the file.
     """
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-    except (FileNotFoundError, pa.ArrowInvalid):
+    summary = read_footer(path)
+    if summary is None:
         return None
-    summary = json.loads(metadata.get(_FOOTER_KEY, b"{}"))
     way_out = "choose another --output_dir, or remove the file"
     if summary.get("quantizer") != quantizer:
         other = summary.get("quantizer", "none")[:16]
@@ -220,7 +212,7 @@ def check_skipped(output_dir: str | Path, items: int, max_skipped_fraction: floa
     for note in notes:
         path = Path(output_dir, UNITS_FOLDER, note.stem)
         if path.exists():
-            skip = json.loads(pq.read_metadata(path).metadata[_FOOTER_KEY])["skipped"][0]
+            skip = read_footer(path)["skipped"][0]
             example = f"; {skip['id']}, for instance: {skip['reason']}"
             break
     raise ValueError(
@@ -288,10 +280,9 @@ def _encode_batch(model, audio: list[np.ndarray], rows: list[dict]) -> list:
 
 
 def _write(path: Path, table: pa.Table, summary: dict) -> None:
-    table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(summary, ensure_ascii=False).encode()})
     try:
         with written_whole(path, durable=True) as partial:
-            pq.write_table(table, partial, compression="zstd")
+            pq.write_table(with_footer(table, summary), partial, compression="zstd")
     except FileNotFoundError:
         if not path.exists():  # else another task has made the same shard meanwhile, and swept up
             raise
