@@ -1,12 +1,55 @@
-"""EvoSLM: the same utterances in ever more speech-like alphabets, one language model per alphabet."""
+"""EvoSLM: the same utterances in ever more speech-like alphabets, one language model per alphabet.
+
+What is used most can be imported from here: `from evoslm import SpeechUnitModel, prepare, score_pairs`. Names are
+looked up when they are asked for, so that `import evoslm` takes no time: it imports neither torch nor transformers.
+"""
 
 from pathlib import Path
 
 from .auto_classes import register_auto_classes
+from .models.lazy import lazy_names
 
 __version__ = "0.1.0"
 
+__getattr__, _, __all__ = lazy_names(
+    __name__,
+    {
+        "CodebookVocoder": ".models.vocoder",
+        "CodebookVocoderConfig": ".models.vocoder",
+        "EspeakSynthesizer": ".datasets_scripts.synthesis.synthesizer",
+        "MODALITIES": ".models.modalities",
+        "Modality": ".models.modalities",
+        "NGramModel": ".models.ngram",
+        "SpeechUnitConfig": ".models.speech_units",
+        "SpeechUnitFeatureExtractor": ".models.speech_units",
+        "SpeechUnitModel": ".models.speech_units",
+        "SpeechUnitProcessor": ".models.speech_units",
+        "TASKS": ".metrics.tasks",
+        "Task": ".metrics.tasks",
+        "UnitHifiGan": ".models.vocoder",
+        "UnitHifiGanConfig": ".models.vocoder",
+        "encode_contents": ".models.tokenizers",
+        "encode_pairs": ".models.scoring",
+        "fit_units": ".models.speech_units",
+        "get_builder": ".datasets_scripts.builders",
+        "get_modality": ".models.modalities",
+        "paired_effect": ".models.statistics",
+        "prepare": ".datasets_scripts.builders",
+        "resynthesis_quality": ".models.vocoder",
+        "score_pairs": ".models.scoring",
+        "sequence_log_likelihoods": ".models.scoring",
+        "train_tokenizer": ".models.tokenizers",
+        "unit_contents": ".datasets_scripts.builders",
+        "unit_quality": ".models.speech_units",
+    },
+)
+__all__ += ["__version__", "metric_path"]
+
 register_auto_classes()
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *globals()})
 
 
 def metric_path(name: str) -> str:

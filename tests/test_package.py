@@ -33,6 +33,21 @@ def test_auto_classes_know_the_models_whatever_is_imported_first(first, has_torc
     assert run.stdout.split("\n")[:-1] == expected
 
 
+def test_what_is_used_most_can_be_imported_from_the_package():
+    from evoslm import SpeechUnitModel, SpeechUnitProcessor, metric_path, prepare, score_pairs  # noqa: F401
+
+    for name in evoslm.__all__:
+        assert getattr(evoslm, name) is not None and name in dir(evoslm)
+    with pytest.raises(AttributeError, match="has no attribute 'speech_units_model'"):
+        _ = evoslm.speech_units_model
+
+
+def test_the_package_alone_imports_nothing_slow():
+    code = "import sys, evoslm; print(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"torch", "transformers", "datasets", "pandas", "numpy"} & set(run.stdout.split())
+
+
 def test_folders_of_metrics_are_found_and_unknown_ones_named():
     assert evoslm.metric_path("swuggy").endswith("swuggy")
     with pytest.raises(ValueError, match="choose from .*sblimp"):

@@ -123,8 +123,14 @@ class ShardBuilder(datasets.ArrowBasedBuilder, ABC):
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         if self.config.data_dir is None:
             raise ValueError(f"{self.config.name} needs data_dir, the folder that holds its shards (train-*.parquet).")
-        shards = find_shards(self.config.data_dir, self.columns)
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"files": files}) for split, files in shards.items()]
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"files": files})
+            for split, files in self._find_shards().items()
+        ]
+
+    def _find_shards(self) -> dict[str, list[str]]:
+        """The files of each split."""
+        return find_shards(self.config.data_dir, self.columns)
 
     def _generate_tables(self, files: list[str]) -> Iterator[tuple[Key, pa.Table]]:
         for file_index, file in enumerate(files):

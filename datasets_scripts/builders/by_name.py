@@ -1,7 +1,7 @@
-"""All dataset builders by name, and the one call that prepares a modality's dataset.
+"""All dataset builders by name, and the one call that prepares a dataset.
 
-modality and folder of shards -> [`prepare`] -> a `DatasetDict` with `id` and `content`. A new modality's builder is
-named here.
+name and folder of shards -> [`prepare`] -> a `DatasetDict`: `id` and `content` of a modality, or the rows of
+utterances or minimal pairs as they are. A new modality's builder is named here.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
-from .base import ModalityBuilder
+from .base import ShardBuilder
+from .minimal_pairs import MinimalPairs
 from .phone_bpe import PhoneBpe
 from .phone_raw import PhoneRaw
 from .phone_repeat import PhoneRepeat
@@ -21,19 +22,21 @@ from .speech_syllable import SpeechSyllable
 from .speech_units import SpeechUnits
 from .text_bpe import TextBpe
 from .text_raw import TextRaw
+from .utterances import Utterances
 
 _BUILDERS = (
     *(TextBpe, TextRaw, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
     *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable),
+    MinimalPairs,
 )
-BUILDERS: dict[str, type[ModalityBuilder]] = {
+BUILDERS: dict[str, type[ShardBuilder]] = {
     config.name: builder for builder in _BUILDERS for config in builder.BUILDER_CONFIGS
-}
+} | {"utterances": Utterances}
 
 
-def get_builder(name: str) -> type[ModalityBuilder]:
+def get_builder(name: str) -> type[ShardBuilder]:
     """
-    Look up the builder of a modality, or of one of its configurations.
+    Look up the builder of a modality, of utterances or minimal pairs, or of one of their configurations.
 
     Raises:
         `ValueError`: If there is none of that name.
@@ -47,23 +50,31 @@ def prepare(
     name: str, data_dir: str | Path, cache_dir: str | Path, num_proc: int | None = None, **config
 ) -> datasets.DatasetDict:
     """
-    Make a modality's dataset, or take the one in the cache if the shards have not changed since.
+    Make a dataset, or take the one in the cache if the shards have not changed since.
 
     Args:
-        name (`str`): A modality or one of its configurations, e.g. `"phone_repeat_random_rate"`.
-        data_dir (`str` or `Path`): The folder of utterance shards, or of unit shards for modalities of speech.
+        name (`str`): A modality or one of its configurations, e.g. `"phone_repeat_random_rate"`; `"utterances"`; or
+            `"minimal_pairs"`, or a task for its pairs alone.
+        data_dir (`str` or `Path`): The folder of utterance shards, of unit shards for modalities of speech, or of a
+            folder of shards a task for minimal pairs. In a run these are `corpus/utterances`,
+            `units/<modality>/utterances` and `pairs/rendered`.
         cache_dir (`str` or `Path`): Where prepared rows are kept.
         num_proc (`int`, *optional*): Number of processes, at most one a shard. The rows do not depend on it.
-        config (additional keyword arguments, *optional*): Arguments of the configuration, e.g. `stretch_factor=4`.
+        config (additional keyword arguments, *optional*): Arguments of the configuration, e.g. `stretch_factor=4`,
+            or of utterances `voices="one"` and `rate="random"`.
 
     Returns:
-        `datasets.DatasetDict`: `id` and `content` of the splits that the folder has.
+        `datasets.DatasetDict`: The splits that the folder has: `id` and `content` of a modality, or all columns of
+        [`Utterances`] or [`MinimalPairs`].
 
     Raises:
         `FileNotFoundError`: If the folder or a shard is missing.
-        `ValueError`: If there is no such modality, or a shard cannot be read.
+        `ValueError`: If there is no such dataset, or a shard cannot be read.
     """
-    builder = get_builder(name)(str(cache_dir), data_dir=str(data_dir), config_name=name, **config)
+    make = get_builder(name)
+    if make is Utterances:
+        name = Utterances.DEFAULT_CONFIG_NAME
+    builder = make(str(cache_dir), data_dir=str(data_dir), config_name=name, **config)
     builder.download_and_prepare(num_proc=num_proc)
     return builder.as_dataset()
 

@@ -148,6 +148,18 @@ def test_utterances_keep_their_columns_and_their_flac(corpus):
     assert streamed == rows["test"].to_list()
 
 
+def test_utterances_are_prepared_by_their_name_and_condition(corpus, tmp_path, tiny_utterances):
+    rows = prepare("utterances", corpus["utterances"], corpus["cache"])
+    assert {split: list(rows[split]["id"]) for split in rows} == {
+        split: [row["id"] for row in expected] for split, expected in corpus["rows"].items()
+    }
+    assert rows["test"][0]["audio"]["bytes"][:4] == b"fLaC"
+    tiny_utterances(tmp_path / "rates", rates=(150, 200))
+    assert prepare("utterances", tmp_path / "rates", corpus["cache"], rate="random").keys() == rows.keys()
+    with pytest.raises(ValueError, match="more than one rate"):
+        prepare("utterances", tmp_path / "rates", corpus["cache"])
+
+
 @pytest.mark.parametrize(
     "configuration, data, column",
     [("one_fixed", {"speakers": ("base", "male-1")}, "speaker"), ("many_fixed", {"rates": (150, 200)}, "rate")],
@@ -195,6 +207,8 @@ def test_a_missing_folder_is_named(tmp_path):
         PhoneRaw(tmp_path / "cache").download_and_prepare()
     with pytest.raises(ValueError, match="no dataset of 'phone_row'; choose from text_bpe"):
         prepare("phone_row", tmp_path, tmp_path / "cache")
+    with pytest.raises(ValueError, match="no dataset of 'pairs'; choose from .*minimal_pairs, swuggy, .*utterances"):
+        prepare("pairs", tmp_path, tmp_path / "cache")
 
 
 def test_an_empty_folder_is_named(tmp_path):

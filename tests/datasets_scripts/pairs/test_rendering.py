@@ -1,12 +1,14 @@
 """Minimal pairs are written in all forms at once, both sides and the context spoken alike."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from evoslm.datasets_scripts.builders import prepare
 from evoslm.datasets_scripts.builders.minimal_pairs import FEATURES, MinimalPairs
 from evoslm.datasets_scripts.pairs.rendering import pair_speakers, render_pairs, speak_pair
 from evoslm.datasets_scripts.pairs.texts import PairText
@@ -190,6 +192,19 @@ def test_a_dataset_has_a_configuration_a_task_and_one_split(folder, tmp_path):
         assert dataset["test"][0]["positive_audio"]["bytes"][:4] == b"fLaC"
         streamed = next(iter(builder.as_streaming_dataset(split="test")))
         assert streamed == dataset["test"][0]
+
+
+def test_minimal_pairs_are_prepared_by_name_all_tasks_or_one(folder, tmp_path):
+    rows = prepare("minimal_pairs", folder, tmp_path)
+    assert list(rows) == ["test"] and rows["test"].features == FEATURES
+    assert rows["test"]["task"] == 4 * ["swuggy"] + ["sblimp"] + 2 * ["topic_sc"]
+    one = prepare("topic_sc", folder, tmp_path)["test"]
+    assert one["id"] == rows["test"]["id"][-2:]
+    for shard in shutil.copytree(folder, tmp_path / "fewer").glob("s*/*.parquet"):
+        shard.unlink()
+    assert prepare("minimal_pairs", tmp_path / "fewer", tmp_path)["test"]["id"] == one["id"]
+    with pytest.raises(FileNotFoundError, match="no minimal pairs in .*; give the folder that holds those of swuggy"):
+        prepare("minimal_pairs", tmp_path / "nowhere", tmp_path)
 
 
 def test_a_dataset_of_an_unknown_task_or_without_shards_is_refused(tmp_path):
