@@ -18,7 +18,7 @@ from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from .pair_files import load_for_scoring, wait_for_scores
 
 RESULTS_FILE = "zerospeech.json"
-_READS = {"lexical": "swuggy", "syntactic": "sblimp"}
+_TASKS = ("lexical", "syntactic")  # by the challenge's own names
 
 
 @dataclass
@@ -134,7 +134,7 @@ def describe_results(folder: Path) -> str:
     record = read_json(folder / RESULTS_FILE)
     lines = [f"The results are {folder / RESULTS_FILE}.", f"{'modality':24} {'lexical':>16} {'syntactic':>16}"]
     for name, by_rule in record["results"].items():
-        cells = [_cell(by_rule["sum"].get(task)) for task in _READS]
+        cells = [_cell(by_rule["sum"].get(task)) for task in _TASKS]
         lines.append(f"{name:24} {cells[0]:>16} {cells[1]:>16}")
     lines += [f"{name:24} {why}" for name, why in record["left_out"].items()]
     return "\n".join(lines)
