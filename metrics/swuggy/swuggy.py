@@ -31,6 +31,25 @@ _KWARGS_DESCRIPTION = (
     ('sum', 0.5, 2)
     >>> result["groups"]["1-5"]
     {'accuracy_sum': 1.0, 'accuracy_mean': 1.0, 'n': 1}
+
+    Two models on the same pairs: what changes from the first to the second in accuracy points, with its interval.
+
+    >>> from evoslm.models.statistics import paired_effect  # without evoslm: swuggy.paired_effect
+    >>> references, columns = [{"positive_tokens": 4, "negative_tokens": 4}] * 4, []
+    >>> for margins in ([1.5, -0.5, -2.0, 0.5], [1.0, 2.5, -1.0, 3.0]):
+    ...     predictions = [{"positive": margin - 9.0, "negative": -9.0} for margin in margins]
+    ...     outcomes = swuggy.compute(
+    ...         predictions=predictions,
+    ...         references=references,
+    ...         ids=["river", "garden", "sailor", "horse"],
+    ...         return_outcomes=True,
+    ...     )["outcomes"]
+    ...     columns.append([outcome["correct_sum"] for outcome in outcomes])
+    >>> outcomes[1]["id"], outcomes[1]["margin_sum"], columns
+    ('garden', 2.5, [[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]])
+    >>> effect = paired_effect(*columns)
+    >>> effect["points"], effect["points_low"], effect["points_high"], effect["n"]
+    (25.0, 0.0, 75.0, 4)
 """
 )
 
