@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,13 +21,23 @@ PACKAGES = (
     "numpy",
     "scikit-learn",
     "espeakng-loader",
+    "soxr",
+    "pocketsphinx",
+    "wordfreq",
+    "num2words",
+    "datasketch",
 )
 
 
 def describe_versions() -> dict[str, str]:
     """Versions of EvoSLM, Python and the packages that shape a result."""
-    versions = {"evoslm": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    return {"evoslm": __version__, "python": platform.python_version()} | installed_versions(PACKAGES)
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    versions = {}
+    for package in packages:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -2,22 +2,28 @@
 
 configuration + fingerprints of what it reads + version -> fingerprint. `.<name>.partial` while it is built ->
 renamed to `<name>` with its `stage.json` when whole; a stage that is started again finds what it had in `.partial`.
+What is replaced on request stays until its replacement is whole, and one process builds a stage at a time.
 """
 
 import hashlib
 import json
 import os
+import platform
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ...models.files import read_json_if_whole, write_json
 from .distributed import wait_until
+from .environment import installed_versions
 
 STAGE_FILE = "stage.json"
 PENDING_FILE = ".pending.json"
@@ -34,17 +40,20 @@ class Stage:
         configuration (`dict[str, Any]`): Every argument that changes the result: never paths, devices or process
             counts.
         inputs (`dict[str, Path]`, *optional*): Finished stages that it reads, by name.
+        packages (`Sequence[str]`, *optional*): Packages that shape the result. Their versions are recorded: a finished
+            stage of other versions is used, and said so; a half-built one is not gone on with.
     """
 
     folder: Path
     version: int
     configuration: dict[str, Any]
     inputs: dict[str, Path] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
     @property
     def partial(self) -> Path:
         """Where the result grows until it is whole."""
-        return self.folder.with_name(f".{self.folder.name}.partial")
+        return self._beside("partial")
 
     def keys(self) -> dict[str, Any]:
         """Everything that the fingerprint is made of, flat."""
@@ -55,7 +64,7 @@ class Stage:
 
     def is_finished(self) -> bool:
         """Whether the folder is whole and made by exactly this configuration."""
-        record = read_json_if_whole(self.folder / STAGE_FILE)
+        record = read_stage(self.folder)
         return record is not None and record["fingerprint"] == fingerprint(self.keys())
 
     def run(self, build: Callable[[Path], None], overwrite: bool = False) -> bool:
@@ -65,50 +74,42 @@ class Stage:
         Args:
             build (`Callable[[Path], None]`): Writes the result into the folder that it is given, which holds what an
                 interrupted build of the same configuration left there.
-            overwrite (`bool`, *optional*, defaults to `False`): Redo a finished stage of another configuration.
+            overwrite (`bool`, *optional*, defaults to `False`): Redo what another configuration finished or began.
 
         Returns:
             `bool`: Whether anything was built.
 
         Raises:
-            `ValueError`: If the folder was finished with another configuration and `overwrite` is not set. The
-                message names what differs.
+            `ValueError`: If the folder was finished, or begun, with another configuration and `overwrite` is not set
+                (the message names what differs), or if another process is building it.
         """
-        keys = self.keys()
-        if self.folder.exists():
-            record = read_json_if_whole(self.folder / STAGE_FILE)
-            if record is not None and record["fingerprint"] == fingerprint(keys):
+        if self.is_finished() and not self._beside("replaced").exists():
+            self._say_versions()
+            return False
+        keys, versions = self.keys(), installed_versions(self.packages)
+        with self._locked():
+            self._finish_swap(keys)
+            if self.is_finished():  # by who had the lock before, or by a command that was killed at its very end
                 return False
-            if record is None:
-                raise ValueError(f"{self.folder} exists but was not made by evoslm; choose another --output_dir.")
-            if not overwrite:
-                raise ValueError(_describe_difference(self.folder, record, keys))
-            shutil.rmtree(self.folder)
-        pending = read_json_if_whole(self.partial / PENDING_FILE)
-        if pending is None or pending["fingerprint"] != fingerprint(keys):
-            shutil.rmtree(self.partial, ignore_errors=True)
-            pending = {"fingerprint": fingerprint(keys), "seconds": 0.0}
-        self.partial.mkdir(parents=True, exist_ok=True)
-        write_json(self.partial / PENDING_FILE, pending)
-        start = time.monotonic()
-        try:
-            build(self.partial)
-        except BaseException:
-            if self.partial.exists():
-                pending["seconds"] += time.monotonic() - start
-                write_json(self.partial / PENDING_FILE, pending)
-            raise
-        write_json(
-            self.partial / STAGE_FILE,
-            {
+            self._check_folder(keys, overwrite)
+            pending = self._open_partial(keys, versions, overwrite)
+            start = time.monotonic()
+            try:
+                build(self.partial)
+            except BaseException:
+                if self.partial.exists():
+                    pending["seconds"] += time.monotonic() - start
+                    write_json(self.partial / PENDING_FILE, pending)
+                raise
+            record = {
                 "fingerprint": fingerprint(keys),
                 "keys": keys,
+                "versions": versions,
                 "seconds": round(pending["seconds"] + time.monotonic() - start, 2),
                 "peak_memory_mb": peak_memory_mb(),
-            },
-        )
-        (self.partial / PENDING_FILE).unlink()
-        os.replace(self.partial, self.folder)
+            }
+            write_json(self.partial / STAGE_FILE, record)
+            self._finish_swap(keys)
         return True
 
     def follow(self, build: Callable[[Path], None]) -> None:
@@ -131,6 +132,86 @@ class Stage:
                 if not self.is_finished():
                     raise
             wait_until(self.is_finished)
+
+    def _beside(self, what: str) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.{what}")
+
+    def _check_folder(self, keys: dict[str, Any], overwrite: bool) -> None:
+        """Refuse to replace what is not ours, and what nobody asked to be replaced."""
+        if not self.folder.exists():
+            return
+        record = read_stage(self.folder)
+        if record is None:
+            raise ValueError(f"{self.folder} exists but was not made by evoslm; choose another --output_dir.")
+        if not overwrite:
+            raise ValueError(_describe_difference(self.folder, "made", record["keys"], keys))
+
+    def _open_partial(self, keys: dict[str, Any], versions: dict[str, str], overwrite: bool) -> dict[str, Any]:
+        """Begin to build, or go on where the same configuration was interrupted; return the record of that."""
+        begun = read_json_if_whole(self.partial / PENDING_FILE) or read_stage(self.partial)
+        if begun is not None and not overwrite:
+            if begun["fingerprint"] != fingerprint(keys):
+                raise ValueError(_describe_difference(self.folder, "begun", begun["keys"], keys))
+            if begun["versions"] != versions:
+                raise ValueError(
+                    f"{self.folder} was begun with {_describe_versions(begun['versions'], versions)}. Install that "
+                    "version again to go on, or pass --overwrite to begin anew."
+                )
+        if begun is not None and (begun["fingerprint"], begun["versions"]) == (fingerprint(keys), versions):
+            return begun
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        pending = {"fingerprint": fingerprint(keys), "keys": keys, "versions": versions, "seconds": 0.0}
+        write_json(self.partial / PENDING_FILE, pending)
+        return pending
+
+    def _finish_swap(self, keys: dict[str, Any]) -> None:
+        """
+        Give a whole result its name. What it replaces is moved away first and removed last, so that a kill at any step
+        leaves one of the two whole; the next call goes on from there.
+        """
+        replaced, record = self._beside("replaced"), read_stage(self.partial)
+        if record is not None and record["fingerprint"] == fingerprint(keys):
+            (self.partial / PENDING_FILE).unlink(missing_ok=True)
+            if self.folder.exists():
+                shutil.rmtree(replaced, ignore_errors=True)
+                os.replace(self.folder, replaced)
+            os.replace(self.partial, self.folder)
+        if not self.folder.exists() and replaced.exists():
+            os.replace(replaced, self.folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from building the same folder; their error names this one."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        holder = self._beside("holder.json")
+        lock = FileLock(self._beside("lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = read_json_if_whole(holder) or {}
+            raise ValueError(
+                f"{self.folder} is being built by process {who.get('pid', 'unknown')} on {who.get('host', 'a host')} "
+                f"since {who.get('since', 'a moment ago')}; let it finish, or stop it and run this command again."
+            ) from None
+        try:
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_json(holder, {"pid": os.getpid(), "host": platform.node(), "since": since})
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _say_versions(self) -> None:
+        """One line where a finished stage was made with other versions than those that are installed."""
+        made_with = read_stage(self.folder).get("versions", {})
+        installed = installed_versions(self.packages)
+        if made_with != installed:
+            difference = _describe_versions(made_with, installed)
+            print(
+                f"evoslm: {self.folder} was made with {difference}; it is used as it is.", file=sys.stderr, flush=True
+            )
 
 
 def fingerprint(keys: Any) -> str:
@@ -183,14 +264,21 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _describe_difference(folder: Path, record: dict[str, Any], keys: dict[str, Any]) -> str:
-    old = record["keys"]
+def _describe_difference(folder: Path, done: str, old: dict[str, Any], keys: dict[str, Any]) -> str:
     differing = [
         f"{name.removeprefix('configuration.')} ({old.get(name, 'not set')} there, {keys.get(name, 'not set')} now)"
         for name in sorted(set(old) | set(keys))
         if old.get(name) != keys.get(name)
     ]
     return (
-        f"{folder} was made with another configuration: {'; '.join(differing)}. Choose another --output_dir, or pass "
-        "--overwrite to redo it."
+        f"{folder} was {done} with another configuration: {'; '.join(differing)}. Choose another --output_dir, or "
+        "pass --overwrite to redo it."
+    )
+
+
+def _describe_versions(old: dict[str, str], new: dict[str, str]) -> str:
+    return ", ".join(
+        f"{name} {old.get(name, 'not installed')} (now {new.get(name, 'not installed')})"
+        for name in sorted(set(old) | set(new))
+        if old.get(name) != new.get(name)
     )

@@ -36,7 +36,8 @@ class ModelSettings:
 
 def model_stage(folder: Path, tokenizer: Path, settings: ModelSettings) -> Stage:
     """What makes one language model; the arguments are those of [`train_model`]."""
-    return Stage(folder, 2, asdict(settings), {"tokenizer": tokenizer})
+    packages = ("torch", "transformers", "accelerate")
+    return Stage(folder, 2, asdict(settings), {"tokenizer": tokenizer}, packages)
 
 
 def train_model(

@@ -95,7 +95,8 @@ def build_pair_texts(
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"passages": passages, "utterances": utterances}
-    Stage(folder, 3, settings.describe(), inputs).run(build, execution.overwrite)
+    packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
+    Stage(folder, 3, settings.describe(), inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:

@@ -21,6 +21,8 @@ from .encoders import EncoderSettings
 if TYPE_CHECKING:
     from ...models.speech_units import SpeechUnitModel
 
+PACKAGES = ("torch", "torchaudio", "transformers", "scikit-learn")
+"""What shapes units."""
 ROWS_AT_A_TIME = 32
 """Utterances that are decoded and encoded together."""
 
@@ -68,7 +70,8 @@ def build_quantizer(folder: Path, utterances: Path, settings: QuantizerSettings,
         job = {"folder": partial, "utterances": utterances, "settings": settings, "device": execution.device}
         run_jobs([Job(_fit_and_save, job)], execution.device_workers, "k-means")
 
-    Stage(folder, 1, settings.describe(), {"utterances": utterances}).run(build, execution.overwrite)
+    stage = Stage(folder, 1, settings.describe(), {"utterances": utterances}, PACKAGES)
+    stage.run(build, execution.overwrite)
 
 
 def fit_quantizers(

@@ -106,7 +106,9 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
     # Their `repr` leaves paths out.
     digest = hashlib.sha256("\n".join(map(repr, recordings)).encode()).hexdigest()[:16]
     read = {"recordings": len(recordings), "digest": digest}
-    Stage(folder, 3, settings.describe() | {"source": read}).run(build, execution.overwrite)
+    packages = ("pocketsphinx", "espeakng-loader", "soxr", "num2words")
+    stage = Stage(folder, 3, settings.describe() | {"source": read}, packages=packages)
+    stage.run(build, execution.overwrite)
 
 
 def read_recordings(source: RecordingSource, max_words: int) -> tuple[list[Recording], list[Recording]]:

@@ -95,7 +95,7 @@ def build_scores(
                 report_progress((index + 1) / len(weights))
 
     inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
-    stage = Stage(folder, 3, asdict(settings), inputs)
+    stage = Stage(folder, 3, asdict(settings), inputs, packages=("torch", "transformers"))
     if distributed.is_main():
         stage.run(build, execution.overwrite)
         for chunks in folder.glob(f"*/{CHUNKS_FOLDER}"):

@@ -65,7 +65,8 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
         summary["stretch_factor"] = count_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)
 
-    Stage(folder, 2, asdict(settings), {"passages": passages}).run(build, execution.overwrite)
+    stage = Stage(folder, 2, asdict(settings), {"passages": passages}, packages=("espeakng-loader", "soxr"))
+    stage.run(build, execution.overwrite)
 
 
 def count_stretch_factor(folder: Path) -> int:

@@ -69,7 +69,7 @@ def build_spoken_pairs(
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "utterances": utterances}
-    Stage(folder, 3, asdict(settings), inputs).run(build, execution.overwrite)
+    Stage(folder, 3, asdict(settings), inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
 
 
 def read_pair_texts(texts: Path) -> list[PairText]:

@@ -93,7 +93,8 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
         else:
             _write(partial, *_read_text(source, settings))
 
-    Stage(folder, 2, asdict(settings) | {"source": source.describe()}).run(build, execution.overwrite)
+    configuration = asdict(settings) | {"source": source.describe()}
+    Stage(folder, 2, configuration, packages=("num2words", "datasketch")).run(build, execution.overwrite)
 
 
 def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> None:

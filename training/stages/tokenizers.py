@@ -37,7 +37,7 @@ class TokenizerSettings:
 def tokenizer_stage(folder: Path, utterances: Path, units: Path | None, settings: TokenizerSettings) -> Stage:
     """What makes one modality's tokenizer; the arguments are those of [`build_tokenizer`]."""
     inputs = {"utterances": utterances} | ({"units": units} if units else {})
-    return Stage(folder, 2, asdict(settings), inputs)
+    return Stage(folder, 2, asdict(settings), inputs, packages=("sentencepiece", "tokenizers"))
 
 
 def build_tokenizer(

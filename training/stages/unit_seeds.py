@@ -12,7 +12,7 @@ from ...models.files import write_json
 from ..run.execution import Execution
 from ..run.folder import SEEDS_FILE
 from ..run.stage import Stage
-from .quantizer import QuantizerSettings, fit_quantizers
+from .quantizer import PACKAGES, QuantizerSettings, fit_quantizers
 from .unit_quality import held_out_units
 
 _FIT_MEASURES = ("inertia", "num_dead_units", "num_reseeded_units")
@@ -62,4 +62,4 @@ def compare_seeds(
         }
         write_json(partial / SEEDS_FILE, {"summary": summary, "seeds": by_seed, "agreement": pairs})
 
-    Stage(folder, 2, configuration, {"utterances": utterances}).run(build, execution.overwrite)
+    Stage(folder, 2, configuration, {"utterances": utterances}, PACKAGES).run(build, execution.overwrite)

@@ -20,7 +20,7 @@ from ..run.execution import Execution
 from ..run.folder import QUALITY_FILE
 from ..run.stage import Stage
 from ..run.workers import Job, run_jobs
-from .quantizer import ROWS_AT_A_TIME
+from .quantizer import PACKAGES, ROWS_AT_A_TIME
 from .unit_quality import measure_quality, measure_syllable_quality
 
 PAIR_COLUMNS = tuple(f"{part}_audio" for part in PARTS)
@@ -48,7 +48,7 @@ def build_utterance_units(
         write_json(partial / QUALITY_FILE, measure(utterances, partial, config["num_units"]))
 
     inputs = {"quantizer": quantizer, "utterances": utterances}
-    Stage(folder, 1, {"precision": precision}, inputs).run(build, execution.overwrite)
+    Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)
 
 
 def build_pair_units(folder: Path, quantizer: Path, pairs: Path, precision: str, execution: Execution) -> None:
@@ -69,7 +69,7 @@ def build_pair_units(folder: Path, quantizer: Path, pairs: Path, precision: str,
         _encode(targets, quantizer, PAIR_COLUMNS, precision, execution)
 
     inputs = {"quantizer": quantizer, "pairs": pairs}
-    Stage(folder, 1, {"precision": precision}, inputs).run(build, execution.overwrite)
+    Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)
 
 
 def _encode(

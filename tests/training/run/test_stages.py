@@ -1,9 +1,14 @@
 """Stages are whole or absent, resumed where they stopped, and never taken for another configuration's."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
+from evoslm.training.run import stage as module
 from evoslm.training.run.stage import Stage, read_fingerprint
 
 
@@ -36,10 +41,14 @@ def test_an_interrupted_stage_is_absent_and_finds_its_work_again(tmp_path):
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["half.txt", "stage.json"]
 
 
-def test_interrupted_work_of_another_configuration_is_thrown_away(tmp_path):
+def test_interrupted_work_of_another_configuration_is_kept_until_it_is_given_up(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Stage(tmp_path / "a", 1, {"k": 1}).run(lambda folder: ((folder / "half.txt").write_text("x"), _stop()))
-    Stage(tmp_path / "a", 1, {"k": 2}).run(lambda folder: None)
+    other = Stage(tmp_path / "a", 1, {"k": 2})
+    with pytest.raises(ValueError, match=r"was begun with another configuration: k \(1 there, 2 now\)"):
+        other.run(write_result)
+    assert (tmp_path / ".a.partial" / "half.txt").exists()
+    other.run(write_result, overwrite=True)
     assert not (tmp_path / "a" / "half.txt").exists()
 
 
@@ -87,3 +96,86 @@ def test_a_truncated_record_is_not_taken_for_a_finished_stage(tmp_path):
     assert not stage.is_finished()
     with pytest.raises(FileNotFoundError):
         read_fingerprint(tmp_path / "a")
+
+
+def replace_and_die(folder, step):
+    """Replace a finished stage in another process, which dies in front of the given operation on files."""
+    done = 0
+
+    def counted(operation):
+        def call(*arguments, **options):
+            nonlocal done
+            if done == step:
+                os._exit(9)
+            done += 1
+            return operation(*arguments, **options)
+
+        return call
+
+    child = os.fork()
+    if child == 0:
+        try:
+            for owner, name in ((os, "replace"), (shutil, "rmtree"), (module, "write_json")):
+                setattr(owner, name, counted(getattr(owner, name)))
+            Stage(folder, 1, {"k": 2}).run(lambda partial: (partial / "result.txt").write_text("new"), overwrite=True)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_kill_at_any_step_of_a_replacement_loses_neither(tmp_path):
+    old = Stage(tmp_path / "a", 1, {"k": 1})
+    new = Stage(tmp_path / "a", 1, {"k": 2})
+    for step in range(100):
+        shutil.rmtree(tmp_path)
+        old.run(lambda partial: (partial / "result.txt").write_text("old"))
+        died = replace_and_die(tmp_path / "a", step)
+        whole = {path.read_text() for path in tmp_path.glob("**/result.txt") if (path.parent / "stage.json").exists()}
+        assert whole and whole <= {"old", "new"}, step
+        if not died:
+            break
+        if new.is_finished() or "old" not in whole:
+            assert not new.run(lambda partial: pytest.fail("what was whole is built again"))
+        else:
+            new.run(lambda partial: (partial / "result.txt").write_text("new"), overwrite=True)
+        assert (tmp_path / "a" / "result.txt").read_text() == "new"
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["a"]
+    assert not died and step > 5
+
+
+def test_a_kill_between_the_two_renames_leaves_the_old_result_or_the_new_to_be_found(tmp_path):
+    Stage(tmp_path / "a", 1, {"k": 1}).run(write_result)
+    (tmp_path / "a").rename(tmp_path / ".a.replaced")
+    assert not Stage(tmp_path / "a", 1, {"k": 1}).run(lambda folder: pytest.fail("built again"))
+    assert (tmp_path / "a" / "result.txt").read_text() == "done"
+
+
+def test_one_process_builds_a_stage_and_the_other_is_told_which(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from evoslm.training.run.stage import Stage\n"
+        f"Stage(Path({str(tmp_path / 'a')!r}), 1, {{'k': 1}})"
+        ".run(lambda folder: (print('building', flush=True), sys.stdin.read()))"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "building\n"
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=f"is being built by process {first.pid} on"):
+            Stage(tmp_path / "a", 1, {"k": 1}).run(write_result, overwrite)
+    first.kill()
+    first.wait()
+    assert Stage(tmp_path / "a", 1, {"k": 1}).run(write_result)
+
+
+def test_a_package_of_another_version_is_said_of_what_is_finished_and_stops_what_is_not(tmp_path, capsys, monkeypatch):
+    stage = Stage(tmp_path / "a", 1, {"k": 1}, packages=("numpy", "not-installed"))
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(lambda folder: _stop())
+    known = module.installed_versions
+    monkeypatch.setattr(module, "installed_versions", lambda packages: known(packages) | {"numpy": "0.1"})
+    with pytest.raises(ValueError, match=r"was begun with numpy \S+ \(now 0.1\)\. Install that version again"):
+        stage.run(write_result)
+    assert stage.run(write_result, overwrite=True) and not stage.run(write_result)
+    assert capsys.readouterr().err == ""
+    monkeypatch.undo()
+    assert not stage.run(write_result)
+    assert "was made with numpy 0.1 (now " in capsys.readouterr().err
