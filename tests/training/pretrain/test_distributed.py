@@ -70,7 +70,7 @@ def one_process(tokenizer_dir, tmp_path_factory):
         None,
         pytest.param("zero1", marks=pytest.mark.end_to_end),
         pytest.param("zero2", marks=pytest.mark.end_to_end),
-        "zero3",
+        pytest.param("zero3", marks=pytest.mark.end_to_end),
     ],
 )
 def test_two_processes_train_as_one(one_process, tokenizer_dir, tmp_path, deepspeed):
