@@ -1,15 +1,15 @@
-"""`evoslm score`: log-likelihoods of a file of minimal pairs by any causal language model, and what they say.
+"""`evoslm score`: log-likelihoods of minimal pairs by a run's model or any other, and what they say.
 
-model + pairs -> chunks, shared out among processes and kept as they are made -> `scores.parquet`, `summary.json`. A
-command that was stopped goes on with the chunks that are missing.
+run, or model + pairs -> chunks, shared out among processes and kept as they are made -> `scores.parquet`,
+`summary.json`. A command that was stopped goes on with the chunks that are missing.
 """
 
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,15 +17,18 @@ import pyarrow.parquet as pq
 from ...metrics.pair_accuracy import judge_arguments, pair_accuracies, read_pairs
 from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
+from ...models.modalities import MODALITIES, get_modality
 from ...models.scoring.kept_scores import KeptScores
 from ...models.scoring.sides import PARTS
 from ..run import distributed
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.stage import Stage, fingerprint_files
+from ..run.study_file import open_run
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 
 SCORES_FILE = "scores.parquet"
 SUMMARY_FILE = "summary.json"
+SCORES_FOLDER = "pair_scores"
 CHUNKS_FOLDER = "chunks"
 KEYS = ("task", "id", "pair_id", "cluster", "group", "band", "voice")
 CONTENTS = {part: f"{part}_content" for part in PARTS}
@@ -40,32 +43,35 @@ class ScoreArguments:
     What `evoslm score` scores, and how. Processes and devices change no result.
 
     Args:
-        model_id (`str`): A causal language model: a folder or an id on the Hub.
-        pairs (`str`): Minimal pairs: a .parquet, .jsonl or .csv file, a folder of .parquet files, or a dataset's id.
-        output_dir (`str`): Where the scores go.
-        modality (`str`, *optional*): What the model reads: columns are called `positive_{modality}` and so on, or just
-            `positive`, `negative` and `context` when not given.
+        run_dir (`str`, *optional*): A finished run, whose model is asked.
+        modality (`str`, *optional*): Of a run, the modality's name; without one, the form of the pairs. Columns are
+            called `positive_{form}` and so on, or just `positive`, `negative` and `context` when not given.
+        training_seed (`int`, *optional*, defaults to 0): Of a run, the training seed of the model.
+        model_id (`str`, *optional*): Instead of a run, a causal language model: a folder or an id on the Hub.
+        pairs (`str`, *optional*): Minimal pairs, the run's own when not given: a .parquet, .jsonl or .csv file, a
+            folder of .parquet files, or a dataset's id.
+        output_dir (`str`, *optional*): Where the scores go; a folder in `pair_scores` of the run when not given.
         revision (`str`, *optional*): The model's commit, branch or tag on the Hub.
         long_sequences (`str`, *optional*, defaults to `"error"`): What to do with pairs longer than the model's
             window: `error`, or `slide`, which scores them in overlapping pieces.
         batch_tokens (`int`, *optional*): Most positions in one forward pass.
         num_proc (`int`, *optional*): Worker processes on a CPU; the number of cores when not given.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Replace scores that were made otherwise.
     """
 
-    model_id: str = field(metadata={"help": "Causal language model: a folder or a Hub id."})
-    pairs: str = field(metadata={"help": ".parquet, .jsonl or .csv file, folder of .parquet files, or dataset id."})
-    output_dir: str = field(metadata={"help": "Where the scores go."})
-    modality: str | None = field(default=None, metadata={"help": "Columns are positive_{modality} and so on."})
-    revision: str | None = field(default=None, metadata={"help": "Commit, branch or tag of the model on the Hub."})
-    long_sequences: str = field(default="error", metadata={"help": "Pairs longer than the window: error or slide."})
-    batch_tokens: int | None = field(default=None, metadata={"help": "Most positions in one forward pass."})
-    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-    overwrite: bool = field(default=False, metadata={"help": "Replace scores that were made otherwise."})
-
-    least: ClassVar[dict[str, int]] = {"batch_tokens": 1, "num_proc": 1}
+    run_dir: str | None = None
+    modality: str | None = None
+    training_seed: int = 0
+    model_id: str | None = None
+    pairs: str | None = None
+    output_dir: str | None = None
+    revision: str | None = None
+    long_sequences: Literal["error", "slide"] = "error"
+    batch_tokens: int | None = field(default=None, metadata={"least": 1})
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    overwrite: bool = False
 
 
 def score_file(arguments: ScoreArguments) -> Path:
@@ -83,9 +89,11 @@ def score_file(arguments: ScoreArguments) -> Path:
         `Path`: The output folder.
 
     Raises:
-        `ValueError`: If the model cannot be loaded, a pair cannot be scored, or the folder holds other scores.
-        `FileNotFoundError`: If there is no such file of pairs.
+        `ValueError`: If there is neither a run nor model and pairs, the model cannot be loaded, a pair cannot be
+            scored, or the folder holds other scores.
+        `FileNotFoundError`: If there is no such run, model of it, or file of pairs.
     """
+    arguments = find_inputs(arguments)
     device = resolve_device(arguments.device)
     rows = read_pairs(arguments.pairs, arguments.modality)
     folder = find_model(arguments.model_id, arguments.revision)
@@ -118,6 +126,55 @@ def score_file(arguments: ScoreArguments) -> Path:
     shutil.rmtree(stage.folder / CHUNKS_FOLDER, ignore_errors=True)
     print(describe_scores(stage.folder), flush=True)
     return stage.folder
+
+
+def find_inputs(arguments: ScoreArguments) -> ScoreArguments:
+    """
+    What is scored, where a run says so.
+
+    Args:
+        arguments ([`ScoreArguments`]): Of the command.
+
+    Returns:
+        [`ScoreArguments`]: With a model, pairs, the form of their columns as `modality`, and an output folder.
+
+    Raises:
+        `ValueError`: If there is neither a run nor model, pairs and output folder, or the modality cannot be asked.
+        `FileNotFoundError`: If the folder is no run, or has no such model.
+    """
+    if arguments.run_dir is None:
+        absent = [f"--{name}" for name in ("model_id", "pairs", "output_dir") if getattr(arguments, name) is None]
+        if absent:
+            raise ValueError(f"Give a finished run (`evoslm score RUN --modality phone_raw`), or {', '.join(absent)}.")
+        return arguments
+    if arguments.model_id is not None:
+        raise ValueError(f"Give either a run or --model_id, not both: {arguments.run_dir}, {arguments.model_id}.")
+    run, seed = open_run(arguments.run_dir), arguments.training_seed
+    trained = [name for name in MODALITIES if (run.model(name, seed) / "config.json").is_file()]
+    if not trained:
+        raise FileNotFoundError(f"{run.folder} has no model of seed {seed}; `evoslm pretrain` trains them.")
+    if arguments.modality is None:
+        raise ValueError(f"Give --modality: {run.folder} has models of {', '.join(trained)}.")
+    modality = get_modality(arguments.modality)
+    if modality.name not in trained:
+        raise FileNotFoundError(
+            f"{run.folder} has no {modality.name} model of seed {seed}, only of {', '.join(trained)}."
+        )
+    name = f"{modality.name}-seed-{seed}"
+    if arguments.pairs is not None:
+        name += f"-{Path(arguments.pairs).stem}"
+    elif modality.is_speech:
+        raise ValueError(
+            f"{modality.name} reads units, and {run.folder} keeps no pairs as it reads them; give --pairs, or choose "
+            "a modality of text or phones."
+        )
+    return replace(
+        arguments,
+        modality=modality.column,
+        model_id=str(run.model(modality.name, seed)),
+        pairs=arguments.pairs or str(run.pairs(run.voices_of(modality.name))),
+        output_dir=arguments.output_dir or str(run.folder / SCORES_FOLDER / name),
+    )
 
 
 def find_model(model_id: str, revision: str | None = None) -> Path:

@@ -6,7 +6,7 @@ run's models -> `zerospeech.json`, a table, and the challenge's submission files
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 from ...metrics.pair_accuracy import read_pairs
 from ...models.files import read_json, write_json
@@ -14,6 +14,7 @@ from ...models.modalities import MODALITIES, Modality, get_modality
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
 from ..run.stage import fingerprint_files
+from ..run.study_file import open_run
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from .pair_files import load_for_scoring, wait_for_scores
 
@@ -29,28 +30,26 @@ class ZeroSpeechArguments:
     Args:
         run_dir (`str`): The folder of a finished run.
         zerospeech_dir (`str`): The challenge's folder, with `lexical` and `syntactic`.
-        split (`str`, *optional*, defaults to `"dev"`): `dev` or `test`.
+        split (`str`, *optional*, defaults to `"dev"`): Which of its items.
         output_dir (`str`, *optional*): Where the results go; `<run_dir>/zerospeech2021-<split>` when not given.
         modalities (`list[str]`, *optional*): Names of modalities; all that the run has a model of when not given.
-        seed (`int`, *optional*, defaults to 0): The training seed of the models.
+        training_seed (`int`, *optional*, defaults to 0): The training seed of the models.
         phone_table (`str`, *optional*): JSON file with the phones of symbols that are neither ARPAbet nor IPA.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad pairs above which it stops.
         num_proc (`int`, *optional*): Worker processes; the number of cores when not given.
-        device (`str`, *optional*, defaults to `"auto"`): `auto`, `cpu` or `cuda`.
+        device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
     """
 
-    run_dir: str = field(metadata={"help": "Folder of a finished run."})
-    zerospeech_dir: str = field(metadata={"help": "The challenge's folder, with lexical and syntactic."})
-    split: str = field(default="dev", metadata={"help": "dev or test."})
-    output_dir: str | None = field(default=None, metadata={"help": "<run_dir>/zerospeech2021-<split> by default."})
-    modalities: list[str] | None = field(default=None, metadata={"help": "Modalities; all of the run by default."})
-    seed: int = field(default=0, metadata={"help": "Training seed of the models."})
-    phone_table: str | None = field(default=None, metadata={"help": "JSON file with the phones of other symbols."})
-    max_skipped_fraction: float = field(default=0.05, metadata={"help": "Share of bad pairs above which it stops."})
-    num_proc: int | None = field(default=None, metadata={"help": "Worker processes; the number of cores by default."})
-    device: str = field(default="auto", metadata={"help": "auto, cpu or cuda."})
-
-    least: ClassVar[dict[str, int]] = {"num_proc": 1}
+    run_dir: str
+    zerospeech_dir: str
+    split: Literal["dev", "test"] = "dev"
+    output_dir: str | None = None
+    modalities: list[str] | None = None
+    training_seed: int = field(default=0, metadata={"aliases": ["--seed"]})
+    phone_table: str | None = None
+    max_skipped_fraction: float = field(default=0.05, metadata={"least": 0, "most": 1})
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
@@ -67,13 +66,13 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         `Path`: The output folder, with `zerospeech.json` and `submission/<modality>/{lexical,syntactic}/<split>.txt`.
 
     Raises:
-        `FileNotFoundError`: If the run has no models, or the challenge's folder no gold.csv.
+        `FileNotFoundError`: If the folder is no run, the run has no models, or the challenge's folder no gold.csv.
         `ValueError`: If too many pairs cannot be read, or the folder holds pairs of something else.
     """
     from ...datasets_scripts.pairs.published.zerospeech_2021 import build_zerospeech2021
     from .zerospeech_2021_results import write_submission, write_unit_pairs, zerospeech_results
 
-    run, device = _open_run(arguments.run_dir), resolve_device(arguments.device)
+    run, device = open_run(arguments.run_dir), resolve_device(arguments.device)
     chosen = _modalities(run, arguments)
     folder = Path(arguments.output_dir or run.folder / f"zerospeech2021-{arguments.split}")
     workers = 1 if device == "cuda" else arguments.num_proc or count_cores()
@@ -101,8 +100,8 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
             left_out[modality.name] = "no pair has this form: it is not spelled, or would need times"
             continue
         rows_of[modality.name] = rows
-        model = run.model(modality.name, arguments.seed)
-        save_dir = folder / f"scores-{modality.name}-seed-{arguments.seed}"
+        model = run.model(modality.name, arguments.training_seed)
+        save_dir = folder / f"scores-{modality.name}-seed-{arguments.training_seed}"
         job = {"model": model, "rows": rows, "column": modality.column, "device": device, "save_dir": save_dir}
         jobs.append(Job(_score_rows, job, len(rows)))
     run_jobs(jobs, workers, "scoring")
@@ -118,7 +117,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
             "results": results,
             "left_out": left_out,
             "split": arguments.split,
-            "seed": arguments.seed,
+            "seed": arguments.training_seed,
             "rules": "sum: of log-likelihoods, the challenge's own; mean: per token. Ties half, voices averaged first",
             "versions": describe_versions(),
             "commit": describe_commit(),
@@ -144,21 +143,13 @@ def _cell(accuracy: dict | None) -> str:
     return f"{accuracy['score']:.1%} ({accuracy['n']:,})" if accuracy else "-"
 
 
-def _open_run(run_dir: str) -> Run:
-    folder = Path(run_dir)
-    try:
-        return Run(folder, read_json(folder / "corpus" / SUMMARY_FILE)["voices"])
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(f"{folder} is not the folder of a run; give one that `evoslm study` made.") from error
-
-
 def _modalities(run: Run, arguments: ZeroSpeechArguments) -> list[Modality]:
     names = arguments.modalities or list(MODALITIES)
-    found = [name for name in names if (run.model(name, arguments.seed) / "config.json").is_file()]
+    found = [name for name in names if (run.model(name, arguments.training_seed) / "config.json").is_file()]
     absent = [name for name in arguments.modalities or [] if name not in found]
     if absent or not found:
         what = f"{absent[0]} " if absent else ""
-        raise FileNotFoundError(f"{run.folder} has no {what}model of seed {arguments.seed}; train one first.")
+        raise FileNotFoundError(f"{run.folder} has no {what}model of seed {arguments.training_seed}; train one first.")
     return [get_modality(name) for name in found]
 
 

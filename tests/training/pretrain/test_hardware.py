@@ -97,7 +97,7 @@ def test_what_cannot_be_used_here_is_named_before_any_work(flags, message, monke
     known = importlib.util.find_spec
     missing = ("flash_attn", "trackio")
     monkeypatch.setattr(
-        "evoslm.training.arguments.parsing.find_spec", lambda name: None if name in missing else known(name)
+        "evoslm.training.arguments.checks.find_spec", lambda name: None if name in missing else known(name)
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_arguments(["--preset", "smoke", *flags], "pretrain")

@@ -158,7 +158,7 @@ def test_what_was_scored_before_an_error_is_kept(model, tmp_path, monkeypatch, c
         (lambda call: {**call, "flags": ["--modality", "units"]}, "has no column 'positive_units'"),
         (lambda call: {**call, "flags": ["--long_sequences", "cut"]}, "choose from error, slide"),
         (lambda call: {**call, "flags": ["--num_proc", "0"]}, "--num_proc is 0; it must be at least 1"),
-        (lambda call: {**call, "flags": ["--preset", "smoke"]}, "Unknown flag '--preset'"),
+        (lambda call: {**call, "flags": ["--preset", "smoke"]}, "--preset is a flag of build-dataset, "),
         (lambda call: {**call, "line": "{"}, "Line 3 of .*pairs.jsonl is not JSON"),
         (lambda call: {**call, "line": "[1]"}, "Line 3 of .*pairs.jsonl is no row of pairs but a list"),
     ],

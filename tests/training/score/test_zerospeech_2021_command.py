@@ -12,6 +12,7 @@ from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.tokenizers.by_modality import train_tokenizer
 from evoslm.training.cli import main
 from evoslm.training.run.folder import Run
+from evoslm.training.run.study_file import FORMAT
 
 CONTENTS = {
     "text_raw": ["abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,'"],
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
     """What `evoslm zerospeech` reads of a finished run, with models that were never trained."""
     run = Run(tmp_path_factory.mktemp("run"), "many")
     run.utterances().mkdir(parents=True)
-    run.corpus_summary.write_text(json.dumps({"voices": "many"}))
+    run.study_file.write_text(json.dumps({"format": FORMAT, "voices": "many"}))
     (run.utterances() / "summary.json").write_text(json.dumps({"stretch_factor": 4}))
     for seed, (name, contents) in enumerate(CONTENTS.items()):
         tokenizer = train_tokenizer(name, contents, num_units=20 if name == "speech_units" else None)
@@ -45,7 +46,7 @@ def layout(tmp_path_factory):
 
 
 def call(run, layout, folder, *flags):
-    places = ["--run_dir", str(run.folder), "--zerospeech_dir", str(layout), "--output_dir", str(folder)]
+    places = [str(run.folder), "--zerospeech_dir", str(layout), "--output_dir", str(folder)]
     return main(["zerospeech", *places, "--num_proc", "1", "--device", "cpu", *flags])
 
 
@@ -69,9 +70,8 @@ def test_every_modality_is_asked_the_official_items(run, layout, tmp_path, capsy
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--run_dir", "nowhere"], "nowhere is not the folder of a run"),
         (["--modalities", "text_bpe"], "has no text_bpe model of seed 0"),
-        (["--seed", "3"], "has no model of seed 3"),
+        (["--training_seed", "3"], "has no model of seed 3"),
         (["--split", "train"], "--split is 'train'; choose from dev, test"),
         (["--zerospeech_dir", "nowhere"], "gold.csv"),
     ],
