@@ -21,7 +21,7 @@ from ...models.files import write_json
 from ...models.speech_units import SpeechUnitConfig, SpeechUnitProcessor, fit_units
 from ..arguments.fields import check_values
 from ..pretrain.hardware import resolve_precision
-from ..pretrain.plain_training import learning_rate_share, resume_training, save_training
+from ..pretrain.plain_training import learning_rate_share, resume_training, save_training, update_weights
 from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
 from ..run.study_file import open_run
@@ -39,7 +39,7 @@ OWN_UNITS = "run"
 _VALIDATION_BATCHES = 4
 _SHORTEST_SECONDS = 0.5
 # As in fairseq's configuration of HuBERT's pre-training (hubert_base_librispeech.yaml).
-_BETAS, _EPSILON, _WEIGHT_DECAY, _MAX_GRADIENT_NORM = (0.9, 0.98), 1e-6, 0.01, 10.0
+_BETAS, _EPSILON, _WEIGHT_DECAY = (0.9, 0.98), 1e-6, 0.01
 # None of these changes the result; which voices were read is in the fingerprints of what was read.
 _NOT_RESULT = ("run_dir", "output_dir", "voices", "targets", "target_layer", "device", "num_proc", "overwrite")
 _NOT_RESULT += ("save_steps", "progress")
@@ -263,16 +263,9 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
             model.train()
             torch.manual_seed(int(np.random.SeedSequence([arguments.seed, step]).generate_state(1)[0]))
             share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = arguments.learning_rate * share
             batch = next(batches)
             found = predict("train", step, batch)
-            if not torch.isfinite(found["loss"]):
-                raise ValueError(f"The loss of step {step} is not finite; lower --learning_rate.")
-            optimizer.zero_grad(set_to_none=True)
-            found["loss"].backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT_NORM)
-            optimizer.step()
+            update_weights(model, optimizer, found["loss"], step, arguments.learning_rate * share)
             history["train"].append(round(found["masked_loss"].item(), 4))
             history["accuracy"].append(round(found["masked_accuracy"].item(), 4))
             history["steps"] = step + 1

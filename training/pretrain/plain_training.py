@@ -1,8 +1,8 @@
-"""What trainings without `Trainer` have in common: a step's learning rate, and checkpoints that a kill cannot spoil.
+"""What trainings without `Trainer` have in common: an update, and checkpoints that a kill cannot spoil.
 
-model + optimizer + history -> [`save_training`] -> `checkpoint-<step>`, sealed -> [`resume_training`] -> the same.
-Everything is in safetensors and JSON. What a step draws has to follow from the seed and the step; a training that goes
-on then ends with the same weights.
+loss -> [`update_weights`]; model + optimizer + history -> [`save_training`] -> `checkpoint-<step>`, sealed ->
+[`resume_training`] -> the same. Everything is in safetensors and JSON. What a step draws has to follow from the seed
+and the step; a training that goes on then ends with the same weights.
 """
 
 import json
@@ -23,6 +23,7 @@ _STATE_FILE = "state.json"
 # AdamW's of each weight.
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _KEPT_CHECKPOINTS = 2
+_MAX_GRADIENT_NORM = 10.0
 
 
 def learning_rate_share(step: int, warmup_steps: int, max_steps: int) -> float:
@@ -30,6 +31,32 @@ def learning_rate_share(step: int, warmup_steps: int, max_steps: int) -> float:
     rise = (step + 1) / max(1, warmup_steps)
     fall = (max_steps - step) / max(1, max_steps - warmup_steps)
     return min(1.0, rise, fall)
+
+
+def update_weights(
+    model: torch.nn.Module, optimizer: torch.optim.AdamW, loss: torch.Tensor, step: int, learning_rate: float
+) -> None:
+    """
+    Make one update from the gradients of a loss, which are cut to a norm of 10.
+
+    Args:
+        model (`torch.nn.Module`): The model.
+        optimizer (`torch.optim.AdamW`): Its optimizer.
+        loss (`torch.Tensor`): A scalar.
+        step (`int`): Which step it is, for the error.
+        learning_rate (`float`): That of this step.
+
+    Raises:
+        `ValueError`: If the loss is not finite.
+    """
+    if not torch.isfinite(loss):
+        raise ValueError(f"The loss of step {step} is not finite; lower --learning_rate.")
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT_NORM)
+    optimizer.step()
 
 
 def save_training(folder: Path, model: torch.nn.Module, optimizer: torch.optim.AdamW, history: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from ...models.files import write_json
 from ...models.speech_units import SpeechUnitConfig
 from ...models.vocoder import UnitHifiGan, UnitHifiGanConfig, resynthesis_quality
 from ..arguments.fields import check_values
-from ..pretrain.plain_training import learning_rate_share, resume_training, save_training
+from ..pretrain.plain_training import learning_rate_share, resume_training, save_training, update_weights
 from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
 from ..run.study_file import open_run
@@ -32,7 +32,6 @@ VERSION = 1
 TRAINING_FILE = "training.json"
 QUALITY_FILE = "quality.json"
 _VALIDATION_BATCHES = 4
-_MAX_GRADIENT_NORM = 10.0
 # None of these changes the result; which voices were read is in the fingerprints of what was read.
 _NOT_RESULT = ("run_dir", "output_dir", "voices", "device", "overwrite", "save_steps", "progress")
 
@@ -166,15 +165,8 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
         for step in range(first, arguments.max_steps):
             model.train()
             share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = arguments.learning_rate * share
             losses = loss_of("train", step)
-            if not torch.isfinite(losses["loss"]):
-                raise ValueError(f"The loss of step {step} is not finite; lower --learning_rate.")
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT_NORM)
-            optimizer.step()
+            update_weights(model, optimizer, losses["loss"], step, arguments.learning_rate * share)
             history["train"].append(round(losses["loss"].item(), 5))
             history["steps"] = step + 1
             running = [*running[-49:], history["train"][-1]]
