@@ -1,5 +1,6 @@
 """A metric's folder is complete wherever it lies: its links are files once it is installed or pushed to a Hub."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -72,6 +73,16 @@ def test_what_metrics_share_is_a_link_to_one_file(name):
         )
         assert os.readlink(link) == target and link.is_file()
     assert (FOLDER / "bootstrap.py").resolve() == FOLDER.parent / "models" / "statistics.py"
+
+
+def test_a_checkout_without_links_says_so_in_a_sentence(tmp_path, monkeypatch):
+    package = tmp_path / "linkless_metrics"
+    package.mkdir()
+    (package / "__init__.py").write_bytes((FOLDER / "__init__.py").read_bytes())
+    (package / "bootstrap.py").write_text("../models/statistics.py")  # as git writes links there
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="made without symbolic links.* clone it again with `git -c core.symlinks"):
+        importlib.import_module("linkless_metrics")
 
 
 @pytest.mark.parametrize("place", ["the checkout", "elsewhere"])
