@@ -1,5 +1,6 @@
 """Text to FLAC rows on disk: times real time, and memory at two corpus sizes."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ from evoslm.training.run.workers import count_cores
 
 _CODE = """
 import json, resource, sys, tempfile, time
-from evoslm.datasets_scripts.stories import generate_stories
+from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 if __name__ == "__main__":
     words, num_proc = int(sys.argv[1]), int(sys.argv[2])
@@ -23,8 +24,6 @@ if __name__ == "__main__":
 
 
 def run() -> str:
-    import json
-
     rows = []
     for words, num_proc in ((10_000, 1), (10_000, count_cores()), (40_000, count_cores())):
         output = subprocess.run(

@@ -1,4 +1,7 @@
-"""The folder that runs share."""
+"""The folder that runs share.
+
+`EVOSLM_CACHE`, or the user's cache -> [`default_cache_dir`] -> espeak's voices, pronunciations, recordings of a Hub.
+"""
 
 import os
 from pathlib import Path

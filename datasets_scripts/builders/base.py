@@ -2,7 +2,7 @@
 
 shards of utterances or units -> only the columns that the modality reads -> [`ModalityBuilder.contents`] -> a dataset
 that can be prepared in several processes, streamed and pushed to the Hub. One builder file a modality stands beside
-this one; `builders.py` names them.
+this one; `by_name.py` names them.
 """
 
 from abc import ABC, abstractmethod

@@ -1,6 +1,6 @@
 """The stories' words that are frequent enough to ask a language model about.
 
-word counts of the stories -> `FrequentWords` -> nouns, verbs and phrases for the frames of sblimp_frames.py.
+word counts of the stories -> `FrequentWords` -> nouns, verbs and phrases for the frames of `sblimp.py`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where recordings come from: a folder with transcripts, or LibriHeavy's manifests (`audio_hub` has the Hub).
+"""Where recordings come from: a folder with transcripts, or LibriHeavy's manifests (`hub.py` has the Hub).
 
 a folder (LJSpeech, audiofolder, LibriSpeech) or manifests of LibriHeavy -> `Recording` -> an aligner -> an utterance.
 A recording that cannot be used is among them with its reason, so that it is counted where the others are.

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, encode_flac
-from ..shards.utterance_rows import MAX_SECONDS, UTTERANCE_SCHEMA, summarize_utterances
-from ..shards.writing import SHARD_SIZE, build_shards
+from ..shards.utterance_rows import MAX_SECONDS, build_utterance_shards
+from ..shards.writing import SHARD_SIZE
 from ..synthesis.phone_events import TimedPhone
 from ..synthesis.synthesizer import Rendering
 from ..text.passages import SPLITS
@@ -56,7 +56,7 @@ def build_recorded_utterances(
 
     Args:
         recordings (`Iterable[Recording]`):
-            What a source of `audio_sources` or `audio_hub` gives. Memory does not grow with their number but for the
+            What `sources.py` or `hub.py` gives. Memory does not grow with their number but for the
             names of documents, unless they are an iterator.
         output_dir (`str` or `Path`):
             Where `train-00000-of-00012.parquet` etc. go.
@@ -92,19 +92,17 @@ def build_recorded_utterances(
         recordings = list(recordings)
     _aligner(aligner, min_score)  # a wrong name is better said before any work
     split_of = _splits(recordings, seed, validation_fraction, test_fraction)
-    results = build_shards(
+    return build_utterance_shards(
         recordings,
         split_of,
         make_recorded_utterances,
         {"aligner": aligner, "min_score": min_score, "version": VERSION},
-        UTTERANCE_SCHEMA,
         output_dir,
-        num_proc,
-        shard_size,
-        max_skipped_fraction,
-        progress,
+        num_proc=num_proc,
+        shard_size=shard_size,
+        max_skipped_fraction=max_skipped_fraction,
+        progress=progress,
     )
-    return summarize_utterances(results, output_dir)
 
 
 def make_recorded_utterances(recording: Recording, settings: dict) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Shards as builders find them: whole sets of `{split}-{number}-of-{count}.parquet`, which `shards.py` makes.
+"""Shards as builders find them: whole sets of `{split}-{number}-of-{count}.parquet`, which `writing.py` makes.
 
 folder -> [`find_shards`] -> files by split, checked -> a builder. [`fingerprint_shards`] tells whether a folder is
 still what it was when it was last read.

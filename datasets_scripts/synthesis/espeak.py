@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.cache import default_cache_dir
 from .phone_events import PhoneEvent
 
 LANGUAGE = "en-us"
@@ -194,7 +195,7 @@ def _data_folder(source: Path, voices: tuple[tuple[str, str], ...]) -> Path:
     digest = hashlib.sha256(repr(voices).encode())
     for name in _DATA_FILES:
         digest.update((source / name).read_bytes())
-    cache = Path(os.environ.get("EVOSLM_CACHE") or Path.home() / ".cache" / "evoslm").absolute()
+    cache = default_cache_dir().absolute()
     if len(os.fsencode(cache)) > _MAX_PATH:
         cache = Path(tempfile.gettempdir()) / f"evoslm-{getpass.getuser()}"
     folder = cache / f"espeak-{digest.hexdigest()[:16]}"

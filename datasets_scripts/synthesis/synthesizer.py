@@ -1,6 +1,6 @@
 """Speech synthesis: text -> 16 kHz audio with word and phone times, in one voice or many.
 
-text -> sentences -> espeak's samples and events -> [`Rendering`]; passages -> [`render_utterances`] -> rows in shards.
+text -> sentences -> espeak's samples and events -> [`EspeakSynthesizer.render`] -> [`Rendering`].
 Each sentence is spoken by itself, starts and ends on a 20 ms frame and is followed by exactly [`SENTENCE_PAUSE`], so a
 text rendered whole is, sample by sample, its sentences rendered one by one.
 """

@@ -1,11 +1,15 @@
-"""Passages -> spoken utterances in shards."""
+"""Passages -> spoken utterances in shards.
+
+`Passage` -> voice, pitch and rate of its id -> [`shared_synthesizer`] -> [`make_utterance`], one row -> shards.
+The same passages and seed give the same files with any number of processes.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from ...models.audio import encode_flac
-from ..shards.utterance_rows import MAX_SECONDS, UTTERANCE_SCHEMA, summarize_utterances
-from ..shards.writing import SHARD_SIZE, build_shards
+from ..shards.utterance_rows import MAX_SECONDS, build_utterance_shards
+from ..shards.writing import SHARD_SIZE
 from ..text.passages import Passage
 from .synthesizer import shared_synthesizer
 from .voices import VOICES, speaker_settings
@@ -73,19 +77,17 @@ def render_utterances(
     }
     if max_seconds != MAX_SECONDS:
         settings["max_seconds"] = max_seconds
-    results = build_shards(
+    return build_utterance_shards(
         passages,
         _split_of,
         make_utterance,
         settings,
-        UTTERANCE_SCHEMA,
         output_dir,
-        num_proc,
-        shard_size,
-        max_skipped_fraction,
-        progress,
+        num_proc=num_proc,
+        shard_size=shard_size,
+        max_skipped_fraction=max_skipped_fraction,
+        progress=progress,
     )
-    return summarize_utterances(results, output_dir)
 
 
 def make_utterance(passage: Passage, settings: dict) -> list[dict]:

@@ -1,7 +1,7 @@
 """Numbers as they are read aloud: text with digits -> text without.
 
 Dates, times, sums of money, years, ordinals, fractions and Roman numerals each have their own pattern, tried from
-the most to the least specific; `text_normalization` calls [`spell_numbers`] once abbreviations (No., Sept., p.m.)
+the most to the least specific; `normalization.py` calls [`spell_numbers`] once abbreviations (No., Sept., p.m.)
 are written out.
 """
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ...models.cache import default_cache_dir
 from ...models.files import written_whole
-from .words import _WORD
+from .words import is_word
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ def build_lexicon(
     """
     from wordfreq import top_n_list
 
-    listed = [word for word in top_n_list("en", size, wordlist="large") if _WORD.fullmatch(word)]
+    listed = [word for word in top_n_list("en", size, wordlist="large") if is_word(word)]
     sounds = set(_cached_pronunciations(synthesizer, listed, Path(cache_dir or default_cache_dir()) / "lexicon"))
-    corpus = sorted({word.lower() for word in vocabulary if _WORD.fullmatch(word)})
+    corpus = sorted({word.lower() for word in vocabulary if is_word(word)})
     inflected = (form for word in corpus for form in (word, *_inflections(word)))
     sounds.update(_pronunciations(synthesizer, sorted(set(inflected).difference(listed))))
     sounds.discard("")

@@ -1,7 +1,7 @@
 """Log-likelihoods of token sequences under any causal language model, many at a time.
 
 (context ids, sequence ids) -> duplicates dropped, common beginnings grouped, batches of like shape
-(`likelihood_plan.py`) -> forward passes -> log p of the wanted tokens (`likelihood_network.py`) -> one sum a sequence.
+(`plan.py`) -> forward passes -> log p of the wanted tokens (`network.py`) -> one sum a sequence.
 Sequences longer than the model's window are an error, or are cut into overlapping pieces ([`slide`]) where that is
 asked for.
 """

@@ -1,6 +1,6 @@
 """The forward passes behind log-likelihoods: a causal language model, and the scores of one batch.
 
-A batch of groups of sequences (`likelihood_plan.py`) -> padded ids -> features, with a common beginning computed once
+A batch of groups of sequences (`plan.py`) -> padded ids -> features, with a common beginning computed once
 -> log p of the wanted tokens, a block of positions at a time -> one sum a sequence.
 """
 

@@ -1,8 +1,7 @@
 """What all tokenizers share: the special tokens, SentencePiece training and the form in which they are published.
 
 contents -> SentencePiece pieces -> merges -> a `tokenizers.Tokenizer` -> [`finish_tokenizer`] -> a fast tokenizer that
-saves as a plain `tokenizer.json`. The kinds themselves are in `tokenization_text`, `tokenization_phone` and
-`tokenization_units`.
+saves as a plain `tokenizer.json`. The kinds themselves are in `text.py`, `phones.py` and `units.py`.
 """
 
 import io

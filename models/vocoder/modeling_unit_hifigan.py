@@ -1,7 +1,7 @@
 """A neural vocoder of units: HiFi-GAN on embeddings of units, as in unit-based speech resynthesis.
 
 units -> embeddings (with the speaker's, where there are several) -> the generator of transformers' SeamlessM4T code
-vocoder -> `num_units * hop_length` samples. Trained by `training/train_vocoder.py`.
+vocoder -> `num_units * hop_length` samples. Trained by `training/vocoder/training.py`.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Is a tokenizer of speech lexically stable? One report on quantizers, from recordings with words and speakers.
 
-recordings (`unit_report_sources.py`) -> a part to fit on, a part to measure on -> quantizers by normalisation -> units
+recordings (`sources.py`) -> a part to fit on, a part to measure on -> quantizers by normalisation -> units
 as they are, collapsed and in BPE pieces -> measures (`models/speech_units/stability.py`, `quality.py`), a row each ->
-`unit_report.json`, and `unit_report.md` with its figure (`unit_report_page.py`).
+`unit_report.json`, and `unit_report.md` with its figure (`page.py`).
 """
 
 import random

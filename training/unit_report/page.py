@@ -1,7 +1,6 @@
 """The pages of the report on quantizers: Markdown with its tables and sentences, and the figure.
 
-the dict of `build_unit_report` -> [`write_page`] -> `unit_report.md`, `word_stability.svg`; no number is made
-here.
+the dict of `build_unit_report` -> [`write_page`] -> `unit_report.md`, `word_stability.svg`; no number is made here.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Minimal pairs that somebody else recorded, as the rows that the project's own items have.
 
 [`RecordedPair`] (audio, text, perhaps phones) -> [`build_recorded_pairs`] -> 16 kHz FLAC, phones, stretched phones ->
-shards with the columns of `PAIR_SCHEMA`. `zerospeech2021.py` and `hub_pairs.py` say where the pairs come from.
+shards with the columns of `PAIR_SCHEMA`. `zerospeech_2021.py` and `hub.py` say where the pairs come from.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,8 @@
 """The lexical and syntactic test sets of the ZeroSpeech challenge 2021 (2011.11588), for those who have them.
 
 `{lexical,syntactic}/{dev,test}/gold.csv` with audio beside it -> [`read_gold`] -> pairs of the same id and voice ->
-[`build_zerospeech2021`] -> the rows that the project's own items have: text, phones, audio. `training/zerospeech.py`
-judges scores of them as the challenge does.
+[`build_zerospeech2021`] -> the rows that the project's own items have: text, phones, audio. What scores of them are
+worth by the challenge's rule is for `training/score/zerospeech_2021_results.py` to say.
 """
 
 from collections.abc import Iterator, Mapping

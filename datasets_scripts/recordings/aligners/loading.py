@@ -1,4 +1,8 @@
-"""Aligners by name."""
+"""Aligners by name.
+
+"pocketsphinx", "ctc:MODEL" or "textgrid:FOLDER" -> [`load_aligner`] -> an [`Aligner`]. Each is imported when it is
+asked for: what one of them needs, the others need not have.
+"""
 
 from .alignment import Aligner
 
