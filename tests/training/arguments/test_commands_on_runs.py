@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -22,12 +24,13 @@ def test_a_report_is_written_again(finished_run, tmp_path, give, capsys):
 def test_the_model_of_a_run_is_asked_the_pairs_of_the_run(finished_run, tmp_path, capsys):
     run = shutil.copytree(finished_run, tmp_path / "run")
     assert main(["score", str(run), "--modality", "phone_raw", "--device", "cpu", "--num_proc", "1"]) == 0
-    scores = pd.read_parquet(run / "pair_scores" / "phone_raw-seed-0" / "scores.parquet").set_index(["task", "id"])
+    scores = pd.read_parquet(run / "pair_scores" / "phone_raw-seed-0" / "scores.parquet")
     items = pd.read_parquet(run / "scores" / "phone_raw" / "seed-0" / "best" / "items.parquet")
-    items = items.set_index(["task", "id"]).loc[scores.index]
-    assert len(scores) == len(items) > 0
-    for side in ("positive", "negative"):
-        assert (scores[side] - items[side]).abs().max() < 1e-3
+    by_task = [dict(list(frame.groupby("task"))) for frame in (scores, items)]
+    assert by_task[0].keys() == by_task[1].keys() == {"swuggy", "sblimp", "topic_sc"}
+    for task, side in product(by_task[0], ("positive", "negative")):
+        found, expected = (np.sort(frames[task][side]) for frames in by_task)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert "swuggy: " in capsys.readouterr().out
 
 

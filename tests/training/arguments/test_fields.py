@@ -12,7 +12,7 @@ from evoslm.training.arguments.fields import check_values, describe_arguments, f
 from evoslm.training.arguments.study import CorpusArguments, PretrainArguments, RunArguments
 from evoslm.training.unit_report.measuring import UnitReportArguments
 
-GROUPS = {group for command in COMMANDS.values() for group in command.groups()}
+GROUPS = list(dict.fromkeys(group for command in COMMANDS.values() for group in command.groups()))
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)

@@ -24,6 +24,7 @@ from evoslm.training.encoder.masked_prediction import (
 )
 from evoslm.training.encoder.training import EncoderArguments, pretrain_encoder
 from evoslm.training.run.folder import Run
+from evoslm.training.run.study_file import FORMAT
 
 TEXT = "the cat sat by a river and saw seven green fishes swim under our old wooden bridge before noon"
 GEOMETRY = (320, 400)
@@ -41,6 +42,7 @@ def write_utterances(folder, audio):
         path = run.utterances() / f"{split}-00000-of-00001.parquet"
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=2)
     (run.utterances() / "stage.json").write_text(json.dumps({"fingerprint": "utterances"}))
+    run.study_file.write_text(json.dumps({"format": FORMAT, "voices": "many"}))
     return run
 
 
@@ -50,8 +52,9 @@ def write_units(run, units, num_units):
     for split, rows in units.items():
         table = pa.Table.from_pylist([{"id": f"{split}-{i}", "units": row} for i, row in enumerate(rows)], schema)
         pq.write_table(table, run.units() / "utterances" / f"{split}-00000-of-00001.parquet")
-    (run.units() / "stage.json").write_text(json.dumps({"fingerprint": "units"}))
     SpeechUnitConfig(num_units=num_units).save_pretrained(run.units() / "model")
+    for stage in ("model", "utterances"):
+        (run.units() / stage / "stage.json").write_text(json.dumps({"fingerprint": stage}))
 
 
 def arguments(run_dir, **changes):

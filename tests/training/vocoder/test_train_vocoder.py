@@ -13,6 +13,7 @@ import torch
 from evoslm.models.speech_units import SpeechUnitConfig
 from evoslm.models.vocoder import UnitHifiGan
 from evoslm.training.run.folder import Run
+from evoslm.training.run.study_file import FORMAT
 from evoslm.training.vocoder import training as module
 from evoslm.training.vocoder.loss import SpectralLoss
 from evoslm.training.vocoder.training import VocoderArguments, train_vocoder
@@ -43,9 +44,10 @@ def write_run(folder, speakers=("base",)):
         schema = pa.schema({"id": pa.string(), "units": pa.list_(pa.uint16())})
         # In another order than the audio.
         pq.write_table(pa.Table.from_pylist(unit_rows[::-1], schema), run.units() / "utterances" / name)
-    for stage in (run.utterances(), run.units()):
-        (stage / "stage.json").write_text(json.dumps({"fingerprint": stage.name}))
     SpeechUnitConfig(num_units=NUM_UNITS).save_pretrained(run.units() / "model")
+    for stage in (run.utterances(), run.units() / "utterances", run.units() / "model"):
+        (stage / "stage.json").write_text(json.dumps({"fingerprint": stage.name}))
+    run.study_file.write_text(json.dumps({"format": FORMAT, "voices": "many"}))
     return folder
 
 
@@ -129,7 +131,21 @@ def test_wrong_arguments_are_one_sentence(run_dir, tmp_path, changes, message):
         train_vocoder(arguments(run_dir, output_dir=str(tmp_path / "out"), **changes))
 
 
+def test_the_voices_of_a_run_are_those_of_its_configuration(tmp_path):
+    run_dir = write_run(tmp_path / "run")
+    Run(run_dir).study_file.write_text(json.dumps({"format": FORMAT, "voices": "one"}))
+    folder = train_vocoder(arguments(run_dir, max_steps=2))
+    before = (folder / "training.json").stat().st_mtime_ns
+    assert train_vocoder(arguments(run_dir, max_steps=2, voices="one")) == folder
+    assert (folder / "training.json").stat().st_mtime_ns == before
+    with pytest.raises(FileNotFoundError, match="utterances_many_voices"):
+        train_vocoder(arguments(run_dir, max_steps=2, voices="many"))
+
+
 def test_a_run_without_units_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
+        train_vocoder(arguments(tmp_path))
+    Run(tmp_path).study_file.write_text(json.dumps({"format": FORMAT, "voices": "many"}))
     with pytest.raises(FileNotFoundError, match="holds no finished stage"):
         train_vocoder(arguments(tmp_path))
 
