@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tiny_study import FLAGS, TINY
+from tiny_study import FLAGS, STUDY, TINY
 
 from evoslm.models.modalities import MODALITIES as ALL_MODALITIES
 from evoslm.models.modalities import SYNTHETIC_MODALITY
@@ -161,9 +161,9 @@ def test_another_configuration_is_refused_by_name(finished_run):
 
 @pytest.mark.end_to_end
 def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run):
-    """SIGKILL every few seconds until the study gets through; then compare with one that was never stopped."""
+    """SIGKILL after ever longer times until the study gets through; then compare with one that was never stopped."""
     folder = tmp_path / "killed"
-    command = [*COMMAND, "study", *TINY, "--modalities", "all"]
+    command = [*COMMAND, "study", *STUDY]
     kills, patience = 0, 20
     while True:
         process = subprocess.Popen(
@@ -175,7 +175,7 @@ def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            kills, patience = kills + 1, patience + 5
+            kills, patience = kills + 1, 1.5 * patience
             time.sleep(1)
     assert kills >= 2
     for part in ("accuracies", "effects", "scaling"):
@@ -215,7 +215,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path, finished_run):
 @pytest.mark.end_to_end
 def test_processes_of_a_launcher_share_a_whole_study(started_run, finished_run):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "evoslm.training.cli"]
-    command = [sys.executable, *launcher, "study", *TINY, "--modalities", "all", "--output_dir", str(started_run)]
+    command = [sys.executable, *launcher, "study", *STUDY, "--output_dir", str(started_run)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
