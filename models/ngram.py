@@ -160,6 +160,18 @@ class NGramModel:
         return logs
 
 
+def flatten(sequences: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Sequences end to end.
+
+    Returns:
+        `tuple(np.ndarray, np.ndarray)`: All ids, and the `num_sequences + 1` offsets between which each sequence lies.
+    """
+    sequences = [np.asarray(sequence, dtype=np.int64) for sequence in sequences]
+    offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)])
+    return np.concatenate([np.zeros(0, dtype=np.int64), *sequences]), offsets.astype(np.int64)
+
+
 def _find(table: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Index of each key in a sorted table, -1 where it is not in it (as no negative key is)."""
     order = np.argsort(keys)  # searching in order is three times as fast: neighbours touch the same memory
@@ -172,15 +184,3 @@ def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     """`values[index]`, and 0 where the index is negative or past the end."""
     inside = (index >= 0) & (index < len(values))
     return np.where(inside, values[np.where(inside, index, 0)], 0)
-
-
-def flatten(sequences: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Sequences end to end.
-
-    Returns:
-        `tuple(np.ndarray, np.ndarray)`: All ids, and the `num_sequences + 1` offsets between which each sequence lies.
-    """
-    sequences = [np.asarray(sequence, dtype=np.int64) for sequence in sequences]
-    offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)])
-    return np.concatenate([np.zeros(0, dtype=np.int64), *sequences]), offsets.astype(np.int64)

@@ -67,10 +67,6 @@ class SpellingEditor:
             yield f"{head}{tail}"
 
 
-def _kind(runs: list[str], index: int) -> tuple[bool, bool, bool]:
-    return runs[index][0] in "aeiouy", index == 0, index == len(runs) - 1
-
-
 def edited_segment(word: tuple[str, ...], other: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     The one stretch in which two phone sequences differ.
@@ -108,6 +104,10 @@ def reason_to_drop(word: tuple[str, ...], pseudo: tuple[str, ...], lexicon: Lexi
     if lexicon.has_sound(pseudo):
         return "sounds like another word"
     return None
+
+
+def _kind(runs: list[str], index: int) -> tuple[bool, bool, bool]:
+    return runs[index][0] in "aeiouy", index == 0, index == len(runs) - 1
 
 
 def _stresses(phones: tuple[str, ...]) -> list[str]:

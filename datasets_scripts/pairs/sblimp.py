@@ -83,6 +83,94 @@ def balanced_order(twins: Sequence[PairText], highest: int = 12) -> int:
     return highest
 
 
+def regular_plural(choice: FrequentWords) -> Say:
+    """The sailor helps / *help the king. The sailor near the boats is / *are very kind."""
+    return _plural_subject(choice, regular=True)
+
+
+def irregular_plural(choice: FrequentWords) -> Say:
+    """The child smiles / *smile at the king. The child from the village is / *are very kind."""
+    return _plural_subject(choice, regular=False)
+
+
+def relational_noun(choice: FrequentWords) -> Say:
+    """The friend of the sailors never waits / *wait for the girl."""
+    return _subject_verb(choice, choice.draw(choice.nouns("relations")), f"of {choice.the(*PEOPLE)[0]}")
+
+
+def relative_clause(choice: FrequentWords) -> Say:
+    """The sailor who works near the boats is / *are very kind. The sailor that the girls love is / *are very kind."""
+    subject = choice.draw(choice.nouns(*PEOPLE))
+    predicate = _predicate(choice)
+    if choice.rng.random() < 0.5:
+        place = choice.place()
+        return lambda cue, target: (
+            f"the {choice.noun(subject, cue)} who {choice.verb('work', cue)} {place} {predicate(target)}"
+        )
+    other, plural = choice.the(*PEOPLE)
+    bond = choice.draw(choice.pool(choice.lexicon.shared["bonds"], lambda lemma: choice.verb(lemma, plural)))
+    clause = f"that {other} {choice.verb(bond, plural)}"
+    return lambda cue, target: f"the {choice.noun(subject, cue)} {clause} {predicate(target)}"
+
+
+def determiner_noun(choice: FrequentWords) -> Say:
+    """The girls need this rope / *ropes. The king likes these boys / *boy."""
+    return _determiner(choice, "", choice.rng.choice((PEOPLE, ("tools", "goods"))))
+
+
+def determiner_adjective_noun(choice: FrequentWords) -> Say:
+    """The girls need this new rope / *ropes."""
+    names = choice.rng.choice((PEOPLE, ("tools", "goods")))
+    adjectives = choice.words("person_adjectives" if names == PEOPLE else "object_adjectives")
+    return _determiner(choice, choice.draw(adjectives), names)
+
+
+def anaphor_gender(choice: FrequentWords) -> Say:
+    """The girl near the boats often tells herself / *himself to be brave."""
+    female, male = _of_gender(choice, "she"), _of_gender(choice, "he")
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    adverb = choice.draw(choice.words("frequency")) if choice.rng.random() < 0.5 else ""
+    phrase = _reflexive_phrase(choice, lambda lemma: choice.verb(lemma, False))
+    return lambda cue, target: (
+        f"the {male if cue else female} {modifier} {adverb} {phrase.format('himself' if target else 'herself')}"
+    )
+
+
+def anaphor_number(choice: FrequentWords) -> Say:
+    """Yesterday the girl near the boats told herself / *themselves to be brave."""
+    pronoun, singular = choice.rng.choice((("she", "herself"), ("he", "himself")))
+    noun = _of_gender(choice, pronoun)
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    phrase = _reflexive_phrase(choice, choice.lexicon.past)
+    return lambda cue, target: (
+        f"yesterday the {choice.noun(noun, cue)} {modifier} {phrase.format('themselves' if target else singular)}"
+    )
+
+
+def past_participle(choice: FrequentWords) -> Say:
+    """Yesterday the girls quickly took / *taken the rope. The girls have quickly taken / *took the rope."""
+    subject, plural = choice.the(*PEOPLE)
+    adverb = choice.draw(choice.pool(("gladly", "quietly", "quickly", "happily", "slowly", "carefully")))
+    forms, rest = choice.deed(("past", "participle"))
+    perfect, past = f"{subject} {choice.verb('have', plural)}", f"yesterday {subject}"
+    return lambda cue, target: (
+        f"{perfect if cue else past} {adverb} {forms['participle' if target else 'past']} {rest}"
+    )
+
+
+def wh_or_that(choice: FrequentWords) -> Say:
+    """The girl knows what / *that the boys need. The girl knows that / *what the boys need the rope."""
+    subject, plural = choice.the(*PEOPLE)
+    knows = choice.verb(choice.draw(choice.pool(("know", "see", "remember"))), plural)
+    other, several = choice.the(*PEOPLE)
+    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
+    wants = choice.verb(choice.draw(choice.verbs(_WANTING)), several)
+    thing = choice.the("tools")[0]
+    return lambda cue, target: (
+        f"{subject} {knows} {'that' if target else 'what'} {other} {modifier} {wants} {thing if cue else ''}"
+    )
+
+
 def _distinct_twins(
     phenomenon: str, frame: Callable[[FrequentWords], Say], choice: FrequentWords, number: int
 ) -> list[tuple[tuple[str, str], tuple[str, str]]]:
@@ -140,36 +228,6 @@ def _plural_subject(choice: FrequentWords, regular: bool) -> Say:
     return _subject_verb(choice, choice.draw(fitting), modifier)
 
 
-def regular_plural(choice: FrequentWords) -> Say:
-    """The sailor helps / *help the king. The sailor near the boats is / *are very kind."""
-    return _plural_subject(choice, regular=True)
-
-
-def irregular_plural(choice: FrequentWords) -> Say:
-    """The child smiles / *smile at the king. The child from the village is / *are very kind."""
-    return _plural_subject(choice, regular=False)
-
-
-def relational_noun(choice: FrequentWords) -> Say:
-    """The friend of the sailors never waits / *wait for the girl."""
-    return _subject_verb(choice, choice.draw(choice.nouns("relations")), f"of {choice.the(*PEOPLE)[0]}")
-
-
-def relative_clause(choice: FrequentWords) -> Say:
-    """The sailor who works near the boats is / *are very kind. The sailor that the girls love is / *are very kind."""
-    subject = choice.draw(choice.nouns(*PEOPLE))
-    predicate = _predicate(choice)
-    if choice.rng.random() < 0.5:
-        place = choice.place()
-        return lambda cue, target: (
-            f"the {choice.noun(subject, cue)} who {choice.verb('work', cue)} {place} {predicate(target)}"
-        )
-    other, plural = choice.the(*PEOPLE)
-    bond = choice.draw(choice.pool(choice.lexicon.shared["bonds"], lambda lemma: choice.verb(lemma, plural)))
-    clause = f"that {other} {choice.verb(bond, plural)}"
-    return lambda cue, target: f"the {choice.noun(subject, cue)} {clause} {predicate(target)}"
-
-
 def _determiner(choice: FrequentWords, adjective: str, names: tuple[str, ...]) -> Say:
     subject, plural = choice.the(*PEOPLE)
     verb = choice.verb(choice.draw(choice.verbs(("like", "know") if names == PEOPLE else _WANTING)), plural)
@@ -178,18 +236,6 @@ def _determiner(choice: FrequentWords, adjective: str, names: tuple[str, ...]) -
     return lambda cue, target: (
         f"{subject} {verb} {plural_form if cue else singular} {adjective} {choice.noun(noun, target)}"
     )
-
-
-def determiner_noun(choice: FrequentWords) -> Say:
-    """The girls need this rope / *ropes. The king likes these boys / *boy."""
-    return _determiner(choice, "", choice.rng.choice((PEOPLE, ("tools", "goods"))))
-
-
-def determiner_adjective_noun(choice: FrequentWords) -> Say:
-    """The girls need this new rope / *ropes."""
-    names = choice.rng.choice((PEOPLE, ("tools", "goods")))
-    adjectives = choice.words("person_adjectives" if names == PEOPLE else "object_adjectives")
-    return _determiner(choice, choice.draw(adjectives), names)
 
 
 def _reflexive_phrase(choice: FrequentWords, inflect: Callable[[str], str]) -> str:
@@ -206,52 +252,6 @@ def _reflexive_phrase(choice: FrequentWords, inflect: Callable[[str], str]) -> s
 def _of_gender(choice: FrequentWords, pronoun: str) -> str:
     nouns = choice.nouns(*PEOPLE)
     return choice.draw({noun: count for noun, count in nouns.items() if choice.lexicon.gender(noun) == pronoun})
-
-
-def anaphor_gender(choice: FrequentWords) -> Say:
-    """The girl near the boats often tells herself / *himself to be brave."""
-    female, male = _of_gender(choice, "she"), _of_gender(choice, "he")
-    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
-    adverb = choice.draw(choice.words("frequency")) if choice.rng.random() < 0.5 else ""
-    phrase = _reflexive_phrase(choice, lambda lemma: choice.verb(lemma, False))
-    return lambda cue, target: (
-        f"the {male if cue else female} {modifier} {adverb} {phrase.format('himself' if target else 'herself')}"
-    )
-
-
-def anaphor_number(choice: FrequentWords) -> Say:
-    """Yesterday the girl near the boats told herself / *themselves to be brave."""
-    pronoun, singular = choice.rng.choice((("she", "herself"), ("he", "himself")))
-    noun = _of_gender(choice, pronoun)
-    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
-    phrase = _reflexive_phrase(choice, choice.lexicon.past)
-    return lambda cue, target: (
-        f"yesterday the {choice.noun(noun, cue)} {modifier} {phrase.format('themselves' if target else singular)}"
-    )
-
-
-def past_participle(choice: FrequentWords) -> Say:
-    """Yesterday the girls quickly took / *taken the rope. The girls have quickly taken / *took the rope."""
-    subject, plural = choice.the(*PEOPLE)
-    adverb = choice.draw(choice.pool(("gladly", "quietly", "quickly", "happily", "slowly", "carefully")))
-    forms, rest = choice.deed(("past", "participle"))
-    perfect, past = f"{subject} {choice.verb('have', plural)}", f"yesterday {subject}"
-    return lambda cue, target: (
-        f"{perfect if cue else past} {adverb} {forms['participle' if target else 'past']} {rest}"
-    )
-
-
-def wh_or_that(choice: FrequentWords) -> Say:
-    """The girl knows what / *that the boys need. The girl knows that / *what the boys need the rope."""
-    subject, plural = choice.the(*PEOPLE)
-    knows = choice.verb(choice.draw(choice.pool(("know", "see", "remember"))), plural)
-    other, several = choice.the(*PEOPLE)
-    modifier = "" if choice.rng.random() < _WITHOUT_MODIFIER else choice.modifier()
-    wants = choice.verb(choice.draw(choice.verbs(_WANTING)), several)
-    thing = choice.the("tools")[0]
-    return lambda cue, target: (
-        f"{subject} {knows} {'that' if target else 'what'} {other} {modifier} {wants} {thing if cue else ''}"
-    )
 
 
 PHENOMENA: dict[str, Callable[[FrequentWords], Say]] = {

@@ -63,6 +63,47 @@ def read_speech(path: str | Path, start: float | None = None, end: float | None 
     return to_speech(samples, rate)
 
 
+def read_as_flac(source: Path | bytes, name: str) -> bytes:
+    """
+    A recording of any rate and number of channels as 16 kHz mono FLAC.
+
+    Args:
+        source (`Path` or `bytes`): The file, or what is in it: whatever libsndfile reads (WAV, FLAC, OGG, MP3, ...).
+        name (`str`): What an error calls it.
+
+    Returns:
+        `bytes`: The FLAC file, 16 bits a sample.
+
+    Raises:
+        `ValueError`: If it is missing, empty or no recording.
+    """
+    return encode_flac(read_waveform(source, name))
+
+
+def read_waveform(source: Path | bytes, name: str) -> np.ndarray:
+    """The int16 samples of a recording at 16 kHz, its channels averaged; arguments and errors of [`read_as_flac`]."""
+    import soundfile
+
+    if isinstance(source, Path) and not source.is_file():
+        raise ValueError(f"There is no recording {name}.")
+    try:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"The recording {name} cannot be read: {error.error_string}") from None
+    if not len(samples):
+        raise ValueError(f"The recording {name} is empty.")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"The recording {name} holds samples that are no numbers.")
+    return to_speech(samples, rate)
+
+
+def find_audio(folder: Path, name: str) -> str:
+    """The file of a recording that is named without its ending, in a folder; `name`.wav if there is none."""
+    endings = ("", ".wav", ".flac", ".ogg", ".mp3")
+    return next((name + ending for ending in endings if (folder / (name + ending)).is_file()), f"{name}.wav")
+
+
 def _bounds(file, name: str, start: float | None, end: float | None) -> tuple[int, int]:
     """First sample and end of the stretch."""
     duration = file.frames / file.samplerate
@@ -106,44 +147,3 @@ def _check_samples(samples: np.ndarray, subtype: str, name: str) -> None:
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "error_string", "") or str(error)).strip().rstrip(".")
-
-
-def read_as_flac(source: Path | bytes, name: str) -> bytes:
-    """
-    A recording of any rate and number of channels as 16 kHz mono FLAC.
-
-    Args:
-        source (`Path` or `bytes`): The file, or what is in it: whatever libsndfile reads (WAV, FLAC, OGG, MP3, ...).
-        name (`str`): What an error calls it.
-
-    Returns:
-        `bytes`: The FLAC file, 16 bits a sample.
-
-    Raises:
-        `ValueError`: If it is missing, empty or no recording.
-    """
-    return encode_flac(read_waveform(source, name))
-
-
-def read_waveform(source: Path | bytes, name: str) -> np.ndarray:
-    """The int16 samples of a recording at 16 kHz, its channels averaged; arguments and errors of [`read_as_flac`]."""
-    import soundfile
-
-    if isinstance(source, Path) and not source.is_file():
-        raise ValueError(f"There is no recording {name}.")
-    try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"The recording {name} cannot be read: {error.error_string}") from None
-    if not len(samples):
-        raise ValueError(f"The recording {name} is empty.")
-    if not np.isfinite(samples).all():
-        raise ValueError(f"The recording {name} holds samples that are no numbers.")
-    return to_speech(samples, rate)
-
-
-def find_audio(folder: Path, name: str) -> str:
-    """The file of a recording that is named without its ending, in a folder; `name`.wav if there is none."""
-    endings = ("", ".wav", ".flac", ".ogg", ".mp3")
-    return next((name + ending for ending in endings if (folder / (name + ending)).is_file()), f"{name}.wav")

@@ -162,6 +162,14 @@ def split_named(name: str) -> str | None:
     return next((_SPLITS[part] for part in re.split(r"[^a-z]+", name.lower()) if part in _SPLITS), None)
 
 
+def small_letters(text: str) -> str:
+    """A transcript in capitals, in small letters but for its first and "I"; any other text as it is."""
+    if not text.isupper():
+        return text
+    text = re.sub(r"\bi\b", "I", text.strip().lower())
+    return text[0].upper() + text[1:]
+
+
 def _split_of_folders(folders: Iterable[str]) -> str | None:
     return next((split for split in map(split_named, folders) if split), None)
 
@@ -180,14 +188,6 @@ def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
             speaker=speaker,
             split=split,
         )
-
-
-def small_letters(text: str) -> str:
-    """A transcript in capitals, in small letters but for its first and "I"; any other text as it is."""
-    if not text.isupper():
-        return text
-    text = re.sub(r"\bi\b", "I", text.strip().lower())
-    return text[0].upper() + text[1:]
 
 
 def _is_ljspeech(path: Path) -> bool:

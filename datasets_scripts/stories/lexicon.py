@@ -121,32 +121,11 @@ class Lexicon:
         return lemma + lemma[-1] if doubles else lemma
 
 
-def _add_s(word: str) -> str:
-    """The regular plural of a noun, which is also the third person of a verb."""
-    if _CONSONANT_Y_END.search(word):
-        return word[:-1] + "ies"
-    return word + ("es" if _SIBILANT_END.search(word) or word in ("go", "do", "echo", "veto") else "s")
-
-
 def indefinite_article(next_word: str) -> str:
     """`"a"` or `"an"`, by the sound that the next word begins with."""
     word = next_word.lower()
     vowel = word[0] in "aeiou" and not _VOWEL_LETTER_CONSONANT_SOUND.match(word)
     return "an" if vowel or _SILENT_H.match(word) else "a"
-
-
-def _parse_list(name: str, text: str, owner: str) -> WordList:
-    """Several lines are one template each; a single (folded) line is words, with `_` for the space in a compound."""
-    lines = text.strip().split("\n")
-    if len(lines) > 1:
-        return WordList((line.strip() for line in lines), f"{owner} templates")
-    words = (word.replace("_", " ") for word in lines[0].split())
-    return WordList(words, "names" if name.endswith("_names") else f"{owner} words")
-
-
-def _read_yaml(name: str) -> dict:
-    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @lru_cache(maxsize=1)
@@ -164,3 +143,24 @@ def load_lexicon() -> Lexicon:
         for topic, lists in _read_yaml(name).items():
             topics[topic] = {key: _parse_list(key, value, "topic") for key, value in lists.items()}
     return Lexicon(shared, topics, irregular_nouns, irregular_verbs, doubling_verbs)
+
+
+def _add_s(word: str) -> str:
+    """The regular plural of a noun, which is also the third person of a verb."""
+    if _CONSONANT_Y_END.search(word):
+        return word[:-1] + "ies"
+    return word + ("es" if _SIBILANT_END.search(word) or word in ("go", "do", "echo", "veto") else "s")
+
+
+def _parse_list(name: str, text: str, owner: str) -> WordList:
+    """Several lines are one template each; a single (folded) line is words, with `_` for the space in a compound."""
+    lines = text.strip().split("\n")
+    if len(lines) > 1:
+        return WordList((line.strip() for line in lines), f"{owner} templates")
+    words = (word.replace("_", " ") for word in lines[0].split())
+    return WordList(words, "names" if name.endswith("_names") else f"{owner} words")
+
+
+def _read_yaml(name: str) -> dict:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

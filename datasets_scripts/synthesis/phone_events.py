@@ -130,33 +130,6 @@ def closure_lengths(events: Sequence[PhoneEvent], samples: np.ndarray, sample_ra
     return [int(length * per_millisecond) for length in sorted(milliseconds) if length > 0]
 
 
-def _silence_before(position: int, earliest: int, sounding: np.ndarray) -> int:
-    before = int(np.searchsorted(sounding, position))
-    return position - max(earliest, int(sounding[before - 1]) + 1 if before else 0)
-
-
-def _mapped(events: Sequence[PhoneEvent], owners: Sequence[int]) -> list[tuple[str, ...]]:
-    """Phones of each event, mapped token by token."""
-    mapped: list[tuple[str, ...]] = []
-    first = 0
-    for i in range(1, len(events) + 1):
-        if i == len(events) or owners[i] != owners[first]:
-            mapped += espeak_word_to_arpabet([event.symbol for event in events[first:i]])
-            first = i
-    return mapped
-
-
-def _tokens_of(events: Sequence[PhoneEvent], tokens: Sequence[Token]) -> list[int]:
-    """Index of each event's token; a pause belongs to the token before it."""
-    owners, token = [], 0
-    for event in events:
-        if not event.symbol.startswith("_"):
-            while token + 1 < len(tokens) and event.text_position >= tokens[token + 1].position:
-                token += 1
-        owners.append(token)
-    return owners
-
-
 def floor_to_frame(bounds: Sequence[int], frame: int) -> list[int]:
     """
     Move the bounds between phones so that none is shorter than a frame, as far as the total allows.
@@ -218,6 +191,33 @@ def word_times(tokens: Sequence[Token], phones: Sequence[TimedPhone]) -> list[tu
             words.append((token.word, start, position))
         i = last
     return words
+
+
+def _silence_before(position: int, earliest: int, sounding: np.ndarray) -> int:
+    before = int(np.searchsorted(sounding, position))
+    return position - max(earliest, int(sounding[before - 1]) + 1 if before else 0)
+
+
+def _mapped(events: Sequence[PhoneEvent], owners: Sequence[int]) -> list[tuple[str, ...]]:
+    """Phones of each event, mapped token by token."""
+    mapped: list[tuple[str, ...]] = []
+    first = 0
+    for i in range(1, len(events) + 1):
+        if i == len(events) or owners[i] != owners[first]:
+            mapped += espeak_word_to_arpabet([event.symbol for event in events[first:i]])
+            first = i
+    return mapped
+
+
+def _tokens_of(events: Sequence[PhoneEvent], tokens: Sequence[Token]) -> list[int]:
+    """Index of each event's token; a pause belongs to the token before it."""
+    owners, token = [], 0
+    for event in events:
+        if not event.symbol.startswith("_"):
+            while token + 1 < len(tokens) and event.text_position >= tokens[token + 1].position:
+                token += 1
+        owners.append(token)
+    return owners
 
 
 def _shares(tokens: Sequence[Token], phones: Sequence[TimedPhone]) -> list[Sequence[TimedPhone]]:

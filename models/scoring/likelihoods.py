@@ -104,12 +104,6 @@ def sequence_log_likelihoods(
     return np.bincount(owners, scores[:, 0]) if len(owners) else np.zeros(0)
 
 
-def _row(bos: int, context, sequence) -> np.ndarray:
-    row = np.empty(1 + len(context) + len(sequence), dtype=np.int64)
-    row[0], row[1 : 1 + len(context)], row[1 + len(context) :] = bos, context, sequence
-    return row
-
-
 def slide(length: int, start: int, window: int) -> list[tuple[int, int, int]]:
     """
     How a sequence that is longer than the window is scored.
@@ -132,18 +126,6 @@ def slide(length: int, start: int, window: int) -> list[tuple[int, int, int]]:
         pieces.append((max(0, end - window), scored, end))
         scored = end
     return pieces
-
-
-def _slide_all(sequences, contexts, window: int):
-    """The pieces of all sequences: the sequence of each, what is scored of it, and what stands before that."""
-    owners, scored, before = [], [], []
-    for owner, (sequence, context) in enumerate(zip(sequences, contexts)):
-        row = np.concatenate([np.asarray(context, dtype=np.int64), sequence])
-        for first, start, end in slide(len(row), len(context), window):
-            owners.append(owner)
-            scored.append(row[start:end])
-            before.append(row[first:start])
-    return np.array(owners, dtype=np.int64), scored, before
 
 
 def score_rows(
@@ -205,6 +187,24 @@ def score_rows(
                 )
             bar.update(sum(len(tokens.rows[member]) for member in members))
     return sums[owners]
+
+
+def _row(bos: int, context, sequence) -> np.ndarray:
+    row = np.empty(1 + len(context) + len(sequence), dtype=np.int64)
+    row[0], row[1 : 1 + len(context)], row[1 + len(context) :] = bos, context, sequence
+    return row
+
+
+def _slide_all(sequences, contexts, window: int):
+    """The pieces of all sequences: the sequence of each, what is scored of it, and what stands before that."""
+    owners, scored, before = [], [], []
+    for owner, (sequence, context) in enumerate(zip(sequences, contexts)):
+        row = np.concatenate([np.asarray(context, dtype=np.int64), sequence])
+        for first, start, end in slide(len(row), len(context), window):
+            owners.append(owner)
+            scored.append(row[start:end])
+            before.append(row[first:start])
+    return np.array(owners, dtype=np.int64), scored, before
 
 
 def _window(model) -> int | None:

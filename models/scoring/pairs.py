@@ -136,26 +136,6 @@ def score_pairs(
     return scores
 
 
-def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[str, float | int]]:
-    with_context = [i for i, context in enumerate(ids.contexts) if context] if unconditional else []
-    # One call for everything, so that batches are full and what occurs twice is scored once.
-    sequences, contexts, names = [], [], []
-    for side, sides in zip(SIDES, (ids.positives, ids.negatives)):
-        sequences += [*sides, *(sides[i] for i in with_context)]
-        contexts += [*ids.contexts, *([] for _ in with_context)]
-        labels = [f"the {side} side of {name}" for name in ids.names]
-        names += [*labels, *(labels[i] for i in with_context)]
-    values = sequence_log_likelihoods(model, sequences, contexts, names=names, **options)
-    scores = {}
-    for side, sides, part in zip(SIDES, (ids.positives, ids.negatives), np.split(values, 2)):
-        alone = np.full(len(ids), np.nan)
-        alone[with_context] = part[len(ids) :]
-        scores[side], scores[f"{side}_unconditional"] = part[: len(ids)].tolist(), alone.tolist()
-        scores[f"{side}_tokens"] = [len(tokens) for tokens in sides]
-    keys = [*SIDES, *(f"{side}_tokens" for side in SIDES), *(f"{side}_unconditional" for side in SIDES)]
-    return [dict(zip(keys, row)) for row in zip(*(scores[key] for key in keys))]
-
-
 def encode_pairs(tokenizer, pairs: Iterable[Mapping], column: str | None = None) -> PairIds:
     """
     Minimal pairs as the ids that a model reads.
@@ -188,6 +168,26 @@ def encode_pairs(tokenizer, pairs: Iterable[Mapping], column: str | None = None)
             if not tokens and part != "context":
                 raise ValueError(f"The {part} side of {name} is empty: there is nothing to score; drop the pair.")
     return PairIds(names, ids["context"], ids["positive"], ids["negative"])
+
+
+def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[str, float | int]]:
+    with_context = [i for i, context in enumerate(ids.contexts) if context] if unconditional else []
+    # One call for everything, so that batches are full and what occurs twice is scored once.
+    sequences, contexts, names = [], [], []
+    for side, sides in zip(SIDES, (ids.positives, ids.negatives)):
+        sequences += [*sides, *(sides[i] for i in with_context)]
+        contexts += [*ids.contexts, *([] for _ in with_context)]
+        labels = [f"the {side} side of {name}" for name in ids.names]
+        names += [*labels, *(labels[i] for i in with_context)]
+    values = sequence_log_likelihoods(model, sequences, contexts, names=names, **options)
+    scores = {}
+    for side, sides, part in zip(SIDES, (ids.positives, ids.negatives), np.split(values, 2)):
+        alone = np.full(len(ids), np.nan)
+        alone[with_context] = part[len(ids) :]
+        scores[side], scores[f"{side}_unconditional"] = part[: len(ids)].tolist(), alone.tolist()
+        scores[f"{side}_tokens"] = [len(tokens) for tokens in sides]
+    keys = [*SIDES, *(f"{side}_tokens" for side in SIDES), *(f"{side}_unconditional" for side in SIDES)]
+    return [dict(zip(keys, row)) for row in zip(*(scores[key] for key in keys))]
 
 
 def _name(row: Mapping, index: int) -> str:

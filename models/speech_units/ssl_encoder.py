@@ -72,28 +72,6 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
     }
 
 
-def _find_commit(model_id: str, revision: str | None) -> str | None:
-    """The commit that a revision of a repository on the Hub is; `None` for a folder."""
-    from transformers.utils import cached_file
-    from transformers.utils.hub import extract_commit_hash
-
-    return extract_commit_hash(cached_file(model_id, "config.json", revision=revision), None)
-
-
-def _read_preprocessing(model_id: str, revision: str | None) -> dict:
-    """What the encoder's feature extractor does, if it says so."""
-    from transformers.utils import cached_file
-
-    path = cached_file(
-        model_id,
-        "preprocessor_config.json",
-        revision=revision,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-
-
 def ssl_model_config(ssl: dict) -> PretrainedConfig:
     """The encoder's own configuration, from what [`describe_ssl_encoder`] says of it."""
     values = dict(ssl["model"])
@@ -274,6 +252,28 @@ class SslEncoder(torch.nn.Module):
             total, square, count = total + made.sum(1), square + made.square().sum(1), count + made.shape[1]
         mean = total / count
         return mean, square / count - mean**2
+
+
+def _find_commit(model_id: str, revision: str | None) -> str | None:
+    """The commit that a revision of a repository on the Hub is; `None` for a folder."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    return extract_commit_hash(cached_file(model_id, "config.json", revision=revision), None)
+
+
+def _read_preprocessing(model_id: str, revision: str | None) -> dict:
+    """What the encoder's feature extractor does, if it says so."""
+    from transformers.utils import cached_file
+
+    path = cached_file(
+        model_id,
+        "preprocessor_config.json",
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 class _NormOverTime(torch.nn.GroupNorm):

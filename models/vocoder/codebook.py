@@ -52,16 +52,6 @@ def read_centroids(cls, model, config_arguments: dict):
     return vocoder
 
 
-def _guess_voicing(vocoder) -> torch.Tensor:
-    """A unit is voiced if it has more energy below 1 kHz than above 3 kHz, in the mean voice."""
-    config = vocoder.config
-    rows = vocoder.table * vocoder.voice_std.mean(0) + vocoder.voice_mean.mean(0)
-    power = vocoder.spectrum.power_spectrum(vocoder.to_log_mel(rows.double()))
-    frequencies = torch.linspace(0, config.sampling_rate / 2, power.shape[1])
-    low, high = power[:, frequencies < _VOICED_BELOW].sum(1), power[:, frequencies > _VOICELESS_ABOVE].sum(1)
-    return (low > high).float()
-
-
 def read_table(cls, model, audio: Iterable[tuple[Sequence[np.ndarray], Sequence[str] | None]], config_arguments: dict):
     """A vocoder whose table is the mean of the log-mel frames of each unit."""
     source = model.config
@@ -102,6 +92,16 @@ def read_table(cls, model, audio: Iterable[tuple[Sequence[np.ndarray], Sequence[
         "num_unseen_units": int((sums.frames.sum(0) == 0).sum()),
     }
     return vocoder
+
+
+def _guess_voicing(vocoder) -> torch.Tensor:
+    """A unit is voiced if it has more energy below 1 kHz than above 3 kHz, in the mean voice."""
+    config = vocoder.config
+    rows = vocoder.table * vocoder.voice_std.mean(0) + vocoder.voice_mean.mean(0)
+    power = vocoder.spectrum.power_spectrum(vocoder.to_log_mel(rows.double()))
+    frequencies = torch.linspace(0, config.sampling_rate / 2, power.shape[1])
+    low, high = power[:, frequencies < _VOICED_BELOW].sum(1), power[:, frequencies > _VOICELESS_ABOVE].sum(1)
+    return (low > high).float()
 
 
 class _Sums:

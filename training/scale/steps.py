@@ -147,14 +147,6 @@ class LocalExecutor(LocalPipelineExecutor):
             stats.save_to_disk(file)
 
 
-def _run_rank(executor: LocalExecutor, rank: int, report_progress=None) -> None:
-    from loguru import logger
-
-    # An error is raised where the command was given; datatrove would print its trace there as well.
-    logger.disable("datatrove")
-    executor._run_for_rank(rank, local_rank=1)
-
-
 def read_summary(path: Path, quantizer: str, precision: str, items: int | None) -> dict | None:
     """
     What the footer of a shard of units says.
@@ -219,6 +211,14 @@ def check_skipped(output_dir: str | Path, items: int, max_skipped_fraction: floa
         f"{number} of {items} recordings were skipped, more than --max_skipped_fraction {max_skipped_fraction} "
         f"allows{example}"
     )
+
+
+def _run_rank(executor: LocalExecutor, rank: int, report_progress=None) -> None:
+    from loguru import logger
+
+    # An error is raised where the command was given; datatrove would print its trace there as well.
+    logger.disable("datatrove")
+    executor._run_for_rank(rank, local_rank=1)
 
 
 @lru_cache(maxsize=1)

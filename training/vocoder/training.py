@@ -117,81 +117,6 @@ def train_vocoder(arguments: VocoderArguments) -> Path:
     return output_dir
 
 
-def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Path) -> None:
-    from tqdm import tqdm
-
-    device = arguments.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = SpeechUnitConfig.from_pretrained(folders["quantizer"])
-    data = {
-        split: VocoderSegments(folders, split, source.hop_length, arguments.segment_frames)
-        for split in ("train", "validation")
-    }
-    speakers = data["train"].speakers
-    if unknown := sorted(set(data["validation"].speakers) - set(speakers)):
-        raise ValueError(f"Speaker {unknown[0]!r} is in the validation split only; a vocoder has to hear them first.")
-    torch.manual_seed(arguments.seed)
-    model = UnitHifiGan(
-        UnitHifiGanConfig(
-            num_units=source.num_units,
-            sampling_rate=source.sampling_rate,
-            hop_length=source.hop_length,
-            unit_embed_size=arguments.unit_embed_size,
-            speakers=speakers,
-            channels=arguments.channels,
-            resblock_kernel_sizes=arguments.resblock_kernel_sizes,
-            resblock_dilation_sizes=[[1, 3, 5]] * len(arguments.resblock_kernel_sizes),
-        )
-    ).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.learning_rate, betas=(0.8, 0.99))
-    criterion = SpectralLoss(source.sampling_rate, arguments.mel_weight).to(device)
-    checkpoints = output_dir / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
-    beginning = {"steps": 0, "train": [], "validation": []}
-    history = resume_training(checkpoints, model, optimizer, beginning)
-    first = history["steps"]
-
-    def loss_of(split: str, step: int) -> dict[str, torch.Tensor]:
-        key = [arguments.seed, split == "train", step]
-        units, target, voices = data[split].batch(key, arguments.batch_size, speakers)
-        predicted = model.generate_waveforms(units.to(device), voices.to(device))
-        return criterion(predicted, target.to(device))
-
-    with tqdm(
-        total=arguments.max_steps, initial=first, unit="step", desc="vocoder", disable=not arguments.progress
-    ) as bar:
-        running: list[float] = []
-        for step in range(first, arguments.max_steps):
-            model.train()
-            share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
-            losses = loss_of("train", step)
-            update_weights(model, optimizer, losses["loss"], step, arguments.learning_rate * share)
-            history["train"].append(round(losses["loss"].item(), 5))
-            history["steps"] = step + 1
-            running = [*running[-49:], history["train"][-1]]
-            bar.update()
-            bar.set_postfix(loss=f"{np.mean(running):.3f}")
-            is_last = step + 1 == arguments.max_steps
-            if is_last or (step + 1) % arguments.eval_steps == 0:
-                model.eval()
-                with torch.no_grad():
-                    values = [loss_of("validation", i) for i in range(_VALIDATION_BATCHES)]
-                means = {
-                    name: round(float(np.mean([float(value[name]) for value in values])), 5) for name in values[0]
-                }
-                history["validation"].append({"step": step + 1, **means})
-            if not is_last and (step + 1) % arguments.save_steps == 0:
-                save_training(checkpoints, model, optimizer, history)
-
-    model.eval()
-    model.config.fit = {"seed": arguments.seed, "steps": arguments.max_steps, **history["validation"][-1]}
-    model.save_pretrained(output_dir)
-    write_json(output_dir / TRAINING_FILE, {**history, "skipped": data["train"].skipped})
-    write_json(output_dir / QUALITY_FILE, _measure(model, data["validation"], arguments.quality_utterances))
-    shutil.rmtree(checkpoints)
-
-
 class VocoderSegments:
     """
     A split's audio beside its units, from which segments are cut. FLAC stays as it is, and only the samples of a
@@ -269,6 +194,81 @@ class VocoderSegments:
         """Whole waveforms (int16) with units and speaker."""
         for audio, units, speaker in self._rows:
             yield decode_flac(audio), units, speaker
+
+
+def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Path) -> None:
+    from tqdm import tqdm
+
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = SpeechUnitConfig.from_pretrained(folders["quantizer"])
+    data = {
+        split: VocoderSegments(folders, split, source.hop_length, arguments.segment_frames)
+        for split in ("train", "validation")
+    }
+    speakers = data["train"].speakers
+    if unknown := sorted(set(data["validation"].speakers) - set(speakers)):
+        raise ValueError(f"Speaker {unknown[0]!r} is in the validation split only; a vocoder has to hear them first.")
+    torch.manual_seed(arguments.seed)
+    model = UnitHifiGan(
+        UnitHifiGanConfig(
+            num_units=source.num_units,
+            sampling_rate=source.sampling_rate,
+            hop_length=source.hop_length,
+            unit_embed_size=arguments.unit_embed_size,
+            speakers=speakers,
+            channels=arguments.channels,
+            resblock_kernel_sizes=arguments.resblock_kernel_sizes,
+            resblock_dilation_sizes=[[1, 3, 5]] * len(arguments.resblock_kernel_sizes),
+        )
+    ).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.learning_rate, betas=(0.8, 0.99))
+    criterion = SpectralLoss(source.sampling_rate, arguments.mel_weight).to(device)
+    checkpoints = output_dir / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    beginning = {"steps": 0, "train": [], "validation": []}
+    history = resume_training(checkpoints, model, optimizer, beginning)
+    first = history["steps"]
+
+    def loss_of(split: str, step: int) -> dict[str, torch.Tensor]:
+        key = [arguments.seed, split == "train", step]
+        units, target, voices = data[split].batch(key, arguments.batch_size, speakers)
+        predicted = model.generate_waveforms(units.to(device), voices.to(device))
+        return criterion(predicted, target.to(device))
+
+    with tqdm(
+        total=arguments.max_steps, initial=first, unit="step", desc="vocoder", disable=not arguments.progress
+    ) as bar:
+        running: list[float] = []
+        for step in range(first, arguments.max_steps):
+            model.train()
+            share = learning_rate_share(step, arguments.warmup_steps, arguments.max_steps)
+            losses = loss_of("train", step)
+            update_weights(model, optimizer, losses["loss"], step, arguments.learning_rate * share)
+            history["train"].append(round(losses["loss"].item(), 5))
+            history["steps"] = step + 1
+            running = [*running[-49:], history["train"][-1]]
+            bar.update()
+            bar.set_postfix(loss=f"{np.mean(running):.3f}")
+            is_last = step + 1 == arguments.max_steps
+            if is_last or (step + 1) % arguments.eval_steps == 0:
+                model.eval()
+                with torch.no_grad():
+                    values = [loss_of("validation", i) for i in range(_VALIDATION_BATCHES)]
+                means = {
+                    name: round(float(np.mean([float(value[name]) for value in values])), 5) for name in values[0]
+                }
+                history["validation"].append({"step": step + 1, **means})
+            if not is_last and (step + 1) % arguments.save_steps == 0:
+                save_training(checkpoints, model, optimizer, history)
+
+    model.eval()
+    model.config.fit = {"seed": arguments.seed, "steps": arguments.max_steps, **history["validation"][-1]}
+    model.save_pretrained(output_dir)
+    write_json(output_dir / TRAINING_FILE, {**history, "skipped": data["train"].skipped})
+    write_json(output_dir / QUALITY_FILE, _measure(model, data["validation"], arguments.quality_utterances))
+    shutil.rmtree(checkpoints)
 
 
 def _read(folders: dict[str, Path], split: str) -> Iterator[tuple[str, bytes, np.ndarray, str]]:

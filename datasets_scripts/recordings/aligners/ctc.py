@@ -128,13 +128,6 @@ class CtcAligner:
         return [vocabulary[letter] for letter in letters], owners
 
 
-def _known(character: str, vocabulary: Mapping[str, int]) -> str | None:
-    """The letter as the model writes it: models have small or capital letters."""
-    if not (character.isalnum() or character == "'"):
-        return None
-    return next((form for form in (character, character.upper(), character.lower()) if form in vocabulary), None)
-
-
 def greedy_ids(emissions: np.ndarray, blank: int) -> list[int]:
     """What a CTC model reads by itself: the best symbol of each frame, repeats and blanks taken out."""
     best = emissions.argmax(-1)
@@ -206,6 +199,13 @@ def share_phones(rendering: Rendering, times: Mapping[int, tuple[int, int]]) -> 
         bounds = np.rint(start + (end - start) * lengths / lengths[-1]).astype(int).tolist()
         phones += [TimedPhone(phone["phone"], a, b, index) for phone, a, b in zip(own, bounds, bounds[1:])]
     return phones
+
+
+def _known(character: str, vocabulary: Mapping[str, int]) -> str | None:
+    """The letter as the model writes it: models have small or capital letters."""
+    if not (character.isalnum() or character == "'"):
+        return None
+    return next((form for form in (character, character.upper(), character.lower()) if form in vocabulary), None)
 
 
 def _differences(first: Sequence[int], second: Sequence[int]) -> int:

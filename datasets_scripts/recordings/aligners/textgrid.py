@@ -116,41 +116,6 @@ def arpabet_of(label: str, where: str) -> str:
     return symbol
 
 
-def _owners(labels: list[str], text: str, where: str) -> list[int]:
-    """For each word of the TextGrid, the index of the white-space word of the text that it is (part of)."""
-    tokens = [(index, token.word) for index, token in enumerate(tokens_of(text)) if has_letters(token.word)]
-    if len(labels) == len(tokens):
-        pairs = [(label, word, index) for label, (index, word) in zip(labels, tokens)]
-        wrong = next(((a, b) for a, b, _ in pairs if _letters(a) != _letters(b) and a.lower() not in _NOISES), None)
-        if wrong is None:
-            return [index for _, _, index in pairs]
-    # The aligner cuts at hyphens and some apostrophes: the letters say whose they are.
-    owner_of_letter = [index for index, word in tokens for _ in _letters(word)]
-    letters = "".join(_letters(word) for _, word in tokens)
-    owners: list[int] = []
-    position = 0
-    for label in labels:
-        own = _letters(label)
-        if letters[position : position + len(own)] != own:
-            expected = dict(tokens)[owner_of_letter[position]] if position < len(letters) else "its end"
-            raise AlignmentError(f"{where} has the word {label!r} where the transcript has {expected!r}.")
-        owners.append(owner_of_letter[min(position, len(letters) - 1)])
-        position += len(own)
-    if position != len(letters):
-        raise AlignmentError(f"{where} ends before the transcript does.")
-    return owners
-
-
-def _letters(word: str) -> str:
-    return "".join(character for character in word.lower() if character.isalnum())
-
-
-_STRING = r'"((?:[^"]|"")*)"'
-_ITEM = re.compile(
-    rf"class\s*=\s*{_STRING}|name\s*=\s*{_STRING}|xmin\s*=\s*(\S+)\s+xmax\s*=\s*(\S+)\s+text\s*=\s*{_STRING}"
-)
-
-
 def read_textgrid(path: str | Path) -> dict[str, list[Interval]]:
     """
     Read a TextGrid in Praat's long text format, UTF-8 or UTF-16.
@@ -191,3 +156,38 @@ def read_textgrid(path: str | Path) -> dict[str, list[Interval]]:
         if any(a.end > b.start + 1e-6 or a.end <= a.start for a, b in pairwise([*intervals, Interval("", 1e9, 2e9)])):
             raise AlignmentError(f"The intervals of tier {name!r} in {path.name} do not follow each other.")
     return tiers
+
+
+def _owners(labels: list[str], text: str, where: str) -> list[int]:
+    """For each word of the TextGrid, the index of the white-space word of the text that it is (part of)."""
+    tokens = [(index, token.word) for index, token in enumerate(tokens_of(text)) if has_letters(token.word)]
+    if len(labels) == len(tokens):
+        pairs = [(label, word, index) for label, (index, word) in zip(labels, tokens)]
+        wrong = next(((a, b) for a, b, _ in pairs if _letters(a) != _letters(b) and a.lower() not in _NOISES), None)
+        if wrong is None:
+            return [index for _, _, index in pairs]
+    # The aligner cuts at hyphens and some apostrophes: the letters say whose they are.
+    owner_of_letter = [index for index, word in tokens for _ in _letters(word)]
+    letters = "".join(_letters(word) for _, word in tokens)
+    owners: list[int] = []
+    position = 0
+    for label in labels:
+        own = _letters(label)
+        if letters[position : position + len(own)] != own:
+            expected = dict(tokens)[owner_of_letter[position]] if position < len(letters) else "its end"
+            raise AlignmentError(f"{where} has the word {label!r} where the transcript has {expected!r}.")
+        owners.append(owner_of_letter[min(position, len(letters) - 1)])
+        position += len(own)
+    if position != len(letters):
+        raise AlignmentError(f"{where} ends before the transcript does.")
+    return owners
+
+
+def _letters(word: str) -> str:
+    return "".join(character for character in word.lower() if character.isalnum())
+
+
+_STRING = r'"((?:[^"]|"")*)"'
+_ITEM = re.compile(
+    rf"class\s*=\s*{_STRING}|name\s*=\s*{_STRING}|xmin\s*=\s*(\S+)\s+xmax\s*=\s*(\S+)\s+text\s*=\s*{_STRING}"
+)
