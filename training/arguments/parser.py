@@ -100,7 +100,10 @@ class _Renamed(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         if option_string.lstrip("-").replace("-", "_") != self.dest:
-            print(f"evoslm: {option_string} is {_shown_name(self)} now; the old name will go.", flush=True)
+            print(
+                f"evoslm: {option_string} is {_shown_name(self)} now; the old name goes with the next release.",
+                flush=True,
+            )
         setattr(namespace, self.dest, values)
 
 

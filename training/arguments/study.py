@@ -216,6 +216,8 @@ class PretrainArguments:
         train_until (`str`, *optional*, defaults to `"epochs"`): When a training ends: after `epochs`, or `converged`,
             when the validation loss has not improved for `patience` evaluations (the paper's protocol).
         patience (`int`, *optional*, defaults to 3): Evaluations without improvement before `converged` stops.
+        validate_every (`int`, *optional*): Updates between validations, the best of which the model is taken from; an
+            epoch's when not given.
         utterances_per_batch (`int`, *optional*, defaults to 4): Utterances an update: the global batch.
         learning_rate (`float`, *optional*, defaults to 2e-3): Peak learning rate.
         lr_scheduler (`str`, *optional*, defaults to `"wsd"`): The schedule; `wsd` is warm-up, stable, decay.
@@ -231,6 +233,7 @@ class PretrainArguments:
     epochs: float = field(default=4.0, metadata={"above": 0})
     train_until: Literal["epochs", "converged"] = "epochs"
     patience: int = field(default=3, metadata={"least": 1})
+    validate_every: int | None = field(default=None, metadata={"least": 1})
     utterances_per_batch: int = field(default=4, metadata={"least": 1})
     learning_rate: float = 2e-3
     lr_scheduler: Literal["wsd", "cosine"] = "wsd"
@@ -245,12 +248,12 @@ class PretrainArguments:
 @dataclass
 class HardwareArguments:
     """
-    How trainings use the devices. None of these changes a batch or a schedule, so none is part of a fingerprint;
-    weights differ by rounding only (and by precision).
+    How trainings use the devices. None of these changes a batch or a schedule, so that weights differ by rounding
+    only; the precision alone is part of a model's fingerprint.
 
     Args:
-        precision (`str`, *optional*, defaults to `"auto"`): Of the computation; `auto` is bf16 where the device
-            computes it.
+        precision (`str`, *optional*, defaults to `"auto"`): Of the computation; `auto` is bf16 where a GPU computes
+            it, and fp32 on every CPU, so that processors agree.
         deepspeed (`str`, *optional*): `zero1`, `zero2`, `zero3` or a JSON file, for processes that a launcher starts.
         utterances_per_pass (`int`, *optional*): Utterances on a device at once; a process adds up the gradients of as
             many passes as its share of the batch needs. The whole share when not given.
@@ -260,7 +263,7 @@ class HardwareArguments:
         torch_compile (`bool`, *optional*, defaults to `False`): Compile the model; has no effect without a GPU.
         liger (`bool`, *optional*, defaults to `False`): Use Liger's kernels; has no effect without them and a GPU.
         loader_workers (`int`, *optional*, defaults to 0): Processes that lay out batches ahead of the training.
-        save_every (`int`, *optional*): Updates between checkpoints and validations; an epoch's when not given.
+        save_every (`int`, *optional*): Updates between checkpoints, beside those that follow every validation.
         report_to (`str`, *optional*, defaults to `"none"`): Where losses are logged, beside the run's own files.
         dry_run (`bool`, *optional*, defaults to `False`): Print what `evoslm pretrain` would need, and stop.
         num_devices (`int`, *optional*, defaults to 1): Devices that `dry_run` reckons with.

@@ -160,7 +160,7 @@ def find_inputs(arguments: ScoreArguments) -> ScoreArguments:
         raise FileNotFoundError(
             f"{run.folder} has no {modality.name} model of seed {seed}, only of {', '.join(trained)}."
         )
-    name = f"{modality.name}-seed-{seed}"
+    name, own_pairs = f"{modality.name}-seed-{seed}", run.pairs(run.voices_of(modality.name))
     if arguments.pairs is not None:
         name += f"-{Path(arguments.pairs).stem}"
     elif modality.is_speech:
@@ -168,11 +168,15 @@ def find_inputs(arguments: ScoreArguments) -> ScoreArguments:
             f"{modality.name} reads units, and {run.folder} keeps no pairs as it reads them; give --pairs, or choose "
             "a modality of text or phones."
         )
+    elif not own_pairs.is_dir():
+        raise FileNotFoundError(
+            f"There are no pairs in {own_pairs}; `evoslm build-dataset` makes them, or give --pairs."
+        )
     return replace(
         arguments,
         modality=modality.column,
         model_id=str(run.model(modality.name, seed)),
-        pairs=arguments.pairs or str(run.pairs(run.voices_of(modality.name))),
+        pairs=arguments.pairs or str(own_pairs),
         output_dir=arguments.output_dir or str(run.folder / SCORES_FOLDER / name),
     )
 

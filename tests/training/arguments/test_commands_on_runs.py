@@ -99,3 +99,10 @@ def test_the_quantizer_of_a_run_encodes_other_audio(finished_run, tmp_path):
         own = pd.read_parquet(finished_run / "units" / "speech_units" / "utterances" / shard.name)
         found = pd.read_parquet(shard)
         assert [list(units) for units in found["units"]] == [list(units) for units in own["units"]]
+
+
+def test_a_run_without_pairs_is_named(finished_run, tmp_path, capsys):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "pairs")
+    assert main(["score", str(run), "--modality", "text_raw"]) == 2
+    assert f"There are no pairs in {run / 'pairs' / 'rendered'}; `evoslm build-dataset`" in capsys.readouterr().err

@@ -50,8 +50,8 @@ def test_flags_go_by_their_old_names_for_a_while_and_say_so(capsys):
     arguments = parse_arguments(["--preset", "smoke", "--seed", "5", "--seeds", "1", "2"])
     assert arguments.corpus.corpus_seed == 5 and arguments.run.training_seeds == [1, 2]
     assert capsys.readouterr().out.splitlines() == [
-        "evoslm: --seed is --corpus_seed now; the old name will go.",
-        "evoslm: --seeds is --training_seeds now; the old name will go.",
+        "evoslm: --seed is --corpus_seed now; the old name goes with the next release.",
+        "evoslm: --seeds is --training_seeds now; the old name goes with the next release.",
     ]
     assert parse_group(["r", "--zerospeech_dir", "z", "--seed", "3"], "zerospeech").training_seed == 3
     assert "--seed is --training_seed now" in capsys.readouterr().out
