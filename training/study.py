@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..models.files import read_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
 from .arguments.study import RECORDED, Arguments
+from .pretrain.hardware import resolve_precision
 from .run.execution import Execution
 from .run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
 from .run.stage import Stage
@@ -314,7 +315,14 @@ class Study:
 
     def _model(self, modality: str, seed: int) -> dict[str, Any]:
         encoder = self.arguments.units.encoder if get_modality(modality).is_speech else None
-        settings = ModelSettings(modality, seed, self.arguments.shape, self.arguments.pretrain, encoder)
+        settings = ModelSettings(
+            modality,
+            seed,
+            self.arguments.shape,
+            self.arguments.pretrain,
+            precision=resolve_precision(self.arguments.hardware.precision, self.execution.device),
+            unit_encoder=encoder,
+        )
         return {
             "folder": self.run.model(modality, seed),
             "tokenizer": self.run.tokenizer(modality),

@@ -80,7 +80,7 @@ class EncoderArguments:
         eval_steps (`int`, *optional*, defaults to 500): Steps between validation losses.
         save_steps (`int`, *optional*, defaults to 500): Steps between checkpoints.
         precision (`str`, *optional*, defaults to `"auto"`): Of the computation (weights are fp32); `auto` is bf16
-            where the device computes it.
+            where a GPU computes it, and fp32 on every CPU.
         seed (`int`, *optional*, defaults to 0): Seed of targets, weights, crops and masks.
         device (`str`, *optional*, defaults to `"auto"`): Where it is trained; `auto` takes a GPU where there is one.
         num_proc (`int`, *optional*): Processes that compute targets on a CPU; the number of cores when not given.

@@ -27,13 +27,13 @@ def has_bf16(device: str) -> bool:
 
 def resolve_precision(precision: str, device: str) -> str:
     """
-    `"bf16"` or `"fp32"` for an argument that may be `"auto"`.
+    `"bf16"` or `"fp32"` for an argument that may be `"auto"`: bf16 where a GPU computes it, fp32 on every CPU.
 
     Raises:
         `ValueError`: If bf16 is asked for and the device would emulate it.
     """
-    if precision == "auto":
-        return "bf16" if has_bf16(device) else "fp32"
+    if precision == "auto":  # processors differ in bf16, and so would what the same seed gives on them
+        return "bf16" if device != "cpu" and has_bf16(device) else "fp32"
     if precision == "bf16" and not has_bf16(device):
         raise ValueError(f"--precision bf16 was asked for, but this {device} would emulate it; use fp32 or auto.")
     return precision

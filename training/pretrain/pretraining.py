@@ -157,7 +157,7 @@ def pretrain(
         if distributed.is_main():
             save_model(trainer.model, output_dir / POINTS_FOLDER / point_name(update), weights)
 
-    trainer.add_callback(Schedule(plan.points, save_point, report_progress))
+    trainer.add_callback(Schedule(plan.points, save_point, hardware.save_every, report_progress))
     trainer.add_callback(signals := StopOnSignal())
     parameters = sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
     rate = matrix_rate(device, precision)
@@ -257,7 +257,8 @@ def _training_arguments(
         }
     share = math.ceil(arguments.utterances_per_batch / distributed.world_size())
     at_once = min(share, hardware.utterances_per_pass or share)
-    save_every = hardware.save_every or min(plan.updates_per_epoch, plan.updates)
+    validate_every = arguments.validate_every or plan.updates_per_epoch
+    validate_every = min(validate_every, plan.updates)
     on_cuda = device == "cuda"
     if hardware.report_to == "tensorboard":
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
@@ -280,9 +281,9 @@ def _training_arguments(
         torch_compile=hardware.torch_compile and on_cuda,
         use_liger_kernel=hardware.liger and on_cuda and find_spec("liger_kernel") is not None,
         eval_strategy="steps",
-        eval_steps=save_every,
+        eval_steps=validate_every,
         save_strategy="steps",
-        save_steps=save_every,
+        save_steps=validate_every,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",

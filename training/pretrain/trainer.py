@@ -168,21 +168,32 @@ def validation_loss(
 
 class Schedule(TrainerCallback):
     """
-    Evaluates and saves at the last update, keeps the points' weights, and says how far the training is.
+    Evaluates and saves at the last update, saves between validations, keeps the points' weights, and says how far the
+    training is.
 
     Args:
         points (`tuple[int, ...]`): Updates after which the weights are kept.
         save_point (`Callable`): Called with such an update, in every process.
+        save_every (`int`, *optional*): Updates between checkpoints, beside those that follow a validation.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
     """
 
-    def __init__(self, points: tuple[int, ...], save_point: Callable[[int], None], report_progress=None):
-        self.points, self.save_point, self.report_progress = points, save_point, report_progress
+    def __init__(
+        self,
+        points: tuple[int, ...],
+        save_point: Callable[[int], None],
+        save_every: int | None = None,
+        report_progress: Callable[[float], None] | None = None,
+    ):
+        self.points, self.save_point = points, save_point
+        self.save_every, self.report_progress = save_every, report_progress
 
     def on_step_end(self, args, state, control, **kwargs):
         """At the end of an update."""
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True
+        if self.save_every and state.global_step % self.save_every == 0:
+            control.should_save = True
         if state.global_step in self.points:
             self.save_point(state.global_step)
         if self.report_progress is not None:

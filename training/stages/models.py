@@ -4,7 +4,7 @@ A launcher's processes train a model together: the main one builds the stage, th
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class ModelSettings:
         training_seed (`int`): Seed of the weights and of the order of utterances.
         shape (`dict`): `LlamaConfig`'s arguments.
         protocol ([`PretrainArguments`]): The training protocol.
+        precision (`str`): Of the computation, `"bf16"` or `"fp32"`.
         unit_encoder (`str`, *optional*): The encoder that its units are of, noted in its configuration.
     """
 
@@ -31,6 +32,7 @@ class ModelSettings:
     training_seed: int
     shape: dict[str, Any]
     protocol: PretrainArguments
+    precision: str = "fp32"
     unit_encoder: str | None = None
 
 
@@ -55,7 +57,7 @@ def train_model(
         folder (`Path`): Where to.
         tokenizer (`Path`): The stage of its tokenizer, with the ids of its utterances.
         settings ([`ModelSettings`]): What makes it.
-        hardware ([`HardwareArguments`]): How the device is used.
+        hardware ([`HardwareArguments`]): How the device is used, but for the precision.
         execution ([`Execution`]): How it is done.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
     """
@@ -73,7 +75,7 @@ def train_model(
             settings.training_seed,
             execution.device,
             report_progress,
-            hardware,
+            replace(hardware, precision=settings.precision),
             **extra,
         )
 

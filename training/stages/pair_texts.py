@@ -19,8 +19,6 @@ from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
 
-# Of the sWUGGY pairs, the share in the two frequency bands that the headline is about.
-_HEADLINE_SHARE = 0.8
 _BLIMP_ON_THE_HUB = "nyu-mll/blimp"
 
 
@@ -150,14 +148,14 @@ class _Material:
 
 
 def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
-    from ...datasets_scripts.pairs.swuggy import make_swuggy_pairs
+    from ...datasets_scripts.pairs.swuggy import HEADLINE_SHARE, make_swuggy_pairs
     from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
     from ...datasets_scripts.text.words import count_words
 
     settings, texts = material.settings, [passage.text for passage in material.train]
     return make_swuggy_pairs(
         count_words(texts),
-        round(settings.pairs_per_task / _HEADLINE_SHARE),
+        round(settings.pairs_per_task / HEADLINE_SHARE),
         settings.corpus_seed,
         EspeakSynthesizer(),
         texts,

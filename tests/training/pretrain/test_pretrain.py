@@ -113,6 +113,40 @@ def test_an_interrupted_training_ends_in_the_same_weights(tokenizer_dir, tmp_pat
     assert ours["points"] == theirs["points"] and ours["evaluations"] == theirs["evaluations"]
 
 
+def test_how_often_a_training_is_saved_changes_nothing_and_how_often_it_is_validated_is_asked_apart(
+    tokenizer_dir, tmp_path
+):
+    plain, saved, validated = tmp_path / "plain", tmp_path / "saved", tmp_path / "validated"
+    pretrain("phone_raw", tokenizer_dir, plain, SHAPE, PROTOCOL, seed=3)
+    facts = pretrain(
+        "phone_raw", tokenizer_dir, saved, SHAPE, PROTOCOL, seed=3, hardware=HardwareArguments(save_every=3)
+    )
+    assert (saved / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()
+    assert [each["updates"] for each in facts["evaluations"]] == [13, 26, 39]
+    often = pretrain("phone_raw", tokenizer_dir, validated, SHAPE, replace(PROTOCOL, validate_every=5), seed=3)
+    assert [each["updates"] for each in often["evaluations"]] == [5, 10, 15, 20, 25, 30, 35, 39]
+
+
+def test_a_kill_between_validations_goes_on_from_the_checkpoint_before(tokenizer_dir, tmp_path):
+    def kill(share):
+        if share > 0.5:  # after update 20, which is neither validated nor saved
+            raise KeyboardInterrupt
+
+    arguments = HardwareArguments(save_every=6)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(
+            "phone_raw",
+            tokenizer_dir,
+            tmp_path / "m",
+            SHAPE,
+            PROTOCOL,
+            seed=3,
+            hardware=arguments,
+            report_progress=kill,
+        )
+    assert newest_checkpoint(tmp_path / "m" / "checkpoints").name == "checkpoint-18"
+
+
 def make_checkpoint(folder, step):
     checkpoint = folder / f"checkpoint-{step}"
     (checkpoint / "global_step").mkdir(parents=True)
