@@ -16,11 +16,11 @@ from .run.execution import Execution
 from .run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
 from .run.stage import Stage
 from .run.workers import count_cores, resolve_device
-from .stages.encoders import EncoderSettings
 from .stages.models import ModelSettings, model_stage, train_model
-from .stages.quantizer import QuantizerSettings
 from .stages.scores import ScoreSettings, build_scores
 from .stages.tokenizers import TokenizerSettings, build_tokenizer, tokenizer_stage
+from .stages.units.encoders import EncoderSettings
+from .stages.units.quantizer import QuantizerSettings
 
 # Recordings of up to 30 s may be read faster than the synthetic voices speak; models see 2,048 frames, which is 41 s.
 _LONGEST_TRANSCRIPT = 40.0
@@ -198,8 +198,8 @@ class Study:
 
     def build_units(self, voices: str, unit_of: str) -> None:
         """A quantizer of one kind of speech, and the units of its utterances and of the pairs."""
-        from .stages.quantizer import build_quantizer
-        from .stages.units import build_pair_units, build_utterance_units
+        from .stages.units.encoding import build_pair_units, build_utterance_units
+        from .stages.units.quantizer import build_quantizer
 
         run, execution = self.run, self.execution
         folder, utterances, pairs = run.units(voices, unit_of), run.utterances(voices), run.pairs(voices)
@@ -210,7 +210,7 @@ class Study:
 
     def compare_unit_seeds(self) -> None:
         """Quantizers of further seeds, compared with each other."""
-        from .stages.unit_seeds import compare_seeds
+        from .stages.units.seeds import compare_seeds
 
         first = self.arguments.corpus.corpus_seed
         seeds = range(first, first + self.arguments.units.compare_seeds + 1)

@@ -26,9 +26,9 @@ from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
 from ..run.study_file import open_run
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
-from ..stages.encoders import EncoderSettings
-from ..stages.quantizer import read_audio_batches
-from ..stages.units import encode_shard
+from ..stages.units.encoders import EncoderSettings
+from ..stages.units.encoding import encode_shard
+from ..stages.units.quantizer import read_audio_batches
 from .crops import EncoderCrops
 from .masked_prediction import HubertPretraining, count_flops, frame_geometry, mask_spans, save_encoder
 

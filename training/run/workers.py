@@ -29,7 +29,7 @@ _PRELOADED = (
     "evoslm.training.pretrain.pretraining",
     "evoslm.training.stages.scores",
     "evoslm.training.stages.tokenizers",
-    "evoslm.training.stages.units",
+    "evoslm.training.stages.units.encoding",
     "transformers.models.llama.modeling_llama",
 )
 _SECONDS_BETWEEN_LINES = 30  # of a progress bar that nobody watches

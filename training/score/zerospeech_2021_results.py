@@ -158,7 +158,7 @@ def _write_unit_shard(
     shard: Path, target: Path, quantizer: Path, modality: str, device: str, report_progress=None
 ) -> None:
     from ...datasets_scripts.builders.by_name import unit_contents
-    from ..stages.units import encode_shard
+    from ..stages.units.encoding import encode_shard
 
     target.parent.mkdir(parents=True, exist_ok=True)
     rows = pq.read_table(shard, columns=list(_KEYS))

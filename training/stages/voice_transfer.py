@@ -25,8 +25,8 @@ from ..score.pair_files import load_for_scoring
 from .baselines import score_baselines
 from .contents import KEYS, read_contents
 from .spoken_pairs import read_pair_texts
-from .unit_quality import held_out_units
-from .units import PAIR_COLUMNS, encode_shard
+from .units.encoding import PAIR_COLUMNS, encode_shard
+from .units.quality import held_out_units
 
 _TASK = "topic_sc"
 _QUALITY = ("pnmi", "phone_purity", "num_utterances", "num_frames")

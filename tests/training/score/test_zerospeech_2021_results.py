@@ -20,7 +20,7 @@ from evoslm.models.tokenizers.text import train_text_raw
 from evoslm.models.tokenizers.units import train_units
 from evoslm.training.cli import main
 from evoslm.training.score.zerospeech_2021_results import write_submission, write_unit_pairs, zerospeech_results
-from evoslm.training.stages.units import encode_shard
+from evoslm.training.stages.units.encoding import encode_shard
 
 
 def scored(task, pair, voice, group, positive, negative, tokens=(1, 1)):

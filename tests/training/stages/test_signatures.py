@@ -11,15 +11,16 @@ import pytest
 from evoslm.training import stages
 from evoslm.training.arguments.study import PretrainArguments
 from evoslm.training.run.stage import Stage
-from evoslm.training.stages.encoders import EncoderSettings
 from evoslm.training.stages.models import ModelSettings, model_stage
 from evoslm.training.stages.pair_texts import PairTextSettings
-from evoslm.training.stages.quantizer import QuantizerSettings
 from evoslm.training.stages.recordings import RecordingSettings
+from evoslm.training.stages.units.encoders import EncoderSettings
+from evoslm.training.stages.units.quantizer import QuantizerSettings
 
+ROOT = Path(stages.__path__[0])
 MODULES = [
-    import_module(f"{stages.__name__}.{path.stem}")
-    for path in sorted(Path(stages.__path__[0]).glob("*.py"))
+    import_module(".".join([stages.__name__, *path.relative_to(ROOT).with_suffix("").parts]))
+    for path in sorted(ROOT.rglob("*.py"))
     if path.stem != "__init__"
 ]
 FUNCTIONS = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..arguments.study import FRAME_FEATURES
-from ..run.stage import fingerprint_files
+from ...arguments.study import FRAME_FEATURES
+from ...run.stage import fingerprint_files
 
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors")
 
@@ -65,12 +65,12 @@ class EncoderSettings:
     @property
     def label(self) -> str:
         """The encoder's name in tables and figures: that of its kind."""
-        from ...models.speech_units import SpeechUnitConfig
+        from ....models.speech_units import SpeechUnitConfig
 
         config = {"encoder": "ssl", "ssl": self._describe_ssl()} if self.is_ssl else {"encoder": self.name}
         return SpeechUnitConfig(**config).encoder_label
 
     def _describe_ssl(self) -> dict[str, Any]:
-        from ...models.speech_units.ssl_encoder import describe_ssl_encoder
+        from ....models.speech_units.ssl_encoder import describe_ssl_encoder
 
         return describe_ssl_encoder(self.name, self.layer, self.revision)

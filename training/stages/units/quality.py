@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.phones.frames import phones_to_frames
-from ...datasets_scripts.phones.syllables import syllable_names
-from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
+from ....datasets_scripts.phones.frames import phones_to_frames
+from ....datasets_scripts.phones.syllables import syllable_names
+from ....models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
 from .quantizer import ROWS_AT_A_TIME
 
 _WITHOUT_STRESS = str.maketrans("", "", "012")
@@ -20,7 +20,7 @@ _WITHOUT_STRESS = str.maketrans("", "", "012")
 
 def held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray]], list[list[str]]]:
     """Units of held-out audio by models that share an encoder, which reads it once; and its phones, frame by frame."""
-    from ...models.speech_units.modeling_speech_units import nearest_centroids
+    from ....models.speech_units.modeling_speech_units import nearest_centroids
 
     found: list[list[np.ndarray]] = [[] for _ in models]
     phones = []
@@ -44,7 +44,7 @@ def held_out_shards(utterances: Path) -> list[Path]:
 
 def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
-    from ...models.speech_units import unit_quality
+    from ....models.speech_units import unit_quality
 
     rows = list(_read_held_out(utterances, units))
     sequences = [np.array(encoded["units"]) for _, encoded in rows]
@@ -54,7 +54,7 @@ def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
 
 def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> dict:
     """PNMI, purity, use and rates of syllable units against syllables, on the splits that trained nothing."""
-    from ...models.speech_units import unit_quality
+    from ....models.speech_units import unit_quality
 
     sequences, syllables, frames = [], [], 0
     for row, encoded in _read_held_out(utterances, units):

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.phones.frames import phones_to_frames
-from ...datasets_scripts.phones.syllables import syllable_frames
-from ...models.audio import FRAME_SAMPLES, decode_flac
-from ...models.files import read_json, write_json, written_whole
-from ...models.scoring.sides import PARTS
-from ..run.execution import Execution
-from ..run.folder import QUALITY_FILE
-from ..run.stage import Stage
-from ..run.workers import Job, run_jobs
+from ....datasets_scripts.phones.frames import phones_to_frames
+from ....datasets_scripts.phones.syllables import syllable_frames
+from ....models.audio import FRAME_SAMPLES, decode_flac
+from ....models.files import read_json, write_json, written_whole
+from ....models.scoring.sides import PARTS
+from ...run.execution import Execution
+from ...run.folder import QUALITY_FILE
+from ...run.stage import Stage
+from ...run.workers import Job, run_jobs
+from .quality import measure_quality, measure_syllable_quality
 from .quantizer import PACKAGES, ROWS_AT_A_TIME
-from .unit_quality import measure_quality, measure_syllable_quality
 
 PAIR_COLUMNS = tuple(f"{part}_audio" for part in PARTS)
 """Columns of audio of a minimal pair."""
@@ -112,7 +112,7 @@ def encode_shard(
     """
     import torch
 
-    from ...models.speech_units import SpeechUnitModel
+    from ....models.speech_units import SpeechUnitModel
 
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = SpeechUnitModel.from_pretrained(model_dir, dtype=dtype).to(device)

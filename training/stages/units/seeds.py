@@ -8,12 +8,12 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
 
-from ...models.files import write_json
-from ..run.execution import Execution
-from ..run.folder import SEEDS_FILE
-from ..run.stage import Stage
+from ....models.files import write_json
+from ...run.execution import Execution
+from ...run.folder import SEEDS_FILE
+from ...run.stage import Stage
+from .quality import held_out_units
 from .quantizer import PACKAGES, QuantizerSettings, fit_quantizers
-from .unit_quality import held_out_units
 
 _FIT_MEASURES = ("inertia", "num_dead_units", "num_reseeded_units")
 
@@ -35,7 +35,7 @@ def compare_seeds(
         seeds (`Sequence[int]`): The seeds.
         execution ([`Execution`]): How it is done.
     """
-    from ...models.speech_units import compare_units, unit_quality
+    from ....models.speech_units import compare_units, unit_quality
 
     seeds = list(seeds)
     configuration = settings.describe() | {"seeds": seeds}

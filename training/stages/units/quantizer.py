@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.phones.frames import phones_to_frames
-from ...datasets_scripts.phones.syllables import syllable_frames
-from ...models.audio import FRAME_SAMPLES, decode_flac
-from ..run.execution import Execution
-from ..run.stage import Stage
-from ..run.workers import Job, run_jobs
+from ....datasets_scripts.phones.frames import phones_to_frames
+from ....datasets_scripts.phones.syllables import syllable_frames
+from ....models.audio import FRAME_SAMPLES, decode_flac
+from ...run.execution import Execution
+from ...run.stage import Stage
+from ...run.workers import Job, run_jobs
 from .encoders import EncoderSettings
 
 if TYPE_CHECKING:
-    from ...models.speech_units import SpeechUnitModel
+    from ....models.speech_units import SpeechUnitModel
 
 PACKAGES = ("torch", "torchaudio", "transformers", "scikit-learn")
 """What shapes units."""
@@ -89,7 +89,7 @@ def fit_quantizers(
     Returns:
         `list[SpeechUnitModel]`: One a seed.
     """
-    from ...models.speech_units import fit_unit_seeds
+    from ....models.speech_units import fit_unit_seeds
 
     return fit_unit_seeds(
         read_audio_batches(sorted(utterances.glob("train-*.parquet")), with_syllables=settings.segment_parts > 0),
@@ -135,7 +135,7 @@ def _fit_and_save(
     folder: Path, utterances: Path, settings: QuantizerSettings, device: str, report_progress=None
 ) -> None:
     """The job of a worker. How far it is cannot be told: frames are known only once they are read."""
-    from ...models.speech_units import SpeechUnitProcessor
+    from ....models.speech_units import SpeechUnitProcessor
 
     (model,) = fit_quantizers(utterances, settings, [settings.corpus_seed], device)
     SpeechUnitProcessor.from_config(model.config).save_pretrained(folder)
