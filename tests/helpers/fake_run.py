@@ -171,6 +171,7 @@ def _write_training(folder: Path, modality: str, seed: int) -> dict:
         "epochs": 4.0,
         "tokens_seen": points[-1]["tokens"],
         "flops": points[-1]["flops"],
+        "precision": "fp32",
         "train_seconds": 60.0 + rate,
         "best_validation_loss": points[-1]["validation_loss"],
         "best_update": UPDATES[-1],

@@ -49,13 +49,21 @@ def _how_to_read(results: dict) -> str:
     paper, statistics = results["paper"], results["statistics"]
     speech = " ‡: of the paper's Speech-HuBERT." if "speech_units" in results["modalities"] else ""
     return (
-        "**How to read this.** > and <: the paired interval of the difference leaves zero out; ≈: it does not, or "
-        f"both sides are at chance. The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}). *Its own "
+        f"**How to read this.** {_signs(results)}"
+        f"The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}). *Its own "
         f"figures are in italics*; none of them was measured here.{speech} It gives no intervals, so a change of less "
         f"than {PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from "
         f"{statistics['resamples']:,} resamples (seed {statistics['seed']}) of pairs, a pair together with all its "
         "voices and its mirrored twin, and are not corrected for their number. All numbers are in "
         "[results.json](results.json)."
+    )
+
+
+def _signs(results: dict) -> str:
+    if not results["shows"]:
+        return ""
+    return (
+        "> and <: the paired interval of the difference leaves zero out; ≈: it does not, or both sides are at chance. "
     )
 
 
@@ -80,7 +88,13 @@ def _accuracies(results: dict) -> list[str | None]:
         if task.headline_bands:
             text += f"; {task.label}'s headline counts {task.meaning} of the frequency bands "
             text += listing(task.headline_bands)
-    parts = ["## Accuracies", f"{text}. **Bold**: above chance. †: the model is not shown to be better."]
+    if results["shows"]:
+        marks = "**Bold**: above chance. †: the model is not shown to be better."
+    else:
+        marks = (
+            "Nothing is bold, since there is one training seed. †: its interval does not lie above the best baseline."
+        )
+    parts = ["## Accuracies", f"{text}. {marks}"]
     parts.append(tables.accuracy_table(results))
     by_task = {task: tables.baseline_table(results, task) for task in results["tasks"]}
     if any(by_task.values()):

@@ -8,6 +8,7 @@ VERDICTS = {
     "rises": "rises",
     "not shown": "no change shown",
     "at chance": "both at chance",
+    "one seed": "one seed",
 }
 
 

@@ -13,7 +13,7 @@ from .tables import BASELINE_LABELS
 # Less recorded speech than this says nothing about what a modality costs.
 FEWEST_SECONDS = 3600
 # Between two neighbours of the chain: where no difference is shown, they count as alike.
-SIGNS = {"falls": ">", "rises": "<", "not shown": "≈", "at chance": "≈"}
+SIGNS = {"falls": ">", "rises": "<", "not shown": "≈", "at chance": "≈", "one seed": ","}
 
 
 def describe_run(results: dict) -> str:
@@ -31,7 +31,9 @@ def describe_run(results: dict) -> str:
         speech = "recorded" if recorded else "synthesized"
         on_what += f": {count(corpus['words'].get('train'))} words of {text}, "
         on_what += f"{duration(corpus['seconds'].get('train'))} of {speech} speech{voices}{pace}"
-    sentences = [f"{models}, trained from scratch on {on_what}."]
+    precisions = sorted({each for modality in results["modalities"].values() for each in modality["precision"]})
+    precision = f" in {listing(precisions)}" if precisions else ""
+    sentences = [f"{models}, trained from scratch{precision} on {on_what}."]
     if corpus.get("voices") == "recorded":
         heard = (
             "only the models trained on synthetic voices have heard" if results["transfer"] else "no model has heard"
@@ -45,7 +47,8 @@ def describe_run(results: dict) -> str:
     if len(seeds) == 1:
         sentences.append(
             "Intervals are 95 % bootstrap intervals over pairs (items only: there is one training seed, and what "
-            "another one would change is not in them)."
+            "another one would change is not in them). So no difference between modalities is shown here, and none is "
+            "called so."
         )
     else:
         sentences.append(
@@ -86,6 +89,11 @@ def _above_chance(results: dict) -> str:
         parts.append(f"on {TASKS[task].label} {who}")
         if all(name in accuracies and accuracies[name]["above_chance"] for name in text_and_phones):
             sure.append(TASKS[task].label)
+    if not results["shows"]:
+        return (
+            f"Of this one training of each, the whole interval over pairs lies above 50 % for: {'; '.join(parts)}. "
+            "Another seed may give another list."
+        )
     sentences = [f"**Above chance** (whole interval above 50 %): {'; '.join(parts)}."]
     if text_and_phones:
         where = f"on {listing(sure)}" if sure else "on no task"
@@ -129,14 +137,16 @@ def _ordering(results: dict, task: str) -> str:
     if not rungs:
         return f"**{TASKS[task].label}**: no modality between text and units was scored."
     signs = {step["result"]: SIGNS[step["verdict"]] for step in steps}
+    bold = "**" if results["shows"] else ""
     chain = f"{labels[rungs[0]]} {percent(accuracies[rungs[0]]['value'])}"
     for name in rungs[1:]:
-        chain += f" {signs.get(name, ',')} {labels[name]} {percent(accuracies[name]['value'])}"
+        sign = signs.get(name, ",")
+        chain += f"{'' if sign == ',' else ' '}{sign} {labels[name]} {percent(accuracies[name]['value'])}"
     changes = "; ".join(_step(step, labels) for step in steps)
     sentences = [
-        f"**{TASKS[task].label}** ({scored}): **{chain}** %.",
+        f"**{TASKS[task].label}** ({scored}): {bold}{chain}{bold} %.",
         changes and f"{changes}.",
-        _beside_the_paper(steps),
+        _beside_the_paper(steps) if results["shows"] else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 

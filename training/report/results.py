@@ -42,6 +42,8 @@ RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",)
 TaskOutcomes = dict[str, pd.DataFrame]  # `pair_outcomes` by task
 Outcomes = dict[int, TaskOutcomes]  # by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
+ONE_SEED = "one seed"
+"""The verdict on what one training of each modality gave: nothing, since another would give something else."""
 ITEM_CHECK_TOLERANCE = 0.05
 
 
@@ -59,14 +61,15 @@ def compute_results(run: FinishedRun) -> dict:
         run (`FinishedRun`): A run folder as `read_run` gives it.
 
     Returns:
-        `dict`: By part of the report: `statistics, headline, tasks, seeds, modalities, accuracies, effects, ordering,
-        item_checks, scaling, losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus,
-        pairs, study, missing`) and `paper`.
+        `dict`: By part of the report: `statistics, headline, tasks, seeds, shows` (whether there are trainings enough
+        to show anything of modalities), `modalities, accuracies, effects, ordering, item_checks, scaling, losses,
+        ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study, missing`) and `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
     }
     accuracies = {name: _accuracies(part, outcomes[name]) for name, part in run.modalities.items()}
+    seeds = sorted({seed for part in run.modalities.values() for seed in part.items})
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
     return {
         "statistics": {
@@ -78,7 +81,8 @@ def compute_results(run: FinishedRun) -> dict:
             task: {"rule": TASKS[task].rule, "bands": list(TASKS[task].headline_bands) or None} for task in tasks
         },
         "tasks": tasks,
-        "seeds": sorted({seed for part in run.modalities.values() for seed in part.items}),
+        "seeds": seeds,
+        "shows": len(seeds) > 1,
         "modalities": {name: _modality(part) for name, part in run.modalities.items()},
         "accuracies": accuracies,
         "effects": _effects(outcomes, accuracies),
@@ -114,6 +118,9 @@ def _modality(part: ModalityRun) -> dict:
         "tokens_seen": first.get("tokens_seen"),
         "flops": first.get("flops"),
         "best_update": {seed: training.get("best_update") for seed, training in part.trainings.items()},
+        "precision": sorted(
+            {training["precision"] for training in part.trainings.values() if "precision" in training}
+        ),
         "train_seconds": {seed: training.get("train_seconds") for seed, training in part.trainings.items()},
     }
 
@@ -235,7 +242,8 @@ def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes]
     if change is None:
         return None
     above_chance = any(accuracies[name][task]["above_chance"] for name in (baseline, result))
-    change["verdict"] = _verdict(change["points"], above_chance)
+    several_seeds = len(_headlines(outcomes[result], task)) > 1
+    change["verdict"] = _verdict(change["points"], above_chance) if several_seeds else ONE_SEED
     paper = paper_effect(baseline, result) or {}
     if task in paper:
         change["paper_percent"] = paper[task]

@@ -97,7 +97,11 @@ def accuracy_table(results: dict) -> str:
         row = [results["modalities"][name]["label"]]
         for task in results["tasks"]:
             accuracy = by_task.get(task)
-            row += [_accuracy_cell(accuracy), _best_baseline(accuracy), _paper_accuracy(results, name, task)]
+            row += [
+                _accuracy_cell(accuracy, results["shows"]),
+                _best_baseline(accuracy),
+                _paper_accuracy(results, name, task),
+            ]
         rows.append(row)
     return markdown_table(header, rows)
 
@@ -116,7 +120,9 @@ def baseline_table(results: dict, task: str) -> str | None:
         values = [percent(baselines[column]["value"]) if column in baselines else MISSING for column in columns]
         above = with_interval(accuracy.get("above_best_baseline"), sign=True) + _reached(accuracy)
         label = results["modalities"][name]["label"]
-        rows.append([label, _accuracy_cell(accuracy), *values, above, _paper_accuracy(results, name, task)])
+        rows.append(
+            [label, _accuracy_cell(accuracy, results["shows"]), *values, above, _paper_accuracy(results, name, task)]
+        )
     return markdown_table(header, rows)
 
 
@@ -317,12 +323,12 @@ def _rule(results: dict, task: str) -> str:
     return f"{results['headline'][task]['rule']}, {ns}"
 
 
-def _accuracy_cell(accuracy: dict | None) -> str:
-    """An accuracy with its interval, bold above chance."""
+def _accuracy_cell(accuracy: dict | None, shows: bool) -> str:
+    """An accuracy with its interval, bold above chance where that holds for more than one training."""
     if accuracy is None:
         return MISSING
     text = with_interval(accuracy["headline"])
-    return f"**{text}**" if accuracy["above_chance"] else text
+    return f"**{text}**" if accuracy["above_chance"] and shows else text
 
 
 def _best_baseline(accuracy: dict | None) -> str:

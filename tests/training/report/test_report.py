@@ -209,8 +209,9 @@ class TestResults:
 
 
 class TestProse:
-    def test_ordering_and_drops_are_named(self, six):
-        chance, words, syntax, topics = summarize(six)
+    def test_ordering_and_drops_are_named(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", seeds=(0, 1), points=False)
+        chance, words, syntax, topics = summarize(compute_results(read_run(run)))
         assert chance.startswith("**Above chance**")
         assert "Text and phone modalities are all above chance on sWUGGY and sBLIMP." in chance
         assert "Text-Raw" in words and "> Speech-MFCC" in words
@@ -219,9 +220,10 @@ class TestProse:
 
     def test_what_does_not_show_is_said(self, tmp_path):
         level = dict.fromkeys(PAPER_SIX, (2.0, -0.3, -0.3))
-        run = make_fake_run(tmp_path / "run", points=False, baselines=False, abilities=level)
-        repeat, units = (run / f"scores/{name}/seed-0/best/items.parquet" for name in ("phone_repeat", "speech_units"))
-        units.write_bytes(repeat.read_bytes())
+        run = make_fake_run(tmp_path / "run", points=False, baselines=False, abilities=level, seeds=(0, 1))
+        for repeat in (run / "scores/phone_repeat").glob("seed-*/best/items.parquet"):
+            units = run / "scores/speech_units" / repeat.relative_to(run / "scores/phone_repeat")
+            units.write_bytes(repeat.read_bytes())
         chance, words, syntax, topics = summarize(compute_results(read_run(run)))
         assert "on sBLIMP none" in chance
         assert "The paper's ordering (a drop at C) does not show at this size: at C the interval holds zero." in words
@@ -230,7 +232,7 @@ class TestProse:
 
     def test_models_that_a_baseline_reaches_are_named(self, tmp_path):
         weak = {"text_bpe": (0.6, 0.6, 0.0)}
-        run = make_fake_run(tmp_path / "run", modalities=("text_bpe",), points=False, abilities=weak)
+        run = make_fake_run(tmp_path / "run", modalities=("text_bpe",), points=False, abilities=weak, seeds=(0, 1))
         chance = summarize(compute_results(read_run(run)))[0]
         assert re.search(
             r"best simple baseline over the same ids: on sWUGGY Text-BPE \(\d\d\.\d, \d.gram \d\d\.\d\)", chance
@@ -240,11 +242,19 @@ class TestProse:
         run = make_fake_run(tmp_path / "run", modalities=("text_raw",), seeds=(0, 1), pairs=24, points=False)
         text = document(run)
         assert "means over the training seeds 0 and 1" in text and "items only" not in text
+        assert "trained from scratch in fp32 on" in text
         assert re.search(r"Text-Raw \| \**\d+\.\d\u00a0±\u00a0\d", text)
 
-    def test_one_seed_is_items_only(self, six):
+    def test_one_seed_is_items_only_and_shows_nothing(self, six):
         text = write_document(six, {})
-        assert "items only" in text
+        assert "items only" in text and "no difference between modalities is shown here" in text
+        assert "Nothing is bold, since there is one training seed." in text
+        assert not re.search(r"\*\*\d", text)
+        assert not re.search(
+            r"shows\b|[><≈] (Text|Phone|Speech)", text.split("## Modalities")[0].split("## What shows")[1]
+        )
+        verdicts = {change["verdict"] for effect in six["effects"] for change in effect["tasks"].values()}
+        assert verdicts == {"one seed"}
         assert "±" not in text.split("## Items")[0].replace("± at most", "")
 
     def test_what_the_makers_of_pairs_counted_is_shown(self, six):
