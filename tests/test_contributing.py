@@ -126,9 +126,6 @@ def test_a_new_modality_goes_through_a_whole_study(tmp_path, finished_run):
     checkout.put_before(names, "    *(SpeechUnits,", "    SpeechHalved,\n")
     entry = '"speech_halved", "Speech-Halved", "units", "units", "every other unit", "answer to B", paper=False'
     checkout.put_before("models/modalities.py", '        Modality("speech_dedup"', f"        Modality({entry}),\n")
-    figures = "training/report/figures.py"
-    checkout.put_before(figures, '    "speech_dedup": ("#', '    "speech_halved": ("#7a4a00", "#ffcf8a"),\n')
-    checkout.put_before(figures, '    "speech_dedup": ">"', '    "speech_halved": "p",\n')
     # Its corpus, pairs and units are those of the other modalities.
     run = tmp_path / "run"
     shutil.copytree(finished_run, run, ignore=shutil.ignore_patterns("models", "scores", "report"))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoslm.metrics.tasks import TASKS
+from evoslm.models.modalities import MODALITIES
 from evoslm.training.run.study_file import FORMAT
 
 PAPER_SIX = ("text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat", "speech_units")
@@ -34,6 +35,8 @@ ABILITIES = {
     "speech_bpe": (0.2, 0.2, 0.0),
     "speech_syllable": (0.1, 0.3, 0.1),
 }
+# Of modalities that nobody made up anything for.
+_SOME_ABILITIES, _SOME_SIZE = (0.5, 0.2, 0.1), (500, 25.0)
 SIZES = {
     "text_bpe": (2048, 3.4),
     "text_raw": (64, 14.2),
@@ -64,7 +67,7 @@ def make_fake_run(
     """Write a made-up run into `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     items = _make_pairs(pairs, voices)
-    abilities = ABILITIES | (abilities or {})
+    abilities = dict.fromkeys(MODALITIES, _SOME_ABILITIES) | ABILITIES | (abilities or {})
     _write_settings(folder, modalities, seeds, items)
     for index, modality in enumerate(modalities):
         _write_tokenizer(folder, modality)
@@ -123,7 +126,7 @@ def _write_items(
 
 
 def _lengths(items: pd.DataFrame, modality: str, rng: np.random.Generator) -> np.ndarray:
-    return np.maximum(1, rng.poisson(SIZES[modality][1] * 1.5, size=len(items)))
+    return np.maximum(1, rng.poisson(SIZES.get(modality, _SOME_SIZE)[1] * 1.5, size=len(items)))
 
 
 def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.random.Generator) -> None:
@@ -140,7 +143,7 @@ def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.r
 
 
 def _write_tokenizer(folder: Path, modality: str) -> None:
-    vocab_size, rate = SIZES[modality]
+    vocab_size, rate = SIZES.get(modality, _SOME_SIZE)
     summary = {
         "modality": modality,
         "vocab_size": vocab_size,
@@ -152,7 +155,7 @@ def _write_tokenizer(folder: Path, modality: str) -> None:
 
 
 def _write_training(folder: Path, modality: str, seed: int) -> dict:
-    vocab_size, rate = SIZES[modality]
+    vocab_size, rate = SIZES.get(modality, _SOME_SIZE)
     bits_per_second = 30 + rate
     points = [
         {

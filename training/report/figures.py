@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,38 +19,36 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from ...metrics.tasks import TASKS
+from ...models.modalities import MODALITIES
 from .formatting import count
 
 # On a white page, and on a dark one.
 INK = {"ink": ("#1f2328", "#e6e8eb"), "muted": ("#69707a", "#9aa2ad"), "faint": ("#d5d9df", "#363c45")}
-COLORS = {
-    "text_bpe": ("#0a2f8a", "#5a84ff"),
-    "text_raw": ("#3b74f0", "#b8e4ff"),
-    "phone_bpe": ("#0a6535", "#1fae62"),
-    "phone_raw": ("#159d80", "#74f5b0"),
-    "phone_stretch": ("#55530f", "#f2ef80"),
-    "phone_repeat": ("#b07a08", "#eea811"),
-    "speech_units_one_voice": ("#e040a8", "#f2b3c6"),
-    "speech_units": ("#8a1c58", "#e85fa6"),
-    "speech_units_synthetic": ("#c2185b", "#f8a5c2"),
-    "speech_dedup": ("#8a45b5", "#c0abe2"),
-    "speech_bpe": ("#5a1fd0", "#a86bd6"),
-    "speech_syllable": ("#b3261e", "#ff9a8f"),
+_LOOKS = {
+    "text_bpe": ("#0a2f8a", "#5a84ff", "o"),
+    "text_raw": ("#3b74f0", "#b8e4ff", "s"),
+    "phone_bpe": ("#0a6535", "#1fae62", "^"),
+    "phone_raw": ("#159d80", "#74f5b0", "D"),
+    "phone_stretch": ("#55530f", "#f2ef80", "v"),
+    "phone_repeat": ("#b07a08", "#eea811", "P"),
+    "speech_units_one_voice": ("#e040a8", "#f2b3c6", "<"),
+    "speech_units": ("#8a1c58", "#e85fa6", "X"),
+    "speech_units_synthetic": ("#c2185b", "#f8a5c2", "d"),
+    "speech_dedup": ("#8a45b5", "#c0abe2", ">"),
+    "speech_bpe": ("#5a1fd0", "#a86bd6", "*"),
+    "speech_syllable": ("#b3261e", "#ff9a8f", "h"),
 }
-MARKERS = {
-    "text_bpe": "o",
-    "text_raw": "s",
-    "phone_bpe": "^",
-    "phone_raw": "D",
-    "phone_stretch": "v",
-    "phone_repeat": "P",
-    "speech_units_one_voice": "<",
-    "speech_units": "X",
-    "speech_units_synthetic": "d",
-    "speech_dedup": ">",
-    "speech_bpe": "*",
-    "speech_syllable": "h",
-}
+# Of modalities that have none of their own.
+_SPARE_LOOKS = (
+    ("#4d5a66", "#b4c0cc", "p"),
+    ("#7a4a00", "#ffcf8a", "H"),
+    ("#0e6e7e", "#6fd3e3", "8"),
+    ("#6b6b00", "#d6d65a", "1"),
+)
+_looks = _LOOKS | dict(zip([name for name in MODALITIES if name not in _LOOKS], cycle(_SPARE_LOOKS)))
+COLORS = {name: _looks[name][:2] for name in MODALITIES}
+"""Colours of each modality, on a light and on a dark page."""
+MARKERS = {name: _looks[name][2] for name in MODALITIES}
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "evoslm",
