@@ -143,7 +143,6 @@ class Study:
         settings = TextSettings(
             max_words=corpus.max_words,
             corpus_seed=corpus.corpus_seed,
-            held_out_pairs=self.arguments.pairs.pairs_per_task,
             max_skipped_fraction=corpus.max_skipped_fraction,
         )
         build_passages(self.run.passages, source, settings, self.execution)

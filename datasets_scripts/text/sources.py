@@ -22,6 +22,8 @@ from .sections import Document, Section, choose_sections, cut_sections, sentence
 from .splits import draw_splits
 
 MIN_PASSAGE_WORDS = 8
+# Of a text that has little beyond what is trained on.
+_SPARE_SHARE = 0.1
 
 _MAX_CONTROL_SHARE = 0.001
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
@@ -45,6 +47,8 @@ class TextSummary:
         passages (`int`): Passages.
         words (`int`): Words in them.
         passages_by_split (`dict[str, int]`): Passages in train, validation and test.
+        spare_words (`int`): Words of passages that no split holds.
+        is_short (`bool`): Whether the text has too few words beyond `max_words`, so that spare ones were taken off it.
         dropped_by_reason (`dict[str, int]`):
             What was left out of those sections: `"paragraph: ..."` counts paragraphs, `"sentence: ..."` sentences,
             `"passage: ..."` passages.
@@ -55,6 +59,8 @@ class TextSummary:
     passages: int = 0
     words: int = 0
     passages_by_split: dict[str, int] = field(default_factory=dict)
+    spare_words: int = 0
+    is_short: bool = False
     dropped_by_reason: dict[str, int] = field(default_factory=dict)
 
 
@@ -124,8 +130,9 @@ def passages_from_documents(
     section_words: int = 2_000,
     validation_fraction: float = 0.05,
     test_fraction: float = 0.05,
+    spare_words: int = 0,
     progress: bool = False,
-) -> tuple[list[Passage], TextSummary]:
+) -> tuple[list[Passage], list[Passage], TextSummary]:
     """
     Make a corpus of passages out of real text.
 
@@ -141,6 +148,9 @@ def passages_from_documents(
     cut into passages of consecutive sentences ([`~passage_cutting.cut_passages`]). A passage that repeats one that
     was taken before it ([`~near_duplicates.NearDuplicateFilter`]) is dropped, whichever splits the two would be in.
 
+    Spare passages, of which test items can be made, are of the sections that come next. Where fewer words than a tenth
+    of the text are left beyond `max_words`, a tenth of it is spare and the splits share the rest.
+
     Args:
         documents (`Iterable[Document]`): What [`read_text_folder`] or [`read_hub_text`] return. Read once, not kept.
         max_words (`int`, *optional*, defaults to 200000): Words in all passages together, at most. `None` takes all.
@@ -149,11 +159,13 @@ def passages_from_documents(
         section_words (`int`, *optional*, defaults to 2000): Words in a section.
         validation_fraction (`float`, *optional*, defaults to 0.05): Share of sections for validation, at least one.
         test_fraction (`float`, *optional*, defaults to 0.05): Share of sections for test, at least one.
+        spare_words (`int`, *optional*, defaults to 0): Words of passages that no split holds, about as many.
         progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
     Returns:
-        `tuple[list[Passage], TextSummary]`: Passages ordered by section and place in it, with ids such as
-        "emma/0012/003", and what was kept and dropped.
+        `tuple[list[Passage], list[Passage], TextSummary]`: Passages of the splits and spare ones (whose `split` is
+        `"test"`), each ordered by section and place in it, with ids such as "emma/0012/003", and what was kept and
+        dropped.
 
     Raises:
         `ValueError`: If the text is too small for a section in each split, two documents have the same id, or an
@@ -166,11 +178,13 @@ def passages_from_documents(
             f"validation_fraction {validation_fraction} and test_fraction {test_fraction} must be 0 or more and leave "
             "something to train on."
         )
-    sections = choose_sections(_all_sections(documents, section_words), max_words, seed)
+    wanted = None if max_words is None else max_words + spare_words
+    sections = choose_sections(_all_sections(documents, section_words), wanted, seed)
     dropped: Counter[str] = Counter()
-    by_section = _cut_sections_into_passages(
-        tqdm(sections, desc="Reading text", unit="section", disable=not progress), max_words, max_seconds, dropped
-    )
+    sections = tqdm(sections, desc="Reading text", unit="section", disable=not progress)
+    found = _cut_sections_into_passages(sections, wanted, max_seconds, dropped)
+    words = sum(_num_words(" ".join(passage)) for _, passages in found.values() for passage in passages)
+    by_section, spare, is_short = _set_apart(found, words, max_words, spare_words)
     if len(by_section) < len(SPLITS):
         why = "; ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "nothing"
         raise ValueError(
@@ -178,20 +192,54 @@ def passages_from_documents(
             f"train, validation and test need one each (left out: {why}); add text, or raise max_words."
         )
     split_of = draw_splits(by_section, seed, validation_fraction, test_fraction)
-    passages = [
-        Passage(f"{section_id}/{i:03d}", section_id, section.topic, split_of[section_id], sentences)
-        for section_id, (section, in_section) in sorted(by_section.items())
-        for i, sentences in enumerate(in_section)
-    ]
+    passages, spare_passages = (
+        [
+            Passage(f"{section_id}/{i:03d}", section_id, section.topic, split_of.get(section_id, "test"), sentences)
+            for section_id, (section, in_section) in sorted(part.items())
+            for i, sentences in in_section
+        ]
+        for part in (by_section, spare)
+    )
     by_split = Counter(passage.split for passage in passages)
-    return passages, TextSummary(
+    summary = TextSummary(
         documents=len(by_section),
         topics=len({passage.topic for passage in passages}),
         passages=len(passages),
         words=sum(_num_words(passage.text) for passage in passages),
         passages_by_split={split: by_split[split] for split in SPLITS},
+        spare_words=sum(_num_words(passage.text) for passage in spare_passages),
+        is_short=is_short,
         dropped_by_reason=dict(sorted(dropped.items())),
     )
+    return passages, spare_passages, summary
+
+
+_Sections = dict[str, tuple[Section, list[tuple[int, tuple[str, ...]]]]]
+"""Sections by id, with the number in its section and the sentences of each passage."""
+
+
+def _set_apart(
+    found: dict[str, tuple[Section, list[tuple[str, ...]]]], words: int, max_words: int | None, spare_words: int
+) -> tuple[_Sections, _Sections, bool]:
+    """The passages of the splits, spare ones of other sections, and whether the former had to make room for them."""
+    kept: _Sections = {}
+    spare: _Sections = {}
+    room = words if max_words is None else max_words
+    is_short = spare_words > 0 and words - room < _SPARE_SHARE * words
+    if is_short:
+        room = words - round(_SPARE_SHARE * words)
+    taken = 0
+    for section_id, (section, in_section) in found.items():
+        # The first passage that is too many ends the corpus; what is left of its section is no one's.
+        if taken > room:
+            spare[section_id] = (section, list(enumerate(in_section)))
+            continue
+        for number, passage in enumerate(in_section):
+            taken += _num_words(" ".join(passage))
+            if taken > room:
+                break
+            kept.setdefault(section_id, (section, []))[1].append((number, passage))
+    return kept, (spare if spare_words else {}), is_short
 
 
 def _all_sections(documents: Iterable[Document], section_words: int) -> Iterator[Section]:

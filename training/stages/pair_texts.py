@@ -19,6 +19,8 @@ from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
 
+# Endings are matched in form and length, and not every passage has one: two and a half passages a pair.
+_HELD_OUT_WORDS_PER_PAIR = 140
 _BLIMP_ON_THE_HUB = "nyu-mll/blimp"
 
 
@@ -134,8 +136,14 @@ class _Material:
 
     @cached_property
     def held_out(self) -> list[Passage]:
-        """Passages that no split holds."""
-        return list(read_passages(self.passages / HELD_OUT_FILE))
+        """Passages that no split holds, as many as the pairs need."""
+        wanted, words, chosen = self.settings.pairs_per_task * _HELD_OUT_WORDS_PER_PAIR, 0, []
+        for passage in read_passages(self.passages / HELD_OUT_FILE):
+            words += len(passage.text.split())
+            if words > wanted and not self.settings.may_lack_tasks:
+                break
+            chosen.append(passage)
+        return chosen
 
     @cached_property
     def phones(self) -> list[list[str]]:

@@ -9,12 +9,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ...datasets_scripts.phones.stretch import measure_stretch_factor
 from ...datasets_scripts.recordings.sources import Recording
 from ...models.files import write_json
 from ..run.execution import Execution
 from ..run.folder import SKIPPED_FILE, SUMMARY_FILE
 from ..run.stage import Stage
-from .speech import count_stretch_factor
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,
         )
-        summary["stretch_factor"] = count_stretch_factor(partial)
+        summary["stretch_factor"] = measure_stretch_factor(partial)
         summary["transcripts_without_audio"] = len(without_audio)
         with (partial / SKIPPED_FILE).open("a", encoding="utf-8") as file:
             for recording in without_audio:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.phones.stretch import measure_stretch_factor
 from ...datasets_scripts.text.passages import SPLITS, read_passages
 from ...models.files import write_json
 from ..run.execution import Execution
@@ -62,21 +63,11 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
             max_skipped_fraction=settings.max_skipped_fraction,
             max_seconds=settings.max_seconds,
         )
-        summary["stretch_factor"] = count_stretch_factor(partial)
+        summary["stretch_factor"] = measure_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)
 
     stage = Stage(folder, 2, asdict(settings), {"passages": passages}, packages=("espeakng-loader", "soxr"))
     stage.run(build, execution.overwrite)
-
-
-def count_stretch_factor(folder: Path) -> int:
-    """How often Phone-Stretch repeats each phone: the training split's frames a phone, rounded."""
-    frames = phones = 0
-    for path in sorted(folder.glob("train-*.parquet")):
-        table = pq.read_table(path, columns=["duration", "phones"])
-        frames += sum(round(duration * 50) for duration in table["duration"].to_pylist())
-        phones += len(table["phones"].combine_chunks().flatten())
-    return max(1, round(frames / phones))
 
 
 def summarize_utterances(utterances: Path) -> dict:

@@ -5,6 +5,7 @@ Topic-SC) and `summary.json`. Of recordings the transcripts are the passages ([`
 """
 
 import hashlib
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
 
+logger = logging.getLogger(__name__)
+
 # Stories that no split holds come from another seed, far from any that a person would ask for.
 _HELD_OUT_SEED = 1_000_003
-# Endings are matched in form and length, and not every passage has one: two and a half passages a pair.
-_HELD_OUT_WORDS_PER_PAIR = 140
-_SPLIT_SHARE = 0.05
+# Enough for thousands of pairs; a small corpus need not read so much text for its items.
+_MOST_HELD_OUT_WORDS, _HELD_OUT_SHARE, _LEAST_HELD_OUT_WORDS = 300_000, 2, 20_000
 _HELD_OUT_SENTENCES = 6
 
 
@@ -62,14 +64,17 @@ class TextSettings:
     Args:
         max_words (`int`): Words of all splits together.
         corpus_seed (`int`): Seed of stories, and of which sections of real text are taken.
-        held_out_pairs (`int`): For how many pairs of Topic-SC text is held out.
         max_skipped_fraction (`float`): Share of unreadable files above which the stage stops.
     """
 
     max_words: int
     corpus_seed: int
-    held_out_pairs: int
     max_skipped_fraction: float
+
+    @property
+    def held_out_words(self) -> int:
+        """Words that are held out for items, whatever the number of items."""
+        return min(_MOST_HELD_OUT_WORDS, _HELD_OUT_SHARE * self.max_words + _LEAST_HELD_OUT_WORDS)
 
 
 def build_passages(folder: Path, source: TextSource, settings: TextSettings, execution: Execution) -> None:
@@ -94,7 +99,7 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
             _write(partial, *_read_text(source, settings))
 
     configuration = asdict(settings) | {"source": source.describe()}
-    Stage(folder, 2, configuration, packages=("num2words", "datasketch")).run(build, execution.overwrite)
+    Stage(folder, 3, configuration, packages=("num2words", "datasketch")).run(build, execution.overwrite)
 
 
 def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> None:
@@ -122,15 +127,14 @@ def _tell_stories(settings: TextSettings) -> tuple[list[Passage], list[Passage],
 
     passages = list(generate_stories(settings.max_words, settings.corpus_seed))
     known = {passage.text for passage in passages}
-    spare = generate_stories(settings.held_out_pairs * _HELD_OUT_WORDS_PER_PAIR, settings.corpus_seed + _HELD_OUT_SEED)
+    spare = generate_stories(settings.held_out_words, settings.corpus_seed + _HELD_OUT_SEED)
     held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
     return passages, held_out, {"dropped": {}}
 
 
 def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
     """
-    Real text, with a test split that is larger than 5 % by what Topic-SC needs; the sections of it that are over are
-    held out, so that they are of the same books as the corpus but in none of its splits.
+    Real text; what is held out is of the same books as the corpus but of sections that none of its splits has.
     """
     from ...datasets_scripts.text.sources import passages_from_documents, read_hub_text, read_text_folder
 
@@ -139,29 +143,21 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
         documents = read_text_folder(source.text_dir, settings.max_skipped_fraction, skipped)
     else:
         documents = read_hub_text(source.dataset, source.column, source.config)
-    share = _SPLIT_SHARE * settings.max_words
-    spare = settings.held_out_pairs * _HELD_OUT_WORDS_PER_PAIR
-    total = settings.max_words + spare
-    passages, summary = passages_from_documents(
+    passages, held_out, summary = passages_from_documents(
         documents,
-        max_words=total,
+        max_words=settings.max_words,
         seed=settings.corpus_seed,
-        validation_fraction=share / total,
-        test_fraction=(share + spare) / total,
+        spare_words=settings.held_out_words,
         progress=True,
     )
-    wanted = _SPLIT_SHARE * summary.words * settings.max_words / total
-    kept, held_out, words = [], [], 0
-    test_documents = set()
-    for passage in passages:
-        if passage.split == "test" and passage.document not in test_documents and words >= wanted:
-            held_out.append(passage)
-            continue
-        if passage.split == "test":
-            test_documents.add(passage.document)
-            words += len(passage.text.split())
-        kept.append(passage)
-    return kept, held_out, {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
+    found = {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
+    if summary.is_short:
+        found["warning"] = (
+            f"The text has little beyond the {settings.max_words:,} words that were asked for: {summary.words:,} are "
+            f"in the splits, and {summary.spare_words:,} are held out for Topic-SC."
+        )
+        logger.warning(found["warning"])
+    return passages, held_out, found
 
 
 def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], dict]:

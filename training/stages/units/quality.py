@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
 from ....datasets_scripts.phones.syllables import syllable_names
-from ....models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
+from ....models.audio import FRAME_RATE, decode_flac
 from .quantizer import ROWS_AT_A_TIME
 
 _WITHOUT_STRESS = str.maketrans("", "", "012")
@@ -62,7 +62,7 @@ def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> d
         names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"])))
         syllables.append([name.translate(_WITHOUT_STRESS) for name in names])
         frames += sum(encoded["frames"])
-    rate = sum(map(len, sequences)) / (frames * FRAME_SAMPLES / SAMPLE_RATE)
+    rate = sum(map(len, sequences)) / (frames / FRAME_RATE)
     quality = unit_quality(sequences, syllables, frame_rate=rate, num_units=num_units)
     kept = {
         "syllable_pnmi": quality["pnmi"],
