@@ -5,7 +5,9 @@ log-likelihoods of both sides -> 1, 0.5 (tie) or 0 by sum, mean and PMI -> means
 The folders of the metrics hold links to this file, because the Hub loads each folder by itself.
 """
 
+import codecs
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +51,7 @@ Args:
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.
     pairs (*optional*): With `model_id`: rows of minimal pairs; a .parquet, .jsonl or .csv file of them; a folder of
-        .parquet files (of its `test-*.parquet` only, if it has any); or the id of a dataset on the Hub. Rows have
+        such files (of its `test` ones only, if it has any); or the id of a dataset on the Hub. Rows have
         `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`, `id`, `group` and `task`.
     modality (`str`, *optional*): With `model_id`: what the model reads, `"text"`, `"phones"`, `"phones_stretch"`,
         `"phones_repeat"` or `"units"`.
@@ -258,7 +260,8 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
 
     Args:
         pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; a .parquet, .jsonl
-            or .csv file, or a folder of .parquet files; or the id of a dataset on the Hub.
+            or .csv file, or a folder of such files; or the id of a dataset on the Hub. Text is UTF-8, or UTF-16 with
+            its byte order mark; cells of a .csv file are taken as they are written, and an empty label is `None`.
         modality (`str`): The form; with `None` the columns are called `positive`, `negative` and `context`.
         task (`str`, *optional*): The task; rows of all tasks if not given.
 
@@ -305,25 +308,35 @@ def check_lengths(predictions, references, **others) -> None:
 
 def _read_source(source: str, wanted: set[str]):
     path = Path(source)
-    if path.suffix in (".parquet", ".jsonl", ".json", ".csv") and not path.is_file():
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", *_READERS) and not path.is_file():
         raise FileNotFoundError(f"There is no file of pairs at {source}.")
     if path.is_dir():
         tables = sorted(path.rglob("test-*.parquet")) or sorted(path.rglob("*.parquet"))
     else:
-        tables = [path] if path.suffix == ".parquet" else []
+        tables = [path] if suffix == ".parquet" else []
     if tables:
         return [row for table in tables for row in _read_parquet(table, wanted)]
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines))
-    if path.suffix in (".jsonl", ".json"):
-        with path.open(encoding="utf-8") as lines:
-            numbered = [(line, f"Line {number} of {path}") for number, line in enumerate(lines, 1)]
-        return [_read_line(line, name) for line, name in numbered if line.strip()]
+    if suffix in _READERS:
+        return _READERS[suffix](path)
+    # The tables of a folder or of the Hub are read as one table by itself is: `datasets` takes the words null, NA and
+    # None in a .csv file for cells without text.
+    builder = datasets.load_dataset_builder(source)
+    if f".{builder.name}" in _READERS and builder.config.data_files:
+        splits = builder.config.data_files
+        files = datasets.DownloadManager().download_and_extract(list(splits[_test_split(source, list(splits))]))
+        return [row for file in files for row in _READERS[f".{builder.name}"](Path(file))]
     loaded = datasets.load_dataset(source)
-    if "test" not in loaded and len(loaded) > 1:
-        raise ValueError(f"{source} has no split 'test'; load one of {', '.join(loaded)} and give it as pairs.")
-    return loaded["test"] if "test" in loaded else next(iter(loaded.values()))
+    return loaded[_test_split(source, list(loaded))]
+
+
+def _test_split(source: str, splits: list) -> str:
+    """`test`, or the only split."""
+    if "test" not in splits and len(splits) > 1:
+        raise ValueError(
+            f"{source} has no split 'test'; load one of {', '.join(map(str, splits))} and give it as pairs."
+        )
+    return "test" if "test" in splits else splits[0]
 
 
 def _read_parquet(path: Path, wanted: set[str]) -> list[dict]:
@@ -335,14 +348,83 @@ def _read_parquet(path: Path, wanted: set[str]) -> list[dict]:
         raise ValueError(f"{path} is not a whole parquet file.") from error
 
 
-def _read_line(line: str, name: str) -> dict:
+def _read_csv(path: Path) -> list[dict]:
+    """Rows of cells as they are written; no word means that there is nothing."""
+    text = _read_text(path)
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    mark = max(",;\t|", key=header.count)
+    names, rows, number = [], [], 1
     try:
-        row = json.loads(line)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+        for cells in lines:
+            if any(cells[len(names) :]) and names:
+                raise ValueError(
+                    f"Line {number} of {path} has {len(cells)} cells and its header {len(names)}; put text that has "
+                    f"{mark!r} in it in quotation marks."
+                )
+            if any(cells) and names:
+                # Spreadsheets leave out empty cells at the end of a row, or add some.
+                cells += [""] * (len(names) - len(cells))
+                rows.append({name: cell or _EMPTY.get(name.split("_")[0]) for name, cell in zip(names, cells)})
+            names = names or [cell.strip() for cell in cells]
+            number = lines.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"Line {number} of {path} is not CSV ({error}); close its quotation marks, and double those inside text."
+        ) from None
+    return rows
+
+
+def _read_json(path: Path) -> list[dict]:
+    """Rows of a file with one on each line, or of one list."""
+    text = _read_text(path)
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not JSON: {error}.") from None
+        named = [(row, f"Row {number} of {path}") for number, row in enumerate(found, 1)]
+    else:
+        lines = [(line, f"Line {number} of {path}") for number, line in enumerate(io.StringIO(text, None), 1)]
+        named = [(_parse_line(line, name), name) for line, name in lines if line.strip()]
+    for row, name in named:
+        if not isinstance(row, dict):
+            raise ValueError(f"{name} is no row of pairs but a {type(row).__name__}.")
+    return [row for row, _ in named]
+
+
+def _parse_line(line: str, name: str):
+    try:
+        return json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"{name} is not JSON: {error}.") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"{name} is no row of pairs but a {type(row).__name__}.")
-    return row
+
+
+def _read_text(path: Path) -> str:
+    """Text of a file in UTF-8, or in any Unicode with the byte order mark that spreadsheets put in front of theirs."""
+    data = path.read_bytes()
+    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not {encoding.upper()} (byte {error.start} is 0x{data[error.start]:02x}); save it as UTF-8."
+        ) from None
+    if "\0" in text:
+        raise ValueError(f"{path} has zero bytes in it and is not UTF-8 text; save it as UTF-8.")
+    return text
+
+
+_READERS = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_json, ".json": _read_json}
+# An empty cell: content of no length, or no label at all.
+_EMPTY = dict.fromkeys(("context", *SIDES), "")
+_BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def _numbers(rows, keys: tuple[str, ...], what: str) -> np.ndarray:
