@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from .configuration_speech_units import SpeechUnitConfig
+from .safetensors_revision import find_safetensors_revision
 
 WINDOW_SECONDS = 30.0
 MARGIN_SECONDS = 4.0
@@ -34,17 +35,20 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
     Args:
         model_id (`str`): A folder or an id on the Hub.
         layer (`int`, *optional*): The layer whose output is clustered, from 1; the last one when not given.
-        revision (`str`, *optional*): Commit, branch or tag on the Hub.
+        revision (`str`, *optional*): Commit, branch or tag on the Hub. If it has no weights in safetensors, the
+            Hub's own conversion of them is described, with its commit; see [`find_safetensors_revision`].
 
     Returns:
         `dict`: `model` (the encoder's configuration with `layer` layers), `normalize` (whether each waveform gets mean
         0 and variance 1), `sampling_rate`, `layer`, `source` (the id, or the folder's name) and `revision` (the
-        commit, where known).
+        commit that the weights are read from, where known).
 
     Raises:
-        `ValueError`: If there is no such encoder, it reads no waveforms, or it has fewer layers.
+        `ValueError`: If there is no such encoder, it reads no waveforms, it has fewer layers, or its weights are not
+            to be had in safetensors.
     """
-    name = Path(model_id).name if Path(model_id).is_dir() else model_id
+    is_folder = Path(model_id).is_dir()
+    name = Path(model_id).name if is_folder else model_id
     try:
         config = AutoConfig.from_pretrained(model_id, revision=revision)
     except (OSError, ValueError) as error:
@@ -54,6 +58,10 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
             f"{name} ({config.model_type}) does not turn waveforms into frames by convolutions; give a HuBERT, "
             "wav2vec 2.0, WavLM or similar encoder."
         )
+    if not is_folder and (readable := find_safetensors_revision(model_id, revision)) != revision:
+        # Configuration and weights come from one commit, so that the pin says all that was read.
+        revision = readable
+        config = AutoConfig.from_pretrained(model_id, revision=revision)
     layers = config.num_hidden_layers
     layer = layers if layer is None else layer
     if not 1 <= layer <= layers:

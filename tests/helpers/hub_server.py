@@ -29,22 +29,43 @@ class Commit:
 
 
 @dataclass
+class PullRequest:
+    """An open pull request: who offers which state of the repository, under which title."""
+
+    num: int
+    author: str
+    title: str
+    commit: Commit
+
+
+@dataclass
 class Repository:
-    """A repository with one branch."""
+    """A repository with one branch, and pull requests to it."""
 
     kind: str
     name: str
     commits: list[Commit] = field(default_factory=list)
+    pull_requests: list[PullRequest] = field(default_factory=list)
 
     def commit(self, message: str, files: dict[str, bytes]) -> Commit:
         sha = hashlib.sha1(f"{self.kind} {self.name} {len(self.commits)}".encode()).hexdigest()
         self.commits.append(Commit(sha, message, files))
         return self.commits[-1]
 
+    def open_pull_request(self, author: str, title: str, files: dict[str, bytes]) -> PullRequest:
+        """Offer files beside those of the branch."""
+        num = len(self.pull_requests) + 1
+        sha = hashlib.sha1(f"{self.kind} {self.name} pull request {num}".encode()).hexdigest()
+        self.pull_requests.append(PullRequest(num, author, title, Commit(sha, title, self.commits[-1].files | files)))
+        return self.pull_requests[-1]
+
     def find(self, revision: str) -> Commit:
         for commit in self.commits:
             if revision == commit.sha:
                 return commit
+        for pull in self.pull_requests:
+            if revision in (f"refs/pr/{pull.num}", pull.commit.sha):
+                return pull.commit
         if revision in ("main", "refs/heads/main"):
             return self.commits[-1]
         raise HubError(404, "RevisionNotFound", f"no revision {revision}")
@@ -188,7 +209,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer([entries[name] for name in wanted if name in entries])
         elif action == "refs":
             main = {"name": "main", "ref": "refs/heads/main", "targetCommit": repository.commits[-1].sha}
-            self.answer({"branches": [main], "converts": [], "tags": []})
+            pulls = [
+                {"name": f"refs/pr/{pull.num}", "ref": f"refs/pr/{pull.num}", "targetCommit": pull.commit.sha}
+                for pull in repository.pull_requests
+            ]
+            self.answer({"branches": [main], "converts": [], "tags": [], "pullRequests": pulls})
+        elif action == "discussions":
+            self.answer(self.discussions(repository))
         elif action == "commits":
             self.answer(
                 [
@@ -206,6 +233,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.write_commit(repository)
         else:
             raise HubError(404, "EntryNotFound", f"no such address {self.path}")
+
+    def discussions(self, repository: Repository) -> dict:
+        authors = self.query.get("author")
+        found = [
+            {"num": pull.num, "title": pull.title, "author": {"name": pull.author}, "createdAt": DATE}
+            | {"status": "open", "repo": {"name": repository.name, "type": repository.kind}, "isPullRequest": True}
+            for pull in repository.pull_requests
+            if authors is None or pull.author in authors
+        ]
+        return {"discussions": found, "count": len(found), "start": 0}
 
     def write_commit(self, repository: Repository) -> None:
         files, message = dict(repository.commits[-1].files), ""
