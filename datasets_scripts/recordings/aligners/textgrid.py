@@ -5,8 +5,9 @@ The format is Praat's long text format (fon.hum.uva.nl/praat/manual/TextGrid_fil
 """
 
 import re
+import unicodedata
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,12 @@ import numpy as np
 from ....models.audio import SAMPLE_RATE
 from ....models.phones import ARPABET, SIL, SPN, VOWELS
 from ...synthesis.phone_events import TimedPhone
+from ...text.normalization import normalize_text
 from .alignment import Alignment, AlignmentError, has_letters, tokens_of
 
 _SILENCES = frozenset(("", "sil", "sp", "<eps>"))
-_NOISES = frozenset(("spn", "<unk>"))
+# What the aligner writes for a word that its dictionary lacks, for one broken off, and for noises in the transcript.
+_NOISES = frozenset(("spn", "<unk>", "<cutoff>", "[bracketed]", "[laughter]"))
 _SYMBOLS = frozenset(ARPABET)
 # A recording and its TextGrid may differ by rounding and by a last frame, not by more.
 _MAX_DIFFERENCE = 0.1
@@ -159,32 +162,60 @@ def read_textgrid(path: str | Path) -> dict[str, list[Interval]]:
 
 
 def _owners(labels: list[str], text: str, where: str) -> list[int]:
-    """For each word of the TextGrid, the index of the white-space word of the text that it is (part of)."""
+    """
+    For each word of the TextGrid, the index of the white-space word of the text that it is (part of).
+
+    The aligner cuts at hyphens and some apostrophes: the letters say whose the parts are. A mark without letters stands
+    for what is between such cuts, for a whole word if both would do.
+    """
     tokens = [(index, token.word) for index, token in enumerate(tokens_of(text)) if has_letters(token.word)]
-    if len(labels) == len(tokens):
-        pairs = [(label, word, index) for label, (index, word) in zip(labels, tokens)]
-        wrong = next(((a, b) for a, b, _ in pairs if _letters(a) != _letters(b) and a.lower() not in _NOISES), None)
-        if wrong is None:
-            return [index for _, _, index in pairs]
-    # The aligner cuts at hyphens and some apostrophes: the letters say whose they are.
-    owner_of_letter = [index for index, word in tokens for _ in _letters(word)]
     letters = "".join(_letters(word) for _, word in tokens)
-    owners: list[int] = []
-    position = 0
+    owner_of_letter = [index for index, word in tokens for _ in _letters(word)]
+    cuts = _cuts([word for _, word in tokens])
+    # After as many labels: the letters that they may stand for -> (words cut at a mark, owners of the labels).
+    reached: dict[int, tuple[int, list[int]]] = {0: (0, [])}
     for label in labels:
-        own = _letters(label)
-        if letters[position : position + len(own)] != own:
+        following: dict[int, tuple[int, list[int]]] = {}
+        for position, (num_cut, owners) in reached.items():
+            owner = owner_of_letter[min(position, len(letters) - 1)]
+            if label.lower() in _NOISES:
+                steps = cuts.get(position, {})
+            else:
+                steps = {position + len(own): 0 for own in _spellings(label) if letters.startswith(own, position)}
+            for end, is_cut in steps.items():
+                found = (num_cut + is_cut, [*owners, owner])
+                following[end] = min(following.get(end, found), found)
+        if not following:
+            position = max(reached)
             expected = dict(tokens)[owner_of_letter[position]] if position < len(letters) else "its end"
             raise AlignmentError(f"{where} has the word {label!r} where the transcript has {expected!r}.")
-        owners.append(owner_of_letter[min(position, len(letters) - 1)])
-        position += len(own)
-    if position != len(letters):
+        reached = following
+    if len(letters) not in reached:
         raise AlignmentError(f"{where} ends before the transcript does.")
-    return owners
+    return reached[len(letters)][1]
+
+
+def _cuts(words: list[str]) -> dict[int, dict[int, bool]]:
+    """Where a part may begin, in letters of the text -> where it may end, and whether that is less than a word."""
+    cuts: dict[int, dict[int, bool]] = {}
+    start = 0
+    for word in words:
+        lengths = [len(_letters(part)) for part in re.split(r"[\W_]+", word)]
+        edges = sorted(set(accumulate(lengths, initial=start)))
+        for index, edge in enumerate(edges[:-1]):
+            cuts[edge] = {end: index > 0 or end < edges[-1] for end in edges[index + 1 :]}
+        start = edges[-1]
+    return cuts
+
+
+def _spellings(label: str) -> set[str]:
+    """Letters of a label as the aligner got it, and as it is read aloud ("Dr.", "o'")."""
+    own, aloud = _letters(label), _letters(normalize_text(label))
+    return {own, aloud or own}
 
 
 def _letters(word: str) -> str:
-    return "".join(character for character in word.lower() if character.isalnum())
+    return "".join(character for character in unicodedata.normalize("NFKD", word.lower()) if character.isalnum())
 
 
 _STRING = r'"((?:[^"]|"")*)"'
