@@ -3,13 +3,12 @@
 file (wav, flac, ogg, mp3; any rate, width and number of channels), or a stretch of it -> [`read_speech`] -> int16.
 """
 
-import io
-import struct
 from pathlib import Path
 
 import numpy as np
 
 from ...models.audio import encode_flac, to_speech
+from .containers import open_whole
 
 # Recordings above this are not read: aligning gets slower with length. Those between 30 s and this are cut at pauses.
 MAX_READ_SECONDS = 300
@@ -46,17 +45,12 @@ def read_speech(path: str | Path, start: float | None = None, end: float | None 
     if path.stat().st_size == 0:
         raise ValueError(f"The audio file {path.name} is empty.")
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(open_whole(path, path.name)) as file:
             first, last = _bounds(file, path.name, start, end)
-            _check_whole(path, file.format)
+            samples = _read(file, first, last, path.name)
             rate, subtype = file.samplerate, file.subtype
-            if first:
-                file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ValueError(f"{path.name} cannot be read as audio ({_reason(error)})") from error
-    if len(samples) < last - first:
-        raise ValueError(f"{path.name} is truncated: it has {len(samples)} of {last - first} samples.")
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        raise ValueError(f"{path.name} cannot be read as audio ({_reason(error)}).") from error
     _check_samples(samples, subtype, path.name)
     if np.abs(samples.mean(1)).max() < _SILENT:
         raise ValueError(f"{path.name} is silent.")
@@ -86,11 +80,13 @@ def read_waveform(source: Path | bytes, name: str) -> np.ndarray:
 
     if isinstance(source, Path) and not source.is_file():
         raise ValueError(f"There is no recording {name}.")
+    if not (source if isinstance(source, bytes) else source.stat().st_size):
+        raise ValueError(f"The recording {name} is empty.")
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"The recording {name} cannot be read: {error.error_string}") from None
+        with soundfile.SoundFile(open_whole(source, f"The recording {name}")) as file:
+            samples, rate = _read(file, 0, file.frames, f"The recording {name}"), file.samplerate
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        raise ValueError(f"The recording {name} cannot be read: {_reason(error)}.") from None
     if not len(samples):
         raise ValueError(f"The recording {name} is empty.")
     if not np.isfinite(samples).all():
@@ -122,16 +118,15 @@ def _bounds(file, name: str, start: float | None, end: float | None) -> tuple[in
     return first, last
 
 
-def _check_whole(path: Path, kind: str) -> None:
-    """Refuse a WAV file that ends before its header says: libsndfile reads what is there."""
-    if kind != "WAV":
-        return
-    with path.open("rb") as file:
-        head = file.read(8)
-    promised = struct.unpack("<I", head[4:8])[0]
-    # Programs that write into a pipe do not know the length and leave 0 or the largest number.
-    if head[:4] == b"RIFF" and 0 < promised < 0x7FFFF000 and path.stat().st_size < promised + 8:
-        raise ValueError(f"{path.name} is truncated: it has {path.stat().st_size} of {promised + 8} bytes.")
+def _read(file, first: int, last: int, name: str) -> np.ndarray:
+    """The samples of a stretch, all of which have to be there."""
+    if first:
+        file.seek(first)
+    samples = file.read(last - first, dtype="float32", always_2d=True)
+    # The frames of an MP3 are counted before; decoders leave out some samples at its edges.
+    if len(samples) < last - first and file.format != "MP3":
+        raise ValueError(f"{name} is truncated: it has {len(samples)} of {last - first} samples.")
+    return samples
 
 
 def _check_samples(samples: np.ndarray, subtype: str, name: str) -> None:
@@ -146,4 +141,5 @@ def _check_samples(samples: np.ndarray, subtype: str, name: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "error_string", "") or str(error)).strip().rstrip(".")
+    # libsndfile has no words for some errors of its decoders.
+    return (getattr(error, "error_string", "") or str(error)).strip().rstrip(".") or "it is damaged or cut off"

@@ -27,7 +27,7 @@ from .sources import Recording
 logger = logging.getLogger(__name__)
 
 # Part of what a shard is made of: raise it when the same recording gives other rows.
-VERSION = 2
+VERSION = 3
 # A recording that is too long is cut in the middle of a pause of at least this, in seconds, where a sentence ends.
 MIN_CUT_PAUSE = 0.2
 
