@@ -165,8 +165,8 @@ def _owners(labels: list[str], text: str, where: str) -> list[int]:
     """
     For each word of the TextGrid, the index of the white-space word of the text that it is (part of).
 
-    The aligner cuts at hyphens and some apostrophes: the letters say whose the parts are. A mark without letters stands
-    for what is between such cuts, for a whole word if both would do.
+    The aligner cuts at hyphens and some apostrophes: the letters say whose the parts are. A mark stands for what is
+    between such cuts, for a whole word if both would do.
     """
     tokens = [(index, token.word) for index, token in enumerate(tokens_of(text)) if has_letters(token.word)]
     letters = "".join(_letters(word) for _, word in tokens)
