@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 
 def score_pairs(model, tokenizer, pairs: Iterable[Mapping], column: str, device: str = "cpu") -> list[dict]:
     """
-    Sum of log p(side | BOS, context) of both sides of minimal pairs: BOS and context are not scored, there is no end
-    of sequence, and context and sides are tokenised separately.
+    Sum of log p(side | BOS, context) of both sides of minimal pairs: BOS (where there is none, the end-of-sequence
+    token) and context are not scored, nothing is added at the end, and context and sides are tokenised separately, the
+    space between them with the side.
 
     Args:
         model (`PreTrainedModel`): A causal language model, in float32.
@@ -31,23 +32,49 @@ def score_pairs(model, tokenizer, pairs: Iterable[Mapping], column: str, device:
     if len(tokenizer) > vocabulary:
         raise ValueError(f"The tokenizer has {len(tokenizer)} ids, the model {vocabulary}: it is not the model's own.")
     model = model.to(device).eval()
+    needs_space = _needs_space(tokenizer)
     rows = []
     for index, pair in enumerate(pairs):
         name = f"pair {pair.get('pair_id', pair.get('id', index))!r}"
-        context = _ids(tokenizer, pair.get(f"context_{column}") or "", name)
+        context = pair.get(f"context_{column}") or ""
+        bare = context.rstrip() if needs_space else context.rstrip(" ")
+        context_ids = _ids(tokenizer, bare, name)
         row = {}
         for side in ("positive", "negative"):
             if f"{side}_{column}" not in pair:
                 raise ValueError(f"The row of {name} has no column '{side}_{column}'.")
-            ids = _ids(tokenizer, pair[f"{side}_{column}"] or "", name)
+            content = pair[f"{side}_{column}"] or ""
+            if context_ids and not needs_space:
+                content = content.lstrip(" ")
+            elif context_ids and content.strip():
+                content = (context[len(bare) :] or ("" if content[0].isspace() else " ")) + content
+            ids = _ids(tokenizer, content, name)
             if not ids:
                 raise ValueError(f"The {side} side of {name} is empty: there is nothing to score; drop the pair.")
-            row[side] = _log_likelihood(model, tokenizer, context, ids, name)
+            row[side] = _log_likelihood(model, tokenizer, context_ids, ids, name)
             row[f"{side}_tokens"] = len(ids)
-            alone = _log_likelihood(model, tokenizer, [], ids, name) if context else float("nan")
+            alone = _log_likelihood(model, tokenizer, [], ids, name) if context_ids else float("nan")
             row[f"{side}_unconditional"] = alone
         rows.append(row)
     return rows
+
+
+def _needs_space(tokenizer) -> bool:
+    """Whether two texts, tokenised separately, read as one word unless the second has a space in front."""
+    alone, spaced = tokenizer(["a", " a"], add_special_tokens=False).input_ids
+    if alone == spaced or tokenizer.unk_token_id in spaced:
+        return False
+    return tokenizer.decode(alone + alone, clean_up_tokenization_spaces=False) == "aa"
+
+
+def _bos(model, tokenizer) -> int:
+    """The beginning-of-sequence token, else the end-of-sequence token; the tokenizer knows better than the model."""
+    for owner in (tokenizer, model.config, model.config.get_text_config()):
+        for key in ("bos_token_id", "eos_token_id"):
+            found = getattr(owner, key, None)
+            if found is not None and found != []:
+                return found[0] if isinstance(found, (list, tuple)) else found
+    raise ValueError("Neither the tokenizer nor the model has a beginning- or end-of-sequence token.")
 
 
 def _ids(tokenizer, content: str, name: str) -> list[int]:
@@ -60,9 +87,7 @@ def _ids(tokenizer, content: str, name: str) -> list[int]:
 def _log_likelihood(model, tokenizer, context: list[int], ids: list[int], name: str) -> float:
     import torch  # only needed to score a model, and slow to import
 
-    bos = model.config.bos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    if bos is None:
-        raise ValueError("Neither the tokenizer nor the model has a beginning-of-sequence token.")
+    bos = _bos(model, tokenizer)
     inputs = [bos, *context, *ids[:-1]]
     window = getattr(model.config, "max_position_embeddings", None)
     if window is not None and len(inputs) > window:

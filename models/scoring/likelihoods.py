@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from .beginning import find_beginning
 from .network import Network, score_batch, scoring_mode
 from .plan import Group, group_by_prefix, make_batches, unique_items
 
@@ -47,8 +48,9 @@ def sequence_log_likelihoods(
             Token ids to be scored, at least one each.
         contexts (`Sequence[Sequence[int]]`, *optional*):
             Token ids before each sequence, possibly none; as many as there are sequences.
-        bos_token_id (`int`, *optional*, defaults to `model.config.bos_token_id`):
-            What every sequence starts with.
+        bos_token_id (`int`, *optional*):
+            What every sequence starts with; by default the model's beginning-of-sequence token, else its
+            end-of-sequence token.
         names (`Sequence[str]`, *optional*):
             What to call each sequence in an error.
         batch_tokens (`int`, *optional*, defaults to 2048 on a processor and 65,536 on a GPU):
@@ -76,12 +78,10 @@ def sequence_log_likelihoods(
         raise ValueError(f"There are {len(sequences)} sequences but {len(contexts)} contexts; give one for each.")
     if long_sequences not in LONG_SEQUENCES:
         raise ValueError(f"long_sequences is {long_sequences!r}; choose from {', '.join(LONG_SEQUENCES)}.")
-    bos = model.config.bos_token_id if bos_token_id is None else bos_token_id
-    if bos is None:
-        raise ValueError("The model has no beginning-of-sequence token: give bos_token_id.")
+    bos = find_beginning(model.config, bos_token_id=bos_token_id).token_id
     vocabulary = model.get_input_embeddings().weight.shape[0]
     if not 0 <= bos < vocabulary:
-        raise ValueError(f"The BOS id {bos} is outside the model's vocabulary of {vocabulary}.")
+        raise ValueError(f"The BOS id {bos} is outside the model's vocabulary of {vocabulary}; give another.")
     names = names or [f"sequence {i}" for i in range(len(sequences))]
     for name, sequence in zip(names, sequences):
         if not len(sequence):

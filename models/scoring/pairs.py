@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from .beginning import find_beginning
 from .kept_scores import KeptScores, fingerprint_chunk, fingerprint_model
 from .likelihoods import sequence_log_likelihoods
 from .sides import SIDES
@@ -52,6 +53,7 @@ def score_pairs(
     column: str | None = None,
     *,
     unconditional: bool = True,
+    bos_token_id: int | None = None,
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
     long_sequences: str = "error",
@@ -68,7 +70,9 @@ def score_pairs(
         model (`PreTrainedModel`):
             Any causal language model.
         tokenizer (`PreTrainedTokenizerBase`):
-            Its tokenizer; context and sides are tokenised separately.
+            Its tokenizer. Context and sides are tokenised separately, and the space between them is the side's: one
+            that stands at the end of the context or is missing is put there, unless the tokenizer begins every text
+            with a space of its own. Without a context a side is read as it is.
         pairs (`Iterable[Mapping]`):
             Rows with `positive_{column}`, `negative_{column}` and, where the pairs have contexts, `context_{column}`.
         column (`str`, *optional*):
@@ -76,6 +80,9 @@ def score_pairs(
             the columns are called `positive`, `negative` and `context`.
         unconditional (`bool`, *optional*, defaults to `True`):
             Whether sides that have a context are scored without it too, as pointwise mutual information needs.
+        bos_token_id (`int`, *optional*):
+            What every sequence starts with; by default the tokenizer's beginning-of-sequence token, else its
+            end-of-sequence token, as in lm-evaluation-harness ([`find_beginning`]).
         batch_tokens (`int`, *optional*):
             As in [`sequence_log_likelihoods`].
         share_prefixes (`bool`, *optional*, defaults to `True`):
@@ -115,7 +122,7 @@ def score_pairs(
     if save_dir is None and part != (0, 1):
         raise ValueError("Processes share the work through a folder: give save_dir with part.")
     ids = encode_pairs(tokenizer, pairs, column)
-    bos = model.config.bos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    bos = find_beginning(model.config, tokenizer, bos_token_id).token_id
     rule = {"unconditional": unconditional, "long_sequences": long_sequences, "bos_token_id": bos}
     score = partial(_score, model, **rule, batch_tokens=batch_tokens, share_prefixes=share_prefixes, device=device)
     if save_dir is None:
@@ -156,6 +163,7 @@ def encode_pairs(tokenizer, pairs: Iterable[Mapping], column: str | None = None)
         names.append(_name(row, index))
         for part, column_contents in contents.items():
             column_contents.append(_content(row, part, column, names[-1]))
+    _give_spaces_to_sides(tokenizer, contents)
     ids = {part: _encode(tokenizer, part_contents) for part, part_contents in contents.items()}
     for part, part_ids in ids.items():
         for name, content, tokens in zip(names, contents[part], part_ids):
@@ -208,6 +216,37 @@ def _content(row: Mapping, part: str, column: str | None, name: str) -> str:
     if content is not None and not isinstance(content, str):
         raise ValueError(f"The column {key!r} of {name} holds a {type(content).__name__}, not a string of content.")
     return content if content and not content.isspace() else ""
+
+
+def _give_spaces_to_sides(tokenizer, contents: dict[str, list[str]]) -> None:
+    """
+    The space between a context and its continuation begins the continuation, because most tokenizers have pieces with
+    a space in front: as in lm-evaluation-harness, one at the end of the context is moved, and one that is missing is
+    put there. A tokenizer that begins every text with a space needs none, and would read two where one is written.
+    """
+    if not any(contents["context"]):
+        return
+    needs_space = _needs_space(tokenizer)
+    for index, context in enumerate(contents["context"]):
+        if not context:
+            continue
+        bare = context.rstrip() if needs_space else context.rstrip(" ")
+        contents["context"][index] = bare
+        for side in SIDES:
+            content = contents[side][index]
+            if not needs_space:
+                content = content.lstrip(" ")
+            elif content:
+                content = (context[len(bare) :] or ("" if content[0].isspace() else " ")) + content
+            contents[side][index] = content
+
+
+def _needs_space(tokenizer) -> bool:
+    """Whether two texts, tokenised separately, read as one word, and a space in front keeps them apart."""
+    alone, spaced = tokenizer(["a", " a"], add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    if alone == spaced or tokenizer.unk_token_id in spaced:  # its symbols lie apart anyway, or it knows no space
+        return False
+    return tokenizer.decode(alone + alone, clean_up_tokenization_spaces=False) == "aa"
 
 
 def _encode(tokenizer, contents: list[str]) -> list[list[int]]:

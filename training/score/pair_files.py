@@ -55,6 +55,8 @@ class ScoreArguments:
         long_sequences (`str`, *optional*, defaults to `"error"`): What to do with pairs longer than the model's
             window: `error`, or `slide`, which scores them in overlapping pieces.
         batch_tokens (`int`, *optional*): Most positions in one forward pass.
+        bos_token_id (`int`, *optional*): Id of the token that every sequence starts with; when not given the
+            tokenizer's beginning-of-sequence token, else its end-of-sequence token.
         num_proc (`int`, *optional*): Worker processes on a CPU; the number of cores when not given.
         device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Replace scores that were made otherwise.
@@ -69,6 +71,7 @@ class ScoreArguments:
     revision: str | None = None
     long_sequences: Literal["error", "slide"] = "error"
     batch_tokens: int | None = field(default=None, metadata={"least": 1})
+    bos_token_id: int | None = field(default=None, metadata={"least": 0})
     num_proc: int | None = field(default=None, metadata={"least": 1})
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
@@ -103,7 +106,9 @@ def score_file(arguments: ScoreArguments) -> Path:
         "modality": arguments.modality,
         "long_sequences": arguments.long_sequences,
     }
-    stage = Stage(Path(arguments.output_dir), 2, configuration)
+        "bos_token_id": arguments.bos_token_id,
+    beginning = _describe_beginning(folder, arguments.bos_token_id)
+    stage = Stage(Path(arguments.output_dir), 3, configuration)
 
     def build(target: Path) -> None:
         workers = 1 if device == "cuda" or distributed.world_size() > 1 else arguments.num_proc or count_cores()
@@ -117,7 +122,7 @@ def score_file(arguments: ScoreArguments) -> Path:
             scores = wait_for_scores(kept, len(rows))
             contents = [_contents(row, arguments.modality) for row in rows]
             scored = [row | content | score for row, content, score in zip(rows, contents, scores)]
-            _write(target, arguments, folder, device, scored)
+            _write(target, arguments, device, scored, beginning)
 
     if not distributed.is_main():
         stage.follow(build)
@@ -240,8 +245,13 @@ def wait_for_scores(save_dir: Path, pairs: int) -> list[dict]:
 
 def describe_scores(folder: Path) -> str:
     """The accuracies of a finished scoring as a table in plain text."""
-    lines = [f"The scores are {folder / SCORES_FILE}."]
-    for task, accuracies in read_json(folder / SUMMARY_FILE)["accuracies"].items():
+    summary = read_json(folder / SUMMARY_FILE)
+    start = summary["beginning"]
+    lines = [
+        f"The scores are {folder / SCORES_FILE}.",
+        f"Every sequence starts with {start['token']!r} (id {start['token_id']}: {start['source']}).",
+    ]
+    for task, accuracies in summary["accuracies"].items():
         interval = f"{accuracies['ci_low']:.1%} to {accuracies['ci_high']:.1%}"
         lines.append(
             f"{task}: {accuracies['accuracy']:.1%} by {accuracies['headline']} (95 % interval {interval}) of "
@@ -272,6 +282,7 @@ def _score_part(
         long_sequences=arguments.long_sequences,
         save_dir=save_dir,
         part=part,
+        bos_token_id=arguments.bos_token_id,
         report_progress=report_progress,
     )
 
@@ -281,7 +292,19 @@ def _contents(row: Mapping, modality: str | None) -> dict[str, str | None]:
     return {name: row.get(part if modality is None else f"{part}_{modality}") for part, name in CONTENTS.items()}
 
 
-def _write(folder: Path, arguments: ScoreArguments, model: Path, device: str, rows: list[dict]) -> None:
+def _describe_beginning(folder: Path, bos_token_id: int | None) -> dict:
+    """What every sequence starts with, as the summary says it."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    from ...models.scoring.beginning import find_beginning
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    beginning = find_beginning(AutoConfig.from_pretrained(folder), tokenizer, bos_token_id)
+    token = tokenizer.convert_ids_to_tokens(beginning.token_id)
+    return {"token": token, "token_id": beginning.token_id, "source": beginning.source}
+
+
+def _write(folder: Path, arguments: ScoreArguments, device: str, rows: list[dict], beginning: dict) -> None:
     columns = [key for key in (*KEYS, *CONTENTS.values(), *SCORES) if key in rows[0]]
     if not any(row[CONTENTS["context"]] for row in rows):
         columns.remove(CONTENTS["context"])
@@ -297,7 +320,8 @@ def _write(folder: Path, arguments: ScoreArguments, model: Path, device: str, ro
             "modality": arguments.modality,
             "long_sequences": arguments.long_sequences,
             "tokens": sum(row["positive_tokens"] + row["negative_tokens"] for row in rows),
-            "rule": "sum of log p(side | BOS, context) in nats; BOS and context not scored, no end of sequence",
+            "rule": "sum of log p(side | beginning, context) in nats; only the side is scored, no end of sequence",
+            "beginning": beginning,
             "versions": describe_versions(),
             "commit": describe_commit(),
             "device": describe_device(device),

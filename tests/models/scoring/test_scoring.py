@@ -242,9 +242,12 @@ def test_no_sequences_give_no_scores(llama):
     assert sequence_log_likelihoods(llama, []).shape == (0,)
 
 
-def test_a_model_without_bos_needs_to_be_given_one(items):
+def test_a_model_without_bos_starts_with_eos_and_without_both_needs_to_be_given_one(items):
     model = make_model()
+    with_bos = sequence_log_likelihoods(model, *items, bos_token_id=2)
     model.config.bos_token_id = None
+    assert (sequence_log_likelihoods(model, *items) == with_bos).all()
+    model.config.eos_token_id = None
     with pytest.raises(ValueError, match="give bos_token_id"):
         sequence_log_likelihoods(model, *items)
 
