@@ -170,6 +170,22 @@ class Espeak:
         return 0
 
 
+def digest_data(source: Path | None = None) -> str:
+    """
+    Sixteen hexadecimal digits for what espeak knows of English: its sounds and its dictionary.
+
+    Args:
+        source (`Path`, *optional*): espeak's data folder; that of the installed package when not given.
+    """
+    import espeakng_loader
+
+    source = source or Path(espeakng_loader.get_data_path())
+    digest = hashlib.sha256()
+    for name in _DATA_FILES:
+        digest.update(name.encode() + b"\0" + (source / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
 @cache
 def _load_library(voices: tuple[tuple[str, str], ...]) -> ctypes.CDLL:
     import espeakng_loader
@@ -193,8 +209,7 @@ def _data_folder(source: Path, voices: tuple[tuple[str, str], ...]) -> Path:
     environments' are.
     """
     digest = hashlib.sha256(repr(voices).encode())
-    for name in _DATA_FILES:
-        digest.update((source / name).read_bytes())
+    digest.update(digest_data(source).encode())
     cache = default_cache_dir().absolute()
     if len(os.fsencode(cache)) > _MAX_PATH:
         cache = Path(tempfile.gettempdir()) / f"evoslm-{getpass.getuser()}"

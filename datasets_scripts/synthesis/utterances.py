@@ -4,18 +4,36 @@
 The same passages and seed give the same files with any number of processes.
 """
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ...models.audio import encode_flac
 from ..shards.utterance_rows import MAX_SECONDS, build_utterance_shards
 from ..shards.writing import SHARD_SIZE
 from ..text.passages import Passage
+from .espeak import digest_data
 from .synthesizer import shared_synthesizer
 from .voices import VOICES, speaker_settings
 
 # Part of what a shard is made of: raise it when the same text sounds, or is timed, differently.
 VERSION = 1
+
+
+def describe_synthesis(voices: str) -> dict[str, Any]:
+    """
+    What makes speech, beside a text and how it is to be spoken: part of a stage's fingerprint.
+
+    Args:
+        voices (`str`): `"one"` or `"many"`.
+
+    Returns:
+        `dict[str, Any]`: The synthesis's `version`, and digests of the `voices`' definitions and of `espeak`'s data.
+    """
+    definitions = repr([(voice.name, voice.definition, voice.pitch_settings) for voice in VOICES[voices]])
+    digest = hashlib.sha256(definitions.encode()).hexdigest()[:16]
+    return {"version": VERSION, "voices": digest, "espeak": digest_data()}
 
 
 def render_utterances(

@@ -86,6 +86,21 @@ def read_text_folder(
         `FileNotFoundError`: If there is no such folder, or no `.txt` file in it.
         `ValueError`: If `text_dir` is not a folder or, once all files are read, if too many were skipped.
     """
+    paths = list_text_files(text_dir)
+    return _read_files(Path(text_dir), paths, max_skipped_fraction, [] if skipped is None else skipped)
+
+
+def list_text_files(text_dir: str | Path) -> list[Path]:
+    """
+    The files that [`read_text_folder`] reads, in the order of their names.
+
+    Args:
+        text_dir (`str` or `Path`): The folder.
+
+    Raises:
+        `FileNotFoundError`: If there is no such folder, or no `.txt` file in it.
+        `ValueError`: If it is a file.
+    """
     folder = Path(text_dir)
     if not folder.exists():
         raise FileNotFoundError(f"There is no folder {folder}; --text_dir must be a folder of .txt files.")
@@ -95,7 +110,7 @@ def read_text_folder(
     paths = [path for path in paths if not path.name.startswith(".")]
     if not paths:
         raise FileNotFoundError(f"No .txt file lies in {folder} or below it; put the texts there as .txt, in UTF-8.")
-    return _read_files(folder, paths, max_skipped_fraction, [] if skipped is None else skipped)
+    return paths
 
 
 def read_hub_text(

@@ -223,7 +223,7 @@ def fingerprint_files(folder: Path, patterns: Sequence[str] = ("*.json", "*.safe
     """Sixteen hexadecimal digits for the files of a folder: their names and contents, wherever they lie."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
-        digest.update(path.name.encode())
+        digest.update(path.relative_to(folder).as_posix().encode())
         with path.open("rb") as file:
             while block := file.read(2**24):
                 digest.update(block)

@@ -14,7 +14,9 @@ from ...datasets_scripts.recordings.sources import Recording
 from ...models.files import write_json
 from ..run.execution import Execution
 from ..run.folder import SKIPPED_FILE, SUMMARY_FILE
-from ..run.stage import Stage
+from ..run.stage import Stage, fingerprint_files
+
+_MODEL_FILES = ("*.json", "*.safetensors", "*.txt")
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,12 @@ class RecordingSettings:
     max_skipped_fraction: float
 
     def describe(self) -> dict:
-        """All of it, less where an aligner's model or TextGrids lie: part of the stage's fingerprint."""
+        """All of it, with what an aligner's folder holds instead of where it lies: part of the stage's fingerprint."""
         kind, _, place = self.aligner.partition(":")
-        aligner = f"{kind}:{Path(place).name if Path(place).exists() else place}" if place else kind
-        return asdict(self) | {"aligner": aligner}
+        if not Path(place).is_dir() or not place:
+            return asdict(self)
+        patterns = ("**/*.TextGrid",) if kind == "textgrid" else _MODEL_FILES
+        return asdict(self) | {"aligner": kind, "aligner_files": fingerprint_files(Path(place), patterns)}
 
 
 def build_recordings(folder: Path, source: RecordingSource, settings: RecordingSettings, execution: Execution) -> None:

@@ -50,7 +50,7 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
     Raises:
         `ValueError`: If too many passages cannot be spoken.
     """
-    from ...datasets_scripts.synthesis.utterances import render_utterances
+    from ...datasets_scripts.synthesis.utterances import describe_synthesis, render_utterances
 
     def build(partial: Path) -> None:
         summary = render_utterances(
@@ -66,7 +66,8 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
         summary["stretch_factor"] = measure_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)
 
-    stage = Stage(folder, 2, asdict(settings), {"passages": passages}, packages=("espeakng-loader", "soxr"))
+    configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
+    stage = Stage(folder, 2, configuration, {"passages": passages}, packages=("espeakng-loader", "soxr"))
     stage.run(build, execution.overwrite)
 
 

@@ -53,6 +53,7 @@ def build_spoken_pairs(
         `ValueError`: If too many pairs cannot be spoken.
     """
     from ...datasets_scripts.pairs.rendering import render_pairs
+    from ...datasets_scripts.synthesis.utterances import describe_synthesis
 
     def build(partial: Path) -> None:
         summary = render_pairs(
@@ -69,7 +70,8 @@ def build_spoken_pairs(
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "utterances": utterances}
-    Stage(folder, 3, asdict(settings), inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
+    configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
+    Stage(folder, 4, configuration, inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
 
 
 def read_pair_texts(texts: Path) -> list[PairText]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.text.passages import SPLITS, Passage, write_passages
+from ...datasets_scripts.text.sources import list_text_files
 from ...models.files import write_json
 from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
@@ -47,8 +48,10 @@ class TextSource:
         """What the text is, whatever the path that it lies at: part of the stage's fingerprint."""
         if self.text_dir is not None:
             digest = hashlib.sha256()
-            for path in sorted(path for path in Path(self.text_dir).rglob("*.txt") if path.is_file()):
-                digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            # All that is read, by the names that become those of documents.
+            for path in list_text_files(self.text_dir):
+                name = path.relative_to(self.text_dir).as_posix()
+                digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
             return {"kind": "text", "files": digest.hexdigest()[:16]}
         if self.dataset is not None:
             name = Path(self.dataset).name if Path(self.dataset).exists() else self.dataset
