@@ -1,6 +1,6 @@
 """How often a model prefers the right side of a minimal pair: what the pair metrics have in common.
 
-log-likelihoods of both sides -> 1, 0.5 (tie) or 0 by sum, mean and PMI -> means a pair -> accuracies with intervals.
+log-likelihoods, given or computed from a model and rows of pairs -> arguments -> `judging.py` -> accuracies.
 
 The folders of the metrics hold links to this file, because the Hub loads each folder by itself.
 """
@@ -10,20 +10,17 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import datasets
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# `models/statistics.py`, under a name that hides no module of the standard library where a Space runs its folder.
-from .bootstrap import resampled_means
+from .judging import SIDES, check_lengths, read_numbers, read_token_counts
 from .tasks import Task
 
-SIDES = ("positive", "negative")
-OPTIONAL = ("groups", "unconditional", "cluster_ids", "ids")
+OPTIONAL = ("groups", "unconditional", "cluster_ids", "ids", "bands")
 SCORING_OPTIONS = ("modality", "batch_tokens", "device", "save_dir", "long_sequences")
 
 FEATURES = datasets.Features(
@@ -42,17 +39,22 @@ Args:
         by group.
     unconditional (`list` of `dict`, *optional*): `positive` and `negative` like the predictions, but without the
         context; the accuracy by pointwise mutual information (PMI) needs them.
-    cluster_ids (`list`, *optional*): What each prediction stays together with when the bootstrap draws: the pair, if
-        pairs occur in several voices, or a pair and its mirrored twin. The predictions of a cluster are averaged.
+    cluster_ids (`list`, *optional*): What the pair of each prediction stays together with when the bootstrap draws,
+        such as a pair and its mirrored twin. Intervals depend on it, and no accuracy does. By default pairs are drawn.
     seed (`int`, *optional*, defaults to 0): Of the bootstrap.
-    ids (`list`, *optional*): A name for each pair, for the outcomes; by default its place, from 0 on.
+    ids (`list`, *optional*): The pair of each prediction, one name for all its voices, which are averaged; by default
+        each prediction is a pair, named by its place from 0 on.
+    bands (`list` of `str`, *optional*): The band of each pair, such as `"6-20"`. Where all of them are bands of this
+        task's own sets, the accuracies are over its headline bands, if there are any; those of a published set
+        count all pairs. Groups are always over all pairs.
     return_outcomes (`bool`, *optional*, defaults to `False`): Whether the result has the `outcomes` of the pairs, so
         that two models can be compared on the same ones.
     model_id (`str`, *optional*): Instead of predictions and references: a causal language model to be scored, from the
         Hub or a folder, together with its tokenizer.
     pairs (*optional*): With `model_id`: rows of minimal pairs; a .parquet, .jsonl or .csv file of them; a folder of
         such files (of its `test` ones only, if it has any); or the id of a dataset on the Hub. Rows have
-        `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`, `id`, `group` and `task`.
+        `positive_{modality}`, `negative_{modality}` and perhaps `context_{modality}`, `id`, `cluster`, `group`, `band`
+        and `task`.
     modality (`str`, *optional*): With `model_id`: what the model reads, `"text"`, `"phones"`, `"phones_stretch"`,
         `"phones_repeat"` or `"units"`.
     batch_tokens (`int`, *optional*): With `model_id`: most positions in one forward pass.
@@ -67,100 +69,32 @@ Returns:
     - `headline` (`str`), the rule that is this metric's headline, and `accuracy`, `ci_low` and `ci_high` by it;
     - `accuracy_sum`, `accuracy_mean` (per token) and, with `unconditional`, `accuracy_pmi`: the share of pairs whose
       positive side scores higher, ties counting half, between 0 and 1;
-    - `ci_low_sum`, `ci_high_sum` and so on: the 95 % bootstrap interval over pairs (items only: how much trainings
-      with other seeds would differ is not in it);
+      The voices of a pair are averaged, then the pairs;
+    - `ci_low_sum`, `ci_high_sum` and so on: the 95 % bootstrap interval over clusters of pairs (items only: how much
+      trainings with other seeds would differ is not in it);
     - `accuracy_fewer_tokens`: the accuracy of always choosing the side with fewer tokens;
-    - `n`, the number of pairs (of clusters, with `cluster_ids`);
-    - `groups`, with `groups`: the accuracies and `n` of each group;
-    - `outcomes`, with `return_outcomes`: a `dict` a prediction, in order: `id`, and where they are given `cluster` and
-      `group`; `correct_sum`, `correct_mean`, `correct_pmi` and `correct_fewer_tokens`, 1 (right), 0.5 (tie) or 0; and
-      `margin_sum`, `margin_mean`, `margin_pmi`, positive minus negative side in nats (a token, for the mean).
+    - `n_pairs` (also as `n`) and `n_clusters`, how many pairs and clusters that is over;
+    - `bands`, with `bands`: those that were counted;
+    - `groups`, with `groups`: the accuracies, `n_pairs` (also as `n`) and `n_clusters` of each group;
+    - `outcomes`, with `return_outcomes`: a `dict` a prediction, in order: `id`, and where they are given `cluster`,
+      `group` and `band`; `correct_sum`, `correct_mean`, `correct_pmi` and `correct_fewer_tokens`, 1 (right), 0.5
+      (tie) or 0; and `margin_sum`, `margin_mean`, `margin_pmi`, positive minus negative side in nats (a token, for the
+      mean).
 
 """
-
-
-def pair_accuracies(
-    predictions: Sequence[Mapping[str, float]],
-    references: Sequence[Mapping[str, int]],
-    groups: Sequence[str] | None = None,
-    unconditional: Sequence[Mapping[str, float]] | None = None,
-    cluster_ids: Sequence | None = None,
-    headline: str = "sum",
-    seed: int = 0,
-    ids: Sequence | None = None,
-    return_outcomes: bool = False,
-) -> dict:
-    """
-    Accuracies by all rules, with intervals and groups.
-
-    Args:
-        predictions (`Sequence[Mapping]`): `positive` and `negative`, log-likelihoods in nats.
-        references (`Sequence[Mapping]`): `positive_tokens` and `negative_tokens`.
-        groups (`Sequence[str]`, *optional*): A label for each pair.
-        unconditional (`Sequence[Mapping]`, *optional*): Log-likelihoods without the context.
-        cluster_ids (`Sequence`, *optional*): The pair that each prediction belongs to.
-        headline (`str`, *optional*, defaults to `"sum"`): `"sum"` or `"mean"`.
-        seed (`int`, *optional*, defaults to 0): Of the bootstrap.
-        ids (`Sequence`, *optional*): A name for each pair.
-        return_outcomes (`bool`, *optional*, defaults to `False`): Whether the result has `outcomes`, a row a
-            prediction.
-
-    Returns:
-        `dict`: As the metrics return it.
-
-    Raises:
-        `ValueError`: If there is nothing to judge, lengths differ, or a number is missing or not finite.
-    """
-    check_lengths(predictions, references, **dict(zip(OPTIONAL, (groups, unconditional, cluster_ids, ids))))
-    scores, tokens = _numbers(predictions, SIDES, "prediction"), _token_counts(references)
-    margins = {"sum": scores, "mean": scores / tokens, "fewer_tokens": -tokens}
-    if unconditional is not None:
-        margins["pmi"] = scores - _numbers(unconditional, SIDES, "unconditional score")
-    rules = [rule for rule in ("sum", "mean", "pmi") if rule in margins]
-    correct = {
-        rule: (sides[:, 0] > sides[:, 1]) + 0.5 * (sides[:, 0] == sides[:, 1]) for rule, sides in margins.items()
-    }
-    clusters = np.arange(len(scores)) if cluster_ids is None else _numbered(cluster_ids)
-
-    means = np.stack([_cluster_means(correct[rule], clusters) for rule in rules], axis=1)
-    low, high = np.quantile(resampled_means(means, seed), [0.025, 0.975], axis=0)
-    result = {"headline": headline}
-    for prefix, values in (("accuracy", means.mean(axis=0)), ("ci_low", low), ("ci_high", high)):
-        result[prefix] = float(values[rules.index(headline)])
-        result |= {f"{prefix}_{rule}": float(value) for rule, value in zip(rules, values)}
-    result["accuracy_fewer_tokens"] = float(_cluster_means(correct["fewer_tokens"], clusters).mean())
-    result["n"] = len(means)
-    if groups is not None:
-        labels = np.array([str(group) for group in groups])
-        result["groups"] = {
-            str(label): {
-                f"accuracy_{rule}": float(
-                    _cluster_means(correct[rule][labels == label], clusters[labels == label]).mean()
-                )
-                for rule in rules
-            }
-            | {"n": len(np.unique(clusters[labels == label]))}
-            for label in dict.fromkeys(labels)
-        }
-    if return_outcomes:
-        columns = {"id": range(len(scores)) if ids is None else ids, "cluster": cluster_ids, "group": groups}
-        columns |= {f"correct_{rule}": values.tolist() for rule, values in correct.items()}
-        columns |= {f"margin_{rule}": (margins[rule][:, 0] - margins[rule][:, 1]).tolist() for rule in rules}
-        columns = {name: values for name, values in columns.items() if values is not None}
-        result["outcomes"] = [dict(zip(columns, row)) for row in zip(*columns.values())]
-    return result
 
 
 class PairAccuracy:
     """
     Mixed into an `evaluate.Metric`: judges given log-likelihoods, or scores a model by itself.
 
-    A metric sets its `task`, `reference_scorer`, which scores pairs where `evoslm` is not installed, and
-    `paired_effect`, which compares two models' outcomes. It imports them itself: `evaluate` copies only the modules
-    that the metric's own file names.
+    A metric sets its `task`, `judge`, which makes accuracies of log-likelihoods, `reference_scorer`, which scores
+    pairs where `evoslm` is not installed, and `paired_effect`, which compares two models' outcomes. It imports them
+    itself: `evaluate` copies only the modules that the metric's own file names.
     """
 
     task: Task
+    judge = None
     reference_scorer = None
     paired_effect = None
 
@@ -183,8 +117,8 @@ class PairAccuracy:
         elif predictions is not None:
             # Before `evaluate` stores them: an error later on would leave a locked file behind.
             check_lengths(predictions, references, **{name: kwargs.get(name) for name in OPTIONAL})
-            _numbers(predictions, SIDES, "prediction")
-            _token_counts(references)
+            read_numbers(predictions, SIDES, "prediction")
+            read_token_counts(references)
         return super().compute(predictions=predictions, references=references, **kwargs)
 
     @staticmethod
@@ -193,7 +127,7 @@ class PairAccuracy:
         return judge_arguments(rows)
 
     def _compute(self, predictions, references, **options):
-        return pair_accuracies(predictions, references, headline=self.task.rule, **options)
+        return type(self).judge(predictions, references, headline=self.task.rule, task=self.task, **options)
 
     def _score(self, model_id, pairs, modality, device=None, **options) -> list[dict]:
         """The rows of the metric's own task, with their scores."""
@@ -231,11 +165,12 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
     Args:
         rows (`Iterable[Mapping]`): Rows with `positive`, `negative`, `positive_tokens` and `negative_tokens`, and
             perhaps `positive_unconditional` and `negative_unconditional` (missing or NaN without a context), `group`,
-            and `cluster`, `id` or `pair_id`.
+            `cluster`, `pair_id` or `id`, and `band`. A `rate` without a value marks pairs that somebody else recorded,
+            whose bands are not those of a task.
 
     Returns:
-        `dict`: `predictions`, `references`, and those of `unconditional`, `groups`, `cluster_ids` and `ids` that there
-            are.
+        `dict`: `predictions`, `references`, and those of `unconditional`, `groups`, `cluster_ids`, `ids` and `bands`
+            that there are.
     """
     rows = list(rows)
     alone = [f"{side}_unconditional" for side in SIDES]
@@ -247,10 +182,13 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
         arguments["unconditional"] = [{side: row[f"{side}_unconditional"] for side in SIDES} for row in rows]
     if rows and all(row.get("group") for row in rows):
         arguments["groups"] = [row["group"] for row in rows]
-    for argument, keys in (("cluster_ids", ("cluster", "pair_id", "id")), ("ids", ("id", "pair_id"))):
-        found = next((key for key in keys if rows and all(row.get(key) is not None for row in rows)), None)
+    for argument, keys in (("cluster_ids", ("cluster", "pair_id", "id")), ("ids", ("pair_id", "id"))):
+        found = next((key for key in keys if rows and all(_is_given(row.get(key)) for row in rows)), None)
         if found:
             arguments[argument] = [row[found] for row in rows]
+    recorded = rows and all("rate" in row and not _is_given(row["rate"]) for row in rows)
+    if not recorded and any(_is_given(row.get("band")) for row in rows):
+        arguments["bands"] = [row["band"] if _is_given(row.get("band")) else "" for row in rows]
     return arguments
 
 
@@ -273,7 +211,7 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
         `ValueError`: If a file cannot be read, or there are no pairs (of the task).
     """
     parts = ("context", *SIDES)
-    wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice"}
+    wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice", "rate"}
     wanted |= set(parts if modality is None else [f"{part}_{modality}" for part in parts])
     if isinstance(pairs, (str, Path)):
         pairs = _read_source(str(pairs), wanted)
@@ -290,20 +228,9 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
     return own
 
 
-def check_lengths(predictions, references, **others) -> None:
-    """
-    Whether there is something to judge, and as many of everything.
-
-    Raises:
-        `ValueError`: If not.
-    """
-    if predictions is None or references is None:
-        raise ValueError("Both predictions and references are needed: log-likelihoods, and numbers of tokens.")
-    if not len(predictions):
-        raise ValueError("There is nothing to judge: the list of predictions is empty.")
-    for name, values in {"references": references, **others}.items():
-        if values is not None and len(values) != len(predictions):
-            raise ValueError(f"There are {len(predictions)} predictions and {len(values)} {name}; give one for each.")
+def _is_given(value) -> bool:
+    """Whether a cell has a value: tables write those that have none in many ways."""
+    return value is not None and value != "" and value == value
 
 
 def _read_source(source: str, wanted: set[str]):
@@ -425,35 +352,3 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: that of UTF-32 begins with that 
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
-
-def _numbers(rows, keys: tuple[str, ...], what: str) -> np.ndarray:
-    """`(rows, keys)` floats."""
-    try:
-        values = np.array([[row[key] for key in keys] for row in rows], dtype=np.float64)
-    except KeyError as error:
-        raise ValueError(f"A {what} lacks {error}: each needs {' and '.join(keys)}.") from None
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row, column = (int(index[0]) for index in np.nonzero(bad))
-        raise ValueError(
-            f"The {what} of pair {row} has {rows[row][keys[column]]} for {keys[column]}: it must be a finite number."
-        )
-    return values
-
-
-def _token_counts(references) -> np.ndarray:
-    tokens = _numbers(references, tuple(f"{side}_tokens" for side in SIDES), "reference")
-    if (tokens < 1).any():
-        row = int(np.flatnonzero((tokens < 1).any(axis=1))[0])
-        raise ValueError(f"The reference of pair {row} has a side without tokens: there is nothing to score in it.")
-    return tokens
-
-
-def _numbered(labels: Sequence) -> np.ndarray:
-    return np.unique([str(label) for label in labels], return_inverse=True)[1]
-
-
-def _cluster_means(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    counts = np.bincount(clusters)
-    return (np.bincount(clusters, values) / np.maximum(counts, 1))[counts > 0]

@@ -6,6 +6,7 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 import evaluate
 
 from .bootstrap import paired_effect
+from .judging import pair_accuracies
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
 from .tasks import TASKS
@@ -30,10 +31,11 @@ _KWARGS_DESCRIPTION = (
     ...         {"positive": -30.3, "negative": -36.0},
     ...     ],
     ...     references=[{"positive_tokens": 20, "negative_tokens": 20}] * 3,
-    ...     cluster_ids=["agreement-1", "agreement-1", "binding-1"],
+    ...     ids=["agreement-1a", "agreement-1a", "agreement-1b"],
+    ...     cluster_ids=["agreement-1"] * 3,  # a sentence and its mirrored twin
     ... )
-    >>> result["headline"], result["accuracy"], result["n"]
-    ('sum', 0.75, 2)
+    >>> result["headline"], result["accuracy"], result["n_pairs"], result["n_clusters"]
+    ('sum', 0.75, 2, 1)
 """
 )
 
@@ -69,6 +71,7 @@ class Sblimp(PairAccuracy, evaluate.Metric):
     """Does a language model know grammar?"""
 
     task = TASKS["sblimp"]
+    judge = staticmethod(pair_accuracies)
     reference_scorer = staticmethod(score_pairs)
     paired_effect = staticmethod(paired_effect)
 

@@ -6,6 +6,7 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 import evaluate
 
 from .bootstrap import paired_effect
+from .judging import pair_accuracies
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
 from .tasks import TASKS
@@ -30,7 +31,7 @@ _KWARGS_DESCRIPTION = (
     >>> result["headline"], result["accuracy"], result["n"]
     ('sum', 0.5, 2)
     >>> result["groups"]["1-5"]
-    {'accuracy_sum': 1.0, 'accuracy_mean': 1.0, 'n': 1}
+    {'accuracy_sum': 1.0, 'accuracy_mean': 1.0, 'n': 1, 'n_pairs': 1, 'n_clusters': 1}
 
     Two models on the same pairs: what changes from the first to the second in accuracy points, with its interval.
 
@@ -76,6 +77,7 @@ class Swuggy(PairAccuracy, evaluate.Metric):
     """Does a language model know words?"""
 
     task = TASKS["swuggy"]
+    judge = staticmethod(pair_accuracies)
     reference_scorer = staticmethod(score_pairs)
     paired_effect = staticmethod(paired_effect)
 

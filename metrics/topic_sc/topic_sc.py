@@ -6,6 +6,7 @@ log-likelihoods of minimal pairs, given or computed from a model -> accuracy by 
 import evaluate
 
 from .bootstrap import paired_effect
+from .judging import pair_accuracies
 from .pair_accuracy import ARGUMENTS, FEATURES, PairAccuracy
 from .reference_scorer import score_pairs
 from .tasks import TASKS
@@ -68,6 +69,7 @@ class TopicSc(PairAccuracy, evaluate.Metric):
     """Does a language model keep to the topic?"""
 
     task = TASKS["topic_sc"]
+    judge = staticmethod(pair_accuracies)
     reference_scorer = staticmethod(score_pairs)
     paired_effect = staticmethod(paired_effect)
 

@@ -19,7 +19,8 @@ import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import evoslm
-from evoslm.metrics.pair_accuracy import judge_arguments, pair_accuracies
+from evoslm.metrics.judging import pair_accuracies
+from evoslm.metrics.pair_accuracy import judge_arguments
 from evoslm.metrics.tasks import TASKS
 from evoslm.models.statistics import paired_effect, resampled_means
 from evoslm.models.tokenizers.phones import word_level_tokenizer
@@ -27,7 +28,7 @@ from evoslm.models.tokenizers.phones import word_level_tokenizer
 METRICS = tuple(TASKS)
 FOLDER = Path(evoslm.metric_path("swuggy")).parent
 EVERY_FOLDER = sorted(path.stem for path in FOLDER.glob("*/*.py") if path.stem == path.parent.name)
-KEYS = {"headline", "accuracy", "ci_low", "ci_high", "accuracy_fewer_tokens", "n"}
+KEYS = {"headline", "accuracy", "ci_low", "ci_high", "accuracy_fewer_tokens", "n", "n_pairs", "n_clusters"}
 RULES = {f"{prefix}_{rule}" for prefix in ("accuracy", "ci_low", "ci_high") for rule in ("sum", "mean")}
 
 
@@ -85,6 +86,10 @@ def rows():
 def given(margins, tokens=(4, 4)):
     predictions = [{"positive": -20.0 + margin, "negative": -20.0} for margin in margins]
     return predictions, [{"positive_tokens": tokens[0], "negative_tokens": tokens[1]}] * len(margins)
+
+
+def counts(pairs, clusters):
+    return {"n": pairs, "n_pairs": pairs, "n_clusters": clusters}
 
 
 def test_every_task_has_a_metric():
@@ -145,7 +150,7 @@ def test_keys_are_those_of_the_interface(metrics, name):
         predictions=predictions, references=references, unconditional=predictions, groups=["a", "b", "a"]
     )
     assert set(full) == KEYS | RULES | {"accuracy_pmi", "ci_low_pmi", "ci_high_pmi", "groups"}
-    assert full["groups"]["a"] == {"accuracy_sum": 0.75, "accuracy_mean": 0.75, "accuracy_pmi": 0.5, "n": 2}
+    assert full["groups"]["a"] == {"accuracy_sum": 0.75, "accuracy_mean": 0.75, "accuracy_pmi": 0.5} | counts(2, 2)
     assert full["accuracy"] == full[f"accuracy_{full['headline']}"] == 0.5
     assert full["ci_low"] == full[f"ci_low_{full['headline']}"]
 
@@ -165,10 +170,49 @@ def test_ties_count_half():
 
 def test_voices_are_averaged_before_pairs_and_drawn_together():
     predictions, references = given([1, 1, 1, -1])
-    result = pair_accuracies(predictions, references, cluster_ids=["a", "a", "a", "b"], groups=["x", "x", "y", "y"])
+    result = pair_accuracies(predictions, references, ids=["a", "a", "a", "b"], groups=["x", "x", "y", "y"])
     assert result["accuracy"] == 0.5 and result["n"] == 2
     assert (result["ci_low"], result["ci_high"]) == (0, 1)
-    assert result["groups"]["y"] == {"accuracy_sum": 0.5, "accuracy_mean": 0.5, "n": 2}
+    assert result["groups"]["y"] == {"accuracy_sum": 0.5, "accuracy_mean": 0.5} | counts(2, 2)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_clusters_of_unequal_sizes_change_the_interval_and_no_accuracy(metrics, name):
+    predictions, references = given([1, 1, -1, 1, 1, -1, -1])
+    asked = {"predictions": predictions, "references": references, "ids": ["a", "a", "a", "b", "c", "d", "e"]}
+    alone = metrics[name].compute(**asked)
+    together = metrics[name].compute(**asked, cluster_ids=["x"] * 5 + ["y"] * 2)
+    expected = (2 / 3 + 1 + 1 + 0 + 0) / 5
+    assert alone["accuracy"] == pytest.approx(expected) and together["accuracy"] == alone["accuracy"]
+    assert alone.items() >= counts(5, 5).items() and together.items() >= counts(5, 2).items()
+    assert (together["ci_low"], together["ci_high"]) == pytest.approx((0, 8 / 9))  # all of y, and all of x
+    assert alone["ci_high"] - alone["ci_low"] < together["ci_high"] - together["ci_low"]
+    with pytest.raises(ValueError, match="The pair a is in two clusters, x and y"):
+        metrics[name].compute(**asked, cluster_ids=["x", "y", "x", "x", "x", "y", "y"])
+
+
+def test_bands_choose_the_headlines_pairs_where_they_are_the_tasks_own(metrics):
+    predictions, references = given([1, -1, 1, 1])
+    asked = {"predictions": predictions, "references": references}
+    own = metrics["swuggy"].compute(**asked, bands=["1-5", "6-20", ">100", "21-100"], groups=["a", "a", "b", "b"])
+    assert own["accuracy"] == 0.5 and own["bands"] == ["1-5", "6-20"] and own.items() >= counts(2, 2).items()
+    assert own["groups"]["b"]["accuracy_sum"] == 1
+    official = metrics["swuggy"].compute(**asked, bands=["1-5", "6-20", ">100", "oov"])
+    assert official["accuracy"] == 0.75 and official["n_pairs"] == 4 and len(official["bands"]) == 4
+    frequent = metrics["swuggy"].compute(**asked, bands=[">100"] * 4)
+    assert frequent["accuracy"] == 0.75 and frequent["bands"] == [">100"]
+    for name in ("sblimp", "topic_sc"):  # these have no bands
+        assert metrics[name].compute(**asked, bands=["1-5", "6-20", ">100", "21-100"])["n_pairs"] == 4
+    with pytest.raises(ValueError, match="4 predictions and 1 bands"):
+        metrics["swuggy"].compute(**asked, bands=["1-5"])
+
+
+def test_the_column_of_bands_is_read_unless_somebody_else_recorded_the_pairs():
+    score = {"positive": -1.0, "negative": -2.0, "positive_tokens": 1, "negative_tokens": 1, "id": "a"}
+    assert judge_arguments([score | {"band": "1-5", "rate": 175}])["bands"] == ["1-5"]
+    assert judge_arguments([score | {"band": "1-5"}])["bands"] == ["1-5"]
+    assert "bands" not in judge_arguments([score | {"band": "1-5", "rate": None}])
+    assert "bands" not in judge_arguments([score | {"band": ""}])
 
 
 def test_the_interval_is_that_of_the_statistics_module():
@@ -220,10 +264,13 @@ def test_two_models_are_compared_on_the_same_pairs(metrics, model_folder, rows):
     second = metrics["sblimp"].compute(**asked | {"pairs": swapped})
     columns = [[row["correct_sum"] for row in result["outcomes"]] for result in (first, second)]
     clusters = [row["cluster"] for row in first["outcomes"]]
-    effect = paired_effect(*columns, clusters)
+    pairs = [row["id"] for row in first["outcomes"]]
+    effect = paired_effect(*columns, clusters, pair_ids=pairs)
     assert effect["points"] == pytest.approx(100 * (second["accuracy"] - first["accuracy"]))
     assert effect["n"] == 6 and effect["points_low"] <= effect["points"] <= effect["points_high"]
-    assert metrics["sblimp"].paired_effect(*columns, clusters) == effect  # a metric's folder has it, too
+    assert (
+        metrics["sblimp"].paired_effect(*columns, clusters, pair_ids=pairs) == effect
+    )  # a metric's folder has it, too
 
 
 def test_batches_can_be_added(metrics):

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = Path(evoslm.metric_path("swuggy")).parent
 METRICS = tuple(TASKS)
 LINKS = {
-    f"{name}.py": f"../{name}.py" for name in ("bootstrap", "pair_accuracy", "pair_app", "reference_scorer", "tasks")
+    f"{name}.py": f"../{name}.py"
+    for name in ("bootstrap", "judging", "pair_accuracy", "pair_app", "reference_scorer", "tasks")
 }
 CONTENTS = {path: (FOLDER / path).read_bytes() for path in LINKS}
 

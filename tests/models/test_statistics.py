@@ -40,9 +40,19 @@ def test_voices_of_a_pair_stay_together():
     a, b = np.zeros(8), np.array([1, 1, 1, 1, 0, 0, 0, 0])
     a[:] = 0.5
     effect = paired_effect(a, b, ["x"] * 4 + ["y"] * 4)
-    assert effect["n"] == 2 and (effect["points_low"], effect["points_high"]) == (-50, 50)
+    assert (effect["n"], effect["n_pairs"], effect["n_clusters"]) == (8, 8, 2)
+    assert (effect["points_low"], effect["points_high"]) == (-50, 50)
     drawn = resampled_means(np.array([[1.0], [0.0], [1.0]]), cluster_ids=["u", "v", "u"])
     assert sorted(set(drawn[:, 0])) == [0, 2 / 3, 1]  # twice v, one of each (the mean of three rows), twice u
+
+
+def test_an_effect_counts_each_pair_once_however_many_voices_it_has():
+    a, b, pairs = [0, 0, 0, 0], [1, 1, 1, 0], ["x", "x", "x", "y"]
+    effect = paired_effect(a, b, ["c"] * 4, pair_ids=pairs)
+    assert (effect["points"], effect["n_pairs"], effect["n_clusters"]) == (50, 2, 1)
+    assert paired_effect(a, b, pair_ids=pairs)["n_clusters"] == 2
+    with pytest.raises(ValueError, match="The pair x is in two clusters, c and d; the voices of a pair have one"):
+        paired_effect(a, b, ["c", "d", "c", "e"], pair_ids=pairs)
 
 
 def test_per_cent_of_nothing_are_not_given():

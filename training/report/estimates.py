@@ -2,8 +2,7 @@
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
 Intervals are 95 % percentile intervals of a seeded bootstrap over clusters of pairs: a pair stays together with all
-its voices and with its mirrored twin. With one training seed they are those of the metrics in `metrics/` for the same
-items.
+its voices and with its mirrored twin. Outcomes, accuracies and intervals are made by the functions of the metrics.
 """
 
 import math
@@ -12,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ...metrics.judging import accuracy_over_pairs, compared_sides, judge_sides
 from ...models.scoring.sides import SIDES
-from ...models.statistics import paired_effect, resampled_means
+from ...models.statistics import average_voices, paired_effect, resampled_means
 
 BOOTSTRAP_SEED = 0
 RULES = ("sum", "mean", "pmi")
@@ -35,26 +35,24 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
         their gain from the context (`pmi`, NaN without a context) and `fewer_tokens`, and `ties`, the share of ties by
         sum.
     """
-    tokens = [items[f"{side}_tokens"].to_numpy(float) for side in SIDES]
-    outcomes = {"fewer_tokens": _wins(-tokens[0], -tokens[1])}
+
+    def both(prefix: str = "", suffix: str = "") -> np.ndarray:
+        return np.stack([items[f"{prefix}{side}{suffix}"].to_numpy(float) for side in SIDES], axis=1)
+
+    outcomes = {}
     for prefix in prefixes:
-        scores = [items[f"{prefix}{side}"].to_numpy(float) for side in SIDES]
-        outcomes[f"{prefix}sum"] = _wins(*scores)
-        outcomes[f"{prefix}mean"] = _wins(scores[0] / tokens[0], scores[1] / tokens[1])
+        scores = both(prefix)
+        alone = both(suffix="_unconditional") if not prefix and "positive_unconditional" in items else None
+        compared = compared_sides(scores, both(suffix="_tokens"), alone)
+        outcomes["fewer_tokens"] = judge_sides(compared.pop("fewer_tokens"))
+        outcomes |= {f"{prefix}{rule}": judge_sides(sides) for rule, sides in compared.items()}
         if not prefix:
-            outcomes["ties"] = np.asarray(scores[0] == scores[1], float)
-            if "positive_unconditional" in items:
-                outcomes["pmi"] = _wins(
-                    *(score - items[f"{side}_unconditional"].to_numpy(float) for score, side in zip(scores, SIDES))
-                )
-    by_pair = pd.DataFrame(outcomes).groupby([items["cluster"].to_numpy(), items["pair_id"].to_numpy()]).mean()
-    by_pair.index.names = ["cluster", "pair_id"]
-    return items.groupby(["cluster", "pair_id"])[["task", "group", "band"]].first().join(by_pair)
-
-
-def _wins(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    wins = (positive > negative) + 0.5 * (positive == negative)
-    return np.where(np.isnan(positive) | np.isnan(negative), np.nan, wins)
+            outcomes["ties"] = np.asarray(scores[:, 0] == scores[:, 1], float)
+    first, means = average_voices(
+        np.stack(list(outcomes.values()), axis=1), items["pair_id"].to_numpy(), items["cluster"].to_numpy()
+    )
+    pairs = items[["cluster", "pair_id", "task", "group", "band"]].iloc[first].reset_index(drop=True)
+    return pairs.join(pd.DataFrame(means, columns=list(outcomes))).set_index(["cluster", "pair_id"]).sort_index()
 
 
 def estimate(by_seed: dict[int, pd.Series]) -> dict | None:
@@ -65,8 +63,8 @@ def estimate(by_seed: dict[int, pd.Series]) -> dict | None:
         by_seed (`dict[int, pandas.Series]`): Outcomes of the pairs, of each training seed.
 
     Returns:
-        `dict` or `None`: `value, low, high` (fractions), `n` pairs, and `seeds, seed_sd` where there are several
-        training seeds: the value is then their mean. `None` without a pair.
+        `dict` or `None`: `value, low, high` (fractions), `n_pairs` (also as `n`), `n_clusters`, and `seeds, seed_sd`
+        where there are several training seeds: the value is then their mean. `None` without a pair.
     """
     return estimates({seed: outcomes.to_frame("only") for seed, outcomes in by_seed.items()}).get("only")
 
@@ -90,10 +88,10 @@ def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     if not pairs or not columns:
         return {}
     values = np.stack([table[columns].to_numpy(float) for table in outcomes])  # (seeds, pairs, columns)
-    resampled = resampled_means(values.mean(axis=0), BOOTSTRAP_SEED, cluster_ids=_clusters(outcomes[0]))
+    found = accuracy_over_pairs(values.mean(axis=0), cluster_ids=_clusters(outcomes[0]), seed=BOOTSTRAP_SEED)
     return {
-        column: _with_interval(values[..., index].mean(), resampled[:, index])
-        | {"n": len(pairs)}
+        column: {end: float(found[end][index]) for end in ("value", "low", "high")}
+        | _counts(outcomes[0])
         | _spread(values[..., index].mean(axis=1))
         for index, column in enumerate(columns)
     }
@@ -109,8 +107,9 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
 
     Returns:
         `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
-        the same resampled pairs; `n` pairs; `seeds, seed_sd` of the points where there are several seeds. `relative`
-        is `None` where the baseline's accuracy may be zero. `None` without a common seed or pair.
+        the same resampled pairs; `n_pairs` (also as `n`), `n_clusters`; `seeds, seed_sd` of the points where there are
+        several seeds. `relative` is `None` where the baseline's accuracy may be zero. `None` without a common seed or
+        pair.
     """
     seeds = sorted(set(by_seed_a) & set(by_seed_b))
     if not seeds:
@@ -127,7 +126,7 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
     )
     if math.isnan(relative["value"]):
         relative = None
-    return {"points": points, "relative": relative, "n": len(a)} | _spread((b - a).mean().to_numpy())
+    return {"points": points, "relative": relative} | _counts(a) | _spread((b - a).mean().to_numpy())
 
 
 def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
@@ -140,7 +139,8 @@ def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
 
     Returns:
         `dict` or `None`: `value, low, high` (accuracy, as a fraction, for ten times the tokens), `intercept` (at one
-        token), `points` and `n` pairs that all points share. `None` with fewer than three points.
+        token), `points`, and `n_pairs` (also as `n`) and `n_clusters` that all points share. `None` with fewer than
+        three points.
     """
     table = pd.concat(by_point, axis=1, join="inner") if len(by_point) >= 3 else pd.DataFrame()
     if table.empty or len(set(tokens)) < 3:
@@ -151,11 +151,15 @@ def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
     value = float(means @ centred)
     resampled = resampled_means(table.to_numpy(), BOOTSTRAP_SEED, cluster_ids=_clusters(table))
     line = _with_interval(value, resampled @ centred)
-    return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens), "n": len(table)}
+    return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens)} | _counts(table)
 
 
 def _clusters(outcomes: pd.DataFrame) -> pd.Index:
     return outcomes.index.get_level_values(0)
+
+
+def _counts(outcomes: pd.DataFrame) -> dict[str, int]:
+    return {"n": len(outcomes), "n_pairs": len(outcomes), "n_clusters": _clusters(outcomes).nunique()}
 
 
 def _with_interval(value: float, resampled: np.ndarray) -> dict:

@@ -14,6 +14,7 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
+from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.statistics import NUM_RESAMPLES
@@ -131,8 +132,7 @@ def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutco
     counted = {}
     for name, task in TASKS.items():
         if name in found:
-            headline = found[name]["band"].isin(task.headline_bands) if task.headline_bands else True
-            counted[name] = found[name].assign(headline=headline)
+            counted[name] = found[name].assign(headline=in_headline(found[name]["band"], task))
     return {task: outcomes for task, outcomes in counted.items() if outcomes["headline"].any()}
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...metrics.pair_accuracy import judge_arguments, pair_accuracies, read_pairs
+from ...metrics.judging import pair_accuracies
+from ...metrics.pair_accuracy import judge_arguments, read_pairs
 from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES, get_modality
@@ -30,7 +31,7 @@ SCORES_FILE = "scores.parquet"
 SUMMARY_FILE = "summary.json"
 SCORES_FOLDER = "pair_scores"
 CHUNKS_FOLDER = "chunks"
-KEYS = ("task", "id", "pair_id", "cluster", "group", "band", "voice")
+KEYS = ("task", "id", "pair_id", "cluster", "group", "band", "voice", "rate")
 CONTENTS = {part: f"{part}_content" for part in PARTS}
 SCORES = tuple(f"{side}{part}" for part in ("", "_tokens", "_unconditional") for side in ("positive", "negative"))
 
@@ -54,9 +55,9 @@ class ScoreArguments:
         revision (`str`, *optional*): The model's commit, branch or tag on the Hub.
         long_sequences (`str`, *optional*, defaults to `"error"`): What to do with pairs longer than the model's
             window: `error`, or `slide`, which scores them in overlapping pieces.
-        batch_tokens (`int`, *optional*): Most positions in one forward pass.
         bos_token_id (`int`, *optional*): Id of the token that every sequence starts with; when not given the
             tokenizer's beginning-of-sequence token, else its end-of-sequence token.
+        batch_tokens (`int`, *optional*): Most positions in one forward pass.
         num_proc (`int`, *optional*): Worker processes on a CPU; the number of cores when not given.
         device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Replace scores that were made otherwise.
@@ -70,8 +71,8 @@ class ScoreArguments:
     output_dir: str | None = None
     revision: str | None = None
     long_sequences: Literal["error", "slide"] = "error"
-    batch_tokens: int | None = field(default=None, metadata={"least": 1})
     bos_token_id: int | None = field(default=None, metadata={"least": 0})
+    batch_tokens: int | None = field(default=None, metadata={"least": 1})
     num_proc: int | None = field(default=None, metadata={"least": 1})
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
@@ -81,9 +82,9 @@ def score_file(arguments: ScoreArguments) -> Path:
     """
     Score the pairs and write `scores.parquet` (a row a pair, in order) and `summary.json` (accuracies by task).
 
-    A row has what there is of `task, id, pair_id, cluster, group, band, voice`; what was scored, `context_content`
-    (where pairs have contexts), `positive_content` and `negative_content`; and the scores, as [`score_pairs`] gives
-    them: `positive`, `negative` (nats), `..._tokens` and `..._unconditional`.
+    A row has what there is of `task, id, pair_id, cluster, group, band, voice, rate`; what was scored,
+    `context_content` (where pairs have contexts), `positive_content` and `negative_content`; and the scores, as
+    [`score_pairs`] gives them: `positive`, `negative` (nats), `..._tokens` and `..._unconditional`.
 
     Args:
         arguments ([`ScoreArguments`]): Of the command.
@@ -105,8 +106,8 @@ def score_file(arguments: ScoreArguments) -> Path:
         "pairs": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "modality": arguments.modality,
         "long_sequences": arguments.long_sequences,
-    }
         "bos_token_id": arguments.bos_token_id,
+    }
     beginning = _describe_beginning(folder, arguments.bos_token_id)
     stage = Stage(Path(arguments.output_dir), 3, configuration)
 
@@ -255,7 +256,8 @@ def describe_scores(folder: Path) -> str:
         interval = f"{accuracies['ci_low']:.1%} to {accuracies['ci_high']:.1%}"
         lines.append(
             f"{task}: {accuracies['accuracy']:.1%} by {accuracies['headline']} (95 % interval {interval}) of "
-            f"{accuracies['n']:,} pairs"
+            f"{accuracies['n_pairs']:,} pairs"
+            + (f" in the bands {', '.join(accuracies['bands'])}" if any(accuracies.get("bands", ())) else "")
         )
     return "\n".join(lines)
 
@@ -280,9 +282,9 @@ def _score_part(
         arguments.modality,
         batch_tokens=arguments.batch_tokens,
         long_sequences=arguments.long_sequences,
+        bos_token_id=arguments.bos_token_id,
         save_dir=save_dir,
         part=part,
-        bos_token_id=arguments.bos_token_id,
         report_progress=report_progress,
     )
 
@@ -319,9 +321,9 @@ def _write(folder: Path, arguments: ScoreArguments, device: str, rows: list[dict
             "pairs": arguments.pairs,
             "modality": arguments.modality,
             "long_sequences": arguments.long_sequences,
+            "beginning": beginning,
             "tokens": sum(row["positive_tokens"] + row["negative_tokens"] for row in rows),
             "rule": "sum of log p(side | beginning, context) in nats; only the side is scored, no end of sequence",
-            "beginning": beginning,
             "versions": describe_versions(),
             "commit": describe_commit(),
             "device": describe_device(device),
@@ -343,6 +345,10 @@ def accuracies_by_task(rows: Iterable[Mapping]) -> dict[str, dict]:
     for row in rows:
         by_task.setdefault(row.get("task") or "pairs", []).append(row)
     return {
-        task: pair_accuracies(**judge_arguments(of_task), headline=TASKS[task].rule if task in TASKS else "sum")
+        task: pair_accuracies(
+            **judge_arguments(of_task),
+            headline=TASKS[task].rule if task in TASKS else "sum",
+            task=TASKS.get(task),
+        )
         for task, of_task in by_task.items()
     }

@@ -3,14 +3,15 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from importlib import import_module
 
+import evaluate
 import fake_run
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import PAPER_SIX, make_fake_run
 
+import evoslm
 from evoslm.metrics.tasks import TASKS, NgramCheck, Task
 from evoslm.models.modalities import MODALITIES
 from evoslm.training.report import write_report
@@ -21,6 +22,7 @@ from evoslm.training.report.formatting import count, markdown_table, number, wit
 from evoslm.training.report.prose import summarize
 from evoslm.training.report.results import compute_results, load_paper_figures
 from evoslm.training.report.run_folder import read_run
+from evoslm.training.score.pair_files import accuracies_by_task
 
 EVERYTHING = tuple(MODALITIES)
 
@@ -139,26 +141,38 @@ class TestResults:
         assert set(accuracy["groups"]) == {"1-5", "6-20", "21-100", ">100"}
 
     @pytest.mark.parametrize("task", ["swuggy", "sblimp", "topic_sc"])
-    def test_accuracies_and_intervals_are_those_of_the_metric(self, tmp_path, task):
+    @pytest.mark.parametrize("clusters", ["equal", "unequal"])
+    def test_accuracies_and_intervals_are_those_of_the_metric_and_of_score(self, tmp_path, task, clusters):
+        """All bands go in, and each counts its headline's; of unequal clusters some lack a twin or a voice."""
         run = make_fake_run(
             tmp_path / "run", modalities=("phone_raw",), pairs=60, voices=3, points=False, baselines=False
         )
-        scored = pd.read_parquet(run / "scores/phone_raw/seed-0/best/items.parquet")
+        file = run / "scores/phone_raw/seed-0/best/items.parquet"
+        scored = pd.read_parquet(file)
+        if clusters == "unequal":
+            number = scored["pair_id"].str[-4:].astype(int)
+            scored["cluster"] = scored["task"] + "-" + np.sqrt(number).astype(int).astype(str)
+            kept = (number % 7 > 0) & ((number % 3 > 0) | (scored["voice"] != "voice-2"))
+            scored = scored[kept].reset_index(drop=True)
+            scored.to_parquet(file)
         scored = scored[scored["task"] == task]
-        if task == "swuggy":
-            scored = scored[scored["band"].isin(["1-5", "6-20"])]
-        rows = scored.drop(columns="group" if task == "swuggy" else []).to_dict("records")
-        metric = import_module(f"evoslm.metrics.{task}.pair_accuracy")
-        headline = "mean" if task == "topic_sc" else "sum"
-        expected = metric.pair_accuracies(**metric.judge_arguments(rows), headline=headline)
+        rows = scored.to_dict("records")
+        metric = evaluate.load(evoslm.metric_path(task), cache_dir=str(tmp_path / "cache"))
+        expected = metric.compute(**metric.judge_arguments(rows))
+        assert accuracies_by_task(rows)[task] == expected
         found = compute_results(read_run(run))["accuracies"]["phone_raw"][task]
-        assert (found["headline"]["n"], scored["cluster"].nunique()) == (scored["pair_id"].nunique(), expected["n"])
+        counted = scored[scored["band"].isin(["1-5", "6-20"])] if task == "swuggy" else scored
+        counts = {"n": counted["pair_id"].nunique(), "n_clusters": counted["cluster"].nunique()}
+        counts["n_pairs"] = counts["n"]
+        assert expected.items() >= counts.items() and found["headline"].items() >= counts.items()
+        assert found["headline"]["value"] == pytest.approx(expected["accuracy"], abs=1e-12)
         for rule, accuracy in found["rules"].items():
             ends = [expected[f"{key}_{rule}"] for key in ("accuracy", "ci_low", "ci_high")]
             assert [accuracy[key] for key in ("value", "low", "high")] == pytest.approx(ends, abs=1e-12)
-        if task != "swuggy":
-            for group, accuracy in found["groups"].items():
-                assert accuracy["value"] == pytest.approx(expected["groups"][group][f"accuracy_{headline}"])
+        for group, accuracy in found["groups"].items():
+            value = expected["groups"][group][f"accuracy_{expected['headline']}"]
+            assert accuracy["value"] == pytest.approx(value, abs=1e-12)
+            assert accuracy["n_pairs"] == expected["groups"][group]["n_pairs"]
 
     def test_a_new_task_is_named_in_one_place(self, tmp_path, monkeypatch):
         """With an entry of its own, its pairs are judged, shown in every table and checked against n-grams."""

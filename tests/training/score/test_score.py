@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from evoslm.metrics.pair_accuracy import judge_arguments, pair_accuracies
+from evoslm.metrics.judging import pair_accuracies
+from evoslm.metrics.pair_accuracy import judge_arguments
 from evoslm.models.scoring import kept_scores, score_pairs
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 from evoslm.training.cli import main
