@@ -1,11 +1,12 @@
 """Minimal pairs, spoken: every form of context, positive and negative side at once.
 
 `PairText`s -> voice, pitch and rate of each -> context and both sides spoken alike -> one row a pair and voice, with
-text, phones, stretched and repeated phones, and audio -> shards, a folder a task.
+text, phones, stretched and repeated phones, and audio -> shards, a folder a task. Twins are kept or dropped together.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from ..synthesis.synthesizer import (
 from ..synthesis.voices import VOICES, SpeakerSettings, speaker_settings
 from .texts import PairText
 
-PAIRS_PER_SHARD = 32
+PAIRS_PER_SHARD = 32  # with their twins
 SOUNDS_ALIKE = "both sides sound alike"
 
 _FORMS = {
@@ -42,6 +43,20 @@ PAIR_SCHEMA = pa.schema(
         *((f"{side}_{form}", kind) for side in PARTS for form, kind in _FORMS.items()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """
+    What is kept or dropped as one: a pair, with its twin where it has one.
+
+    Args:
+        id (`str`): Of the cluster.
+        pairs (`tuple[PairText, ...]`): Its pairs.
+    """
+
+    id: str
+    pairs: tuple[PairText, ...]
 
 
 def render_pairs(
@@ -59,7 +74,9 @@ def render_pairs(
     progress: bool = True,
 ) -> dict[str, dict]:
     """
-    Speak minimal pairs and write them as shards, a folder a task. A pair whose sides have the same phones is dropped.
+    Speak minimal pairs and write them as shards, a folder a task. A pair whose sides have the same phones is dropped,
+    and so are the other pairs of its cluster: only together are twins right for exactly one of two, whatever rule
+    does not look at what they ask about.
 
     Context, positive and negative side of a row have the same voice, pitch and rate, and so have two pairs with the
     same two sides. A side has the silence of an utterance at both edges; where there is a context, that has it at the
@@ -67,7 +84,8 @@ def render_pairs(
     other, are exactly one utterance.
 
     Args:
-        pairs (`Iterable[PairText]`): Pairs of one or more tasks.
+        pairs (`Iterable[PairText]`): Pairs of one or more tasks. Rows are in their order, but that twins follow each
+            other.
         output_dir (`str` or `Path`): Where `swuggy/test-00000-of-00004.parquet`, ... go.
         voices (`str`): `"one"` or `"many"`, as for utterances.
         rate (`str`): `"fixed"` or `"random"`, as for utterances.
@@ -76,14 +94,14 @@ def render_pairs(
         voices_per_pair (`int`, *optional*, defaults to 1): In how many voices each pair is spoken, a row each.
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
-        shard_size (`int`, *optional*, defaults to 32): Pairs a shard.
+        shard_size (`int`, *optional*, defaults to 32): Clusters a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be
             skipped because they cannot be spoken within 30 s with the sounds of English.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
 
     Returns:
-        `dict[str, dict]`: For each task how many `pairs` were given, how many `rows` were written, how many pairs
-        `sound_alike`, and how many were `skipped` for other reasons.
+        `dict[str, dict]`: For each task how many `pairs` were given, how many `rows` were written, how many pairs were
+        dropped because they or their twins `sound_alike`, and how many were `skipped` for other reasons.
 
     Raises:
         `ValueError`: If a task is unknown, an id stands twice, `voices` has fewer than `voices_per_pair`, too many
@@ -105,11 +123,12 @@ def render_pairs(
         "frame_samples": frame_samples,
     }
     summary = {}
-    for task, task_pairs in by_task.items():
+    for task, clusters in by_task.items():
+        sizes = {cluster.id: len(cluster.pairs) for cluster in clusters}
         results = build_shards(
-            task_pairs,
-            lambda pair: "test",
-            make_rows,
+            clusters,
+            lambda cluster: "test",
+            make_cluster_rows,
             settings,
             PAIR_SCHEMA,
             Path(output_dir) / task,
@@ -118,20 +137,40 @@ def render_pairs(
             max_skipped_fraction=1.0,
             progress=progress,
         )
-        reasons = Counter(skip["reason"] for result in results for skip in result["skipped"])
+        reasons: Counter = Counter()
+        for result in results:
+            for skip in result["skipped"]:
+                reasons[skip["reason"]] += sizes[skip["id"]]
         num_alike = reasons.pop(SOUNDS_ALIKE, 0)
-        if reasons.total() > max_skipped_fraction * len(task_pairs):
+        if reasons.total() > max_skipped_fraction * sum(sizes.values()):
             raise ValueError(
-                f"{reasons.total()} of {len(task_pairs)} {task} pairs cannot be spoken, most often because: "
+                f"{reasons.total()} of {sum(sizes.values())} {task} pairs cannot be spoken, most often because: "
                 f"{reasons.most_common(1)[0][0]} See {Path(output_dir) / task / 'skipped.jsonl'}."
             )
         summary[task] = {
-            "pairs": len(task_pairs),
+            "pairs": sum(sizes.values()),
             "rows": sum(result["rows"] for result in results),
             "sound_alike": num_alike,
             "skipped": reasons.total(),
         }
     return summary
+
+
+def make_cluster_rows(cluster: Cluster, settings: dict) -> list[dict]:
+    """
+    Speak the pairs of a cluster.
+
+    Args:
+        cluster (`Cluster`): The pairs.
+        settings (`dict`): The arguments of [`render_pairs`] that rows depend on.
+
+    Returns:
+        `list[dict]`: A row a pair and voice.
+
+    Raises:
+        `ValueError`: If one of the pairs sounds alike or cannot be spoken.
+    """
+    return [row for pair in cluster.pairs for row in make_rows(pair, settings)]
 
 
 def make_rows(pair: PairText, settings: dict) -> list[dict]:
@@ -226,13 +265,17 @@ def spoken_forms(rendering: Rendering | None, settings: dict) -> dict:
     }
 
 
-def _by_task(pairs: Iterable[PairText]) -> dict[str, list[PairText]]:
-    by_task, seen = defaultdict(list), set()
+def _by_task(pairs: Iterable[PairText]) -> dict[str, list[Cluster]]:
+    """The clusters of each task, in the order of their first pairs."""
+    by_task, seen = defaultdict(lambda: defaultdict(list)), set()
     for pair in pairs:
         if pair.task not in TASKS:
             raise ValueError(f"Pair {pair.id} is of an unknown task {pair.task!r}; choose from {', '.join(TASKS)}.")
         if pair.id in seen:
             raise ValueError(f"The id {pair.id} stands for two minimal pairs; make ids unique.")
         seen.add(pair.id)
-        by_task[pair.task].append(pair)
-    return dict(by_task)
+        by_task[pair.task][pair.cluster].append(pair)
+    return {
+        task: [Cluster(name, tuple(members)) for name, members in clusters.items()]
+        for task, clusters in by_task.items()
+    }

@@ -149,6 +149,32 @@ def test_pairs_that_sound_alike_are_dropped_and_counted(tmp_path):
     assert [row["id"] for row in rows_of(tmp_path)] == [PAIRS[4].id]
 
 
+def test_twins_are_dropped_together(tmp_path):
+    """The first pair of one cluster and the second of another sound alike; a third and a pair alone are whole."""
+    alike, heard = ("They see their dogs.", "They see there dogs."), ("The dogs bark.", "The dogs barks.")
+    sides = {"a": (alike, heard), "b": (heard[::-1], alike[::-1]), "c": (heard, heard[::-1]), "d": (heard,)}
+    pairs = [
+        PairText(f"{cluster}{number}", "sblimp", "dogs", "", "", *both, cluster)
+        for number in (0, 1)  # twins need not follow each other
+        for cluster, twins in sides.items()
+        for both in twins[number : number + 1]
+    ]
+    arguments = {"voices": "many", "rate": "fixed", "seed": 0, "stretch_factor": 1, "voices_per_pair": 2}
+    for _ in range(2):  # the second time everything is there
+        summary = render_pairs(pairs, tmp_path, **arguments, progress=False)
+        assert summary == {"sblimp": {"pairs": 7, "rows": 6, "sound_alike": 4, "skipped": 0}}
+        assert [row["id"] for row in rows_of(tmp_path)] == ["c0", "c0", "c1", "c1", "d0", "d0"]
+
+
+def test_the_twin_of_a_pair_that_cannot_be_spoken_is_skipped_with_it(tmp_path):
+    pairs = [PairText(f"long-{i}", "topic_sc", "sea", "", CONTEXT * n, *ENDINGS, "long") for i, n in ((0, 1), (1, 9))]
+    summary = render_pairs(
+        [*pairs, PAIRS[-1]], tmp_path, "one", "fixed", 0, stretch_factor=1, max_skipped_fraction=0.7, progress=False
+    )
+    assert summary == {"topic_sc": {"pairs": 3, "rows": 1, "sound_alike": 0, "skipped": 2}}
+    assert [row["id"] for row in rows_of(tmp_path)] == [PAIRS[-1].id]
+
+
 def test_pairs_that_cannot_be_spoken_are_too_many_or_counted(tmp_path):
     pairs = [PairText("topic_sc-long", "topic_sc", "sea", "", CONTEXT * 9, *ENDINGS), PAIRS[-1]]
     with pytest.raises(ValueError, match=r"1 of 2 topic_sc pairs cannot be spoken.*30 s"):
