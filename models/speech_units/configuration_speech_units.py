@@ -48,7 +48,7 @@ class SpeechUnitConfig(PretrainedConfig):
             Number of cepstra, the zeroth included; with deltas and delta-deltas a frame has three times as many
             dimensions.
         window_ms (`float`, *optional*, defaults to 25.0):
-            Length of the Hann window in milliseconds, centred on the frame.
+            Length of the Hann window in milliseconds, centred on the frame; not of `"ssl"`, whose layers say it.
         log_floor (`float`, *optional*, defaults to 1e-4):
             Added to mel energies (of audio in [-1, 1]) before the logarithm. Differences between sounds that are about
             50 dB below speech then no longer count.
@@ -121,7 +121,7 @@ class SpeechUnitConfig(PretrainedConfig):
             raise ValueError("encoder='ssl' and the ssl encoder's description go together; give both or neither.")
         if ssl is not None:
             _check_ssl(ssl, sampling_rate, frame_rate)
-        if window_ms * frame_rate < 1000:
+        if encoder != "ssl" and window_ms * frame_rate < 1000:
             raise ValueError(
                 f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it."
             )
@@ -197,7 +197,7 @@ def _check_ssl(ssl: dict[str, Any], sampling_rate: int, frame_rate: float) -> No
         raise ValueError(
             f"{ssl['source']} reads {rate} samples a second and makes a frame of {hop} of them, which does not fit "
             f"{sampling_rate} samples and {frame_rate:g} frames a second; give sampling_rate={rate} and frame_rate="
-            f"{rate / hop:g}."
+            f"{rate / hop:g} to fit_units or SpeechUnitConfig."
         )
 
 

@@ -2,7 +2,8 @@
 
 waveforms -> as the encoder was trained to hear them -> windows of long ones -> batches of like length -> features of
 one layer, a frame every `hop_length` samples. What else is in a batch changes no frame by more than rounding does: the
-normalisation over time that the first convolution of some encoders has counts the samples of each waveform alone.
+normalisation over time that the first convolution of some encoders has counts the samples of each waveform alone, and
+convolutions between frames see zeros beyond each waveform's last.
 """
 
 import json
@@ -62,6 +63,11 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
         # Configuration and weights come from one commit, so that the pin says all that was read.
         revision = readable
         config = AutoConfig.from_pretrained(model_id, revision=revision)
+    if getattr(config, "squeeze_factor", 1) > 1:
+        raise ValueError(
+            f"{name} ({config.model_type}) pools frames before its layers, so that a layer has no features of each; "
+            "give a HuBERT, wav2vec 2.0, WavLM or similar encoder."
+        )
     layers = config.num_hidden_layers
     layer = layers if layer is None else layer
     if not 1 <= layer <= layers:
@@ -72,7 +78,7 @@ def describe_ssl_encoder(model_id: str, layer: int | None = None, revision: str 
     preprocessing = _read_preprocessing(model_id, revision)
     return {
         "model": json.loads(json.dumps(model)),
-        "normalize": bool(preprocessing.get("do_normalize", config.feat_extract_norm == "layer")),
+        "normalize": bool(preprocessing.get("do_normalize", getattr(config, "feat_extract_norm", "layer") == "layer")),
         "sampling_rate": int(preprocessing.get("sampling_rate", 16_000)),
         "layer": layer,
         "source": name,
@@ -147,6 +153,10 @@ class SslEncoder(torch.nn.Module):
         self.model.encoder.layers[-1].register_forward_hook(self._keep)
         if isinstance(getattr(self.first, "layer_norm", None), torch.nn.GroupNorm):
             self.first.layer_norm = _NormOverTime(self.first.layer_norm)
+        self._frames: torch.Tensor | None = None
+        for module in self.model.encoder.modules():
+            if isinstance(module, torch.nn.Conv1d) and module.kernel_size[0] > 1:
+                module.register_forward_pre_hook(self._silence_padding)
 
     @property
     def first(self) -> torch.nn.Module:
@@ -159,6 +169,18 @@ class SslEncoder(torch.nn.Module):
 
     def _keep(self, module, inputs, output) -> None:
         self._features = output[0] if isinstance(output, tuple) else output
+
+    def _silence_padding(self, module, inputs):
+        """
+        Zeros beyond each row's last frame, as a convolution sees them where a waveform is alone.
+
+        The model sets padding to zero before its first convolution only, and what stands between that and the next one
+        (a batch normalisation, as in `slprl/mhubert-base-25hz`; the layers of data2vec's) makes other values of it.
+        """
+        if self._frames is None:
+            return None
+        beyond = torch.arange(inputs[0].shape[2], device=inputs[0].device) >= self._frames[:, None]
+        return inputs[0].masked_fill(beyond[:, None], 0.0)
 
     def forward(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """
@@ -234,7 +256,9 @@ class SslEncoder(torch.nn.Module):
         lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
         values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         inputs = {"input_values": values.to(self.model.dtype)}
+        self._frames = None
         if int(lengths.min()) < values.shape[1]:
+            self._frames = torch.tensor([piece.end - piece.start for piece in batch], device=values.device)
             inputs["attention_mask"] = (torch.arange(values.shape[1], device=values.device) < lengths[:, None]).long()
         if self._norms_over_time:
             convolution = self.first.conv

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,11 +11,16 @@ import pytest
 import torch
 from transformers import (
     AutoModel,
+    Data2VecAudioConfig,
+    Data2VecAudioModel,
     HubertConfig,
     HubertModel,
     LlamaConfig,
     LlamaModel,
+    SEWConfig,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2Vec2ConformerModel,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
     WavLMConfig,
@@ -23,6 +29,7 @@ from transformers import (
 
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units, ssl_encoder
 from evoslm.models.speech_units.ssl_encoder import describe_ssl_encoder
+from evoslm.training.stages.units.encoders import EncoderSettings
 
 SHAPE = {
     "hidden_size": 24,
@@ -39,6 +46,17 @@ KINDS = {
     "hubert-large": (HubertModel, HubertConfig(**SHAPE, **LARGE)),
     "wav2vec2": (Wav2Vec2Model, Wav2Vec2Config(**SHAPE)),
     "wavlm": (WavLMModel, WavLMConfig(**SHAPE)),
+}
+BATCH_NORM = {**LARGE, "conv_pos_batch_norm": True}
+# 25 frames a second behind a batch normalisation, as in mHuBERT's.
+SLOW = {"conv_dim": (16,) * 8, "conv_stride": (5, 2, 2, 2, 2, 2, 2, 2), "conv_kernel": (10, 3, 3, 3, 3, 2, 2, 2)}
+# Convolutions between frames, each of which sees what the one before and what stands between them made of padding.
+CONVOLVING = {
+    "batch norm": (HubertModel, HubertConfig(**SHAPE, conv_pos_batch_norm=True)),
+    "batch norm, large": (HubertModel, HubertConfig(**SHAPE, **BATCH_NORM)),
+    "25 Hz": (HubertModel, HubertConfig(**SHAPE | SLOW, num_feat_extract_layers=8, conv_pos_batch_norm=True)),
+    "data2vec": (Data2VecAudioModel, Data2VecAudioConfig(**SHAPE | {"num_conv_pos_embeddings": 5})),
+    "conformer": (Wav2Vec2ConformerModel, Wav2Vec2ConformerConfig(**SHAPE, conv_depthwise_kernel_size=7)),
 }
 RNG = np.random.default_rng(0)
 
@@ -101,6 +119,45 @@ def test_frames_are_the_same_in_any_batch(model):
         assert (model.encoder([torch.from_numpy(audio)])[0] - features).abs().max() < 1e-4
     units, alone = model.units(AUDIO), [model.units([audio])[0] for audio in AUDIO]
     assert np.mean(np.concatenate(units) != np.concatenate(alone)) < 0.001
+
+
+@pytest.mark.parametrize("kind", CONVOLVING)
+def test_convolutions_between_frames_see_no_padding(kind, tmp_path):
+    """What a batch normalisation or a bias makes of padding reaches the frames beside it otherwise."""
+    architecture, config = CONVOLVING[kind]
+    torch.manual_seed(0)
+    encoder = architecture(config).eval()
+    with torch.no_grad():
+        for name, value in encoder.state_dict().items():
+            if name.endswith("bias") or name.endswith("running_mean"):
+                value.normal_()
+            elif value.ndim > 1 and "conv" not in name:
+                value.mul_(3)
+    encoder.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    rate = 25 if kind == "25 Hz" else 50
+    recordings = [audio for audio in AUDIO if len(audio) * rate >= 16_000]
+    model = fit_units([(recordings, None)], num_units=12, ssl_model_id=str(tmp_path), ssl_layer=2, frame_rate=rate)
+    together = model.encoder([torch.from_numpy(audio) for audio in recordings])
+    for audio, features in zip(recordings, together):
+        assert len(features) == len(audio) * rate // 16_000
+        assert (model.encoder([torch.from_numpy(audio)])[0] - features).abs().max() < 1e-4
+    alone = [model.units([audio])[0] for audio in recordings]
+    assert (np.concatenate(model.units(recordings)) == np.concatenate(alone)).all()
+
+
+def test_a_run_refuses_other_frame_rates_in_words_that_can_be_followed(tmp_path):
+    config = CONVOLVING["25 Hz"][1]
+    HubertModel(config).save_pretrained(tmp_path / "mhubert")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "mhubert")
+    with pytest.raises(ValueError, match="makes 25 frames a second of audio at 16000 Hz, and a run has 50") as refused:
+        EncoderSettings(str(tmp_path / "mhubert")).describe()
+    assert "--" not in str(refused.value)
+    assert "facebook/hubert-base-ls960" in str(refused.value)
+    rates = dict(re.findall(r"(sampling_rate|frame_rate)=(\d+)", str(refused.value)))
+    rates = {name: int(value) for name, value in rates.items()}
+    model = fit_units([(AUDIO[:5], None)], num_units=4, ssl_model_id=str(tmp_path / "mhubert"), **rates)
+    assert model.config.frame_rate == 25 and len(model.units(AUDIO[:1])[0]) == 25
 
 
 def test_windows_change_no_unit_in_a_hundred(model, monkeypatch):
@@ -189,6 +246,9 @@ def test_what_is_no_encoder_is_named(tmp_path, monkeypatch):
     ).save_pretrained(tmp_path / "llama")
     with pytest.raises(ValueError, match=r"llama \(llama\) does not turn waveforms into frames"):
         describe_ssl_encoder(str(tmp_path / "llama"))
+    SEWConfig().save_pretrained(tmp_path / "sew")
+    with pytest.raises(ValueError, match=r"sew \(sew\) pools frames before its layers"):
+        describe_ssl_encoder(str(tmp_path / "sew"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="is no encoder"):
         describe_ssl_encoder(str(tmp_path / "empty"))

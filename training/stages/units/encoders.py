@@ -3,10 +3,12 @@
 name, layer, revision, precision -> what [`fit_units`] takes, what a fingerprint holds, what tables call it.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ....models.audio import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE
 from ...arguments.study import FRAME_FEATURES
 from ...run.stage import fingerprint_files
 
@@ -51,7 +53,7 @@ class EncoderSettings:
             precision and, if it is a folder, what its files hold.
 
         Raises:
-            `ValueError`: If there is no such encoder, or no such layer in it.
+            `ValueError`: If there is no such encoder, no such layer in it, or its frames are not those of a run.
         """
         if not self.is_ssl:
             return self.name
@@ -73,4 +75,13 @@ class EncoderSettings:
     def _describe_ssl(self) -> dict[str, Any]:
         from ....models.speech_units.ssl_encoder import describe_ssl_encoder
 
-        return describe_ssl_encoder(self.name, self.layer, self.revision)
+        ssl = describe_ssl_encoder(self.name, self.layer, self.revision)
+        samples, rate = math.prod(ssl["model"]["conv_stride"]), ssl["sampling_rate"]
+        if (samples, rate) != (FRAME_SAMPLES, SAMPLE_RATE):
+            raise ValueError(
+                f"{ssl['source']} makes {rate / samples:g} frames a second of audio at {rate} Hz, and a run has "
+                f"{FRAME_RATE:g} units a second at {SAMPLE_RATE} Hz; choose an encoder of that rate, such as "
+                f"facebook/hubert-base-ls960, or fit a quantizer in Python with fit_units(..., ssl_model_id="
+                f"{self.name!r}, sampling_rate={rate}, frame_rate={rate / samples:g})."
+            )
+        return ssl
