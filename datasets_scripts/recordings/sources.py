@@ -4,14 +4,14 @@ a folder (LJSpeech, audiofolder, LibriSpeech) or manifests of LibriHeavy -> `Rec
 A recording that cannot be used is among them with its reason, so that it is counted where the others are.
 """
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
+from .audio_files import AUDIO_SUFFIXES, AudioFiles, without_suffix
+from .transcript_tables import numbered_lines, read_table
 
 _SPLITS = {"train": "train", "training": "train"}
 _SPLITS |= dict.fromkeys(("validation", "valid", "val", "dev", "development", "eval"), "validation")
@@ -72,11 +72,12 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     - LibriSpeech: `SPEAKER/CHAPTER/*.trans.txt` at any depth. A document is a chapter; what lies below a folder such
       as `dev-clean` has that split. The transcripts' capitals become small letters.
     - LJSpeech: `metadata.csv` with lines `id|text|normalised text`, of which the last is taken, and audio files `id.*`
-      anywhere below. A document is what stands before the id's last hyphen.
-    - audiofolder: `metadata.csv` or `metadata.jsonl` in the folder or folders below it, with `file_name`, `text` (or
-      `transcription`) and, where there are such columns, `id`, `speaker` (or `speaker_id`), `document`, `topic` and
-      `split`. Below a folder named like a split (`train`, `dev`, ...) that is the split. A document is the folder that
-      `file_name` names, else the recording itself.
+      anywhere below; also `wavs/id.wav` or `id.wav` for the id, and a speaker beside the text. A document is what
+      stands before the id's last hyphen, if there is one.
+    - audiofolder: `metadata.csv`, `.tsv` or `.jsonl` in the folder or folders below it, with `file_name`, `text` (or
+      `transcription`, `transcript`, `sentence`, `normalized_text`, ...) and, where there are such columns, `id`,
+      `speaker` (or `speaker_id`, ...), `document`, `topic` and `split`. Below a folder named like a split (`train`,
+      `dev`, ...) that is the split. A document is the folder that `file_name` names, else the recording itself.
 
     Returns:
         `list[Recording]`: In the order of the transcripts. Transcripts without audio and audio files without a
@@ -95,10 +96,8 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     for path in files:
         if path.name.endswith(".trans.txt"):
             recordings += _read_trans(path, folder)
-        elif path.name == "metadata.csv" and _is_ljspeech(path):
-            recordings += _read_ljspeech(path, [file for file in audio if path.parent in file.parents])
-        elif path.name in ("metadata.csv", "metadata.jsonl"):
-            recordings += _read_metadata(path, folder)
+        elif path.name.lower() in ("metadata.csv", "metadata.tsv", "metadata.jsonl"):
+            recordings += _read_metadata(path, folder, [file for file in audio if path.parent in file.parents])
     if not recordings:
         raise FileNotFoundError(
             f"No transcripts are in {folder}: it needs a metadata.csv or metadata.jsonl, or LibriSpeech's *.trans.txt."
@@ -177,12 +176,12 @@ def _split_of_folders(folders: Iterable[str]) -> str | None:
 def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
     split = _split_of_folders(path.relative_to(folder).parts[:-1])
     files = {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES}
-    for line in _lines(path):
-        name, _, text = line.partition(" ")
+    for _, line in numbered_lines(path):
+        name, *texts = line.split(maxsplit=1)
         speaker, chapter = (name.split("-") + ["", ""])[:2]
         yield make_recording(
             files.get(name),
-            small_letters(text),
+            small_letters(" ".join(texts)),
             id=name,
             document=f"{speaker}-{chapter}",
             speaker=speaker,
@@ -190,82 +189,58 @@ def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
         )
 
 
-def _is_ljspeech(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline()
-    return first.count("|") in (1, 2) and "file_name" not in first
+def _read_metadata(path: Path, folder: Path, audio: list[Path]) -> Iterator[Recording]:
+    rows, named = read_table(path, {file.stem for file in audio})
+    names = [row.get("file", "") for row in rows]
+    files = AudioFiles(path.parent, audio, names)
+    for number, (row, name) in enumerate(zip(rows, names), 1):
+        found = files.find(name) if name else []
+        inside = _inside(name, path.parent, found)
+        if named:
+            columns = _of_audiofolder(row, path.parent.relative_to(folder), inside)
+        else:
+            columns = _of_ljspeech(row, inside or f"{path.name}:{number}")
+        missing = path.parent / name if Path(name).suffix.lower() in AUDIO_SUFFIXES else None
+        recording = make_recording(found[0] if found else missing, row.get("text"), **columns)
+        problem = row.get("problem")
+        if len(found) > 1:
+            places = " and ".join(file.relative_to(folder).as_posix() for file in found[:2])
+            problem = f"Its audio file may be {places}: the table has to name the folder."
+        yield replace(recording, problem=problem) if problem else recording
 
 
-def _read_ljspeech(path: Path, audio: list[Path]) -> Iterator[Recording]:
-    files = {file.stem: file for file in audio}
-    for number, line in enumerate(_lines(path), 1):
-        name, *texts = line.split("|")
-        yield make_recording(
-            files.get(name),
-            texts[-1] if texts else "",
-            id=name or f"{path.name}:{number}",
-            document=name.rpartition("-")[0] or name,
-            speaker="LJSpeech" if re.fullmatch(r"LJ\d{3}-\d{4}", name) else "",
-        )
+def _inside(name: str, base: Path, found: list[Path]) -> str:
+    """A name as a path from the folder of the table: no part of an id may depend on where that folder lies."""
+    name = name.replace("\\", "/")
+    if not Path(name).is_absolute():
+        return name
+    return (
+        found[0].relative_to(base) if found and base in found[0].parents else Path(name).relative_to("/")
+    ).as_posix()
 
 
-def _read_metadata(path: Path, folder: Path) -> Iterator[Recording]:
-    place = path.parent.relative_to(folder)
-    for number, row in enumerate(_rows(path), 1):
-        name = _text(row, "file_name")
-        if not name:
-            raise ValueError(f"Row {number} of {path} has no file_name; every recording needs one.")
-        file = path.parent / name
-        inside = place / name
-        whole = inside.with_suffix("").as_posix()
-        parent = Path(name).parent.as_posix()
-        parts = inside.parts[:-1]
-        yield make_recording(
-            file,
-            _text(row, "text", "transcription"),
-            id=_text(row, "id") or whole,
-            document=_text(row, "document") or (whole if parent == "." else (place / parent).as_posix()),
-            speaker=_text(row, "speaker", "speaker_id"),
-            topic=_text(row, "topic") or None,
-            split=split_named(_text(row, "split")) or _split_of_folders(parts),
-        )
+def _of_audiofolder(row: dict[str, str], place: Path, inside: str) -> dict:
+    """What a row with named columns says of a recording beside its text."""
+    name = Path(inside)
+    whole = without_suffix((place / name).as_posix())
+    return {
+        "id": row.get("id") or whole,
+        "document": row.get("document") or (whole if len(name.parts) == 1 else (place / name).parent.as_posix()),
+        "speaker": row.get("speaker", ""),
+        "topic": row.get("topic"),
+        "split": split_named(row.get("split", "")) or _split_of_folders((place / name).parts[:-1]),
+    }
 
 
-def _rows(path: Path) -> Iterator[dict]:
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            if "file_name" not in columns or not {"text", "transcription"} & set(columns):
-                raise ValueError(
-                    f"{path} has the columns {', '.join(columns) or 'none'}; it needs file_name and text (or "
-                    "transcription)."
-                )
-            yield from reader
-        return
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"Line {number} of {path} is not JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"Line {number} of {path} is not a JSON object.")
-        yield row
-
-
-def _text(row: dict, *columns: str) -> str:
-    value = next((row[column] for column in columns if row.get(column) not in (None, "")), "")
-    return str(value).strip()
-
-
-def _lines(path: Path) -> list[str]:
-    """Lines that are not empty."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
-    # Not `splitlines`: a transcript may hold other characters that count as line ends there.
-    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+def _of_ljspeech(row: dict[str, str], inside: str) -> dict:
+    """What a row without named columns says of a recording beside its text."""
+    name = without_suffix(inside)
+    stem = Path(name).name
+    return {
+        "id": name,
+        "document": (name.rpartition("-")[0] if "-" in stem else "") or name,
+        "speaker": row.get("speaker") or ("LJSpeech" if re.fullmatch(r"LJ\d{3}-\d{4}", stem) else ""),
+    }
 
 
 def _read_cuts(paths: list[Path], folder: Path) -> Iterator[Recording]:
