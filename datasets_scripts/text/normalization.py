@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from .numbers import MONTHS, spell_numbers
+from .wrong_encodings import repair_encoding
 
 # Titles lose their full stop wherever they stand: a name follows.
 _TITLES = {
@@ -115,8 +116,9 @@ def normalize_text(text: str, word_case: Mapping[str, str] | None = None) -> str
     Rewrite a paragraph as it is read aloud.
 
     Abbreviations, numbers, dates, times and sums of money are written in words. Quotation marks and underscores go,
-    brackets become commas, double hyphens a dash with spaces; accents are taken off. A . ! or ? stays only where a
-    sentence ends: "Oh! cried she" becomes "Oh, cried she". Normalising twice is the same as normalising once.
+    brackets become commas, double hyphens a dash with spaces; accents are taken off, and what was read in a wrong
+    encoding is put right ([`~wrong_encodings.repair_encoding`]). A . ! or ? stays only where a sentence ends: "Oh!
+    cried she" becomes "Oh, cried she". Normalising twice is the same as normalising once.
 
     Args:
         text (`str`): One paragraph. Line breaks in it count as spaces.
@@ -184,7 +186,7 @@ def _plain_characters(text: str) -> str:
     text = _NOTES.sub(" ", text)
     text = _TOKENIZED.sub(r"\1", text)
     if not text.isascii():
-        text = _VULGAR_FRACTION.sub(r"\1 ", text.translate(_CHARACTERS))
+        text = _VULGAR_FRACTION.sub(r"\1 ", repair_encoding(text).translate(_CHARACTERS))
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
         text = text.translate(_CHARACTERS)
     text = text.translate(_ASCII_CHARACTERS)

@@ -90,7 +90,8 @@ def _opening_capital(spoken: Callable[[re.Match], str]) -> Callable[[re.Match], 
         words = spoken(match) + " " * match.string[match.end() : match.end() + 1].isalnum()
         before = match.string[max(0, match.start() - 12) : match.start()].rstrip(" \n\t\"'(-")
         opens = before[-1:] in ".!?" if before else match.start() < 12
-        if not opens:
+        # A word before the number has the capital that its writer gave it.
+        if not opens or match[0][0].islower():
             return words
         words = words.lstrip()
         return words[0].upper() + words[1:]
@@ -121,6 +122,10 @@ def _ordinal(number: int | str) -> str:
 
 def _year(match: re.Match) -> str:
     return _words(int(match["year"]), "year")
+
+
+def _early_years(match: re.Match) -> str:
+    return _EARLY_YEAR.sub(lambda year: _words(int(year[0]), "year"), match[0])
 
 
 def _plural(words: str) -> str:
@@ -178,6 +183,30 @@ _NUMBERED_ROMAN = re.compile(rf"\b{_NUMBERED}\.?\s+(?P<roman>{_ROMAN})\b(?!')")
 _REGNAL_ROMAN = re.compile(rf"\b(?P<name>[A-Z][a-z]+)\s+(?P<roman>(?!I\b|L\b){_ROMAN})\b(?!\.[A-Z])")
 _BARE_ROMAN = re.compile(rf"(?<![A-Za-z'.&-])(?P<roman>(?=[IVXL]{{2}}){_ROMAN})(?![A-Za-z&-])")
 
+# Years before 1100 look like any number: "in 1066" and "in 626 Assurbanipal died" are years, "in 120 pages" and
+# "one in 120" are not. What is neither for certain is read as a number.
+_EARLY = r"(?:10\d\d|[1-9]\d\d)(?![.,:/]?\d|-?[A-Za-z%])"
+_EARLY_YEAR = re.compile(rf"\b{_EARLY}")
+_EARLY_RANGE = rf"{_EARLY}(?:\s+(?:to|and|or|until|till)\s+{_EARLY})?"
+_AFTER_YEARS = (
+    "a|an|the|he|she|it|they|we|I|his|her|its|their|our|this|that|these|those|there|here|when|where|while|who|which|and"
+    "|or|but|by|at|on|for|from|to|until|was|were|is|had|has|did|after|before|under|as|against|upon|only"
+)
+# "In 120 American cities": a plural behind a name says that things are counted.
+_COUNTED = r"(?:[A-Z][\w'-]*\s+)+(?!(?:was|is|has|his|as|its|this)\b)[a-z]+s\b"
+_ENDS_YEAR = rf"(?=\s*(?:$|[.,;:!?)\"']|--|\s-)|\s+(?:(?:{_AFTER_YEARS})\b(?!\s+\d)|(?!{_COUNTED})[A-Z]))"
+_EARLY_YEARS = (
+    rf"\b(?<![\d.,]){_EARLY}(?=(?:\s+(?:to|and|or|until|till)\s+\d{{1,4}})?,?\s+(?:B\.? ?C|A\.? ?D|C\.? ?E|BCE)\b)",
+    rf"\bA\.? ?D\.?\s+{_EARLY}",
+    rf"\b(?:[Tt]he|[Ii]n) years?(?: of)?\s+{_EARLY_RANGE}",
+    rf"(?<!\bone )(?<!\bOne )(?<!\d )\b[Ii]n\s+(?:(?:early|late)\s+)?{_EARLY_RANGE}{_ENDS_YEAR}",
+    rf"\b(?:[Ss]ince|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter|By)\s+(?=\d{{4}}){_EARLY}{_ENDS_YEAR}",
+    rf"\b(?:[Cc]irca|[Cc]a?\.)\s+{_EARLY_RANGE}{_ENDS_YEAR}",
+    rf"\b(?i:winter|spring|summer|autumn|battle|conquest|invasion|events) of\s+{_EARLY}{_ENDS_YEAR}",
+    rf"\b{_MONTH}(?:\s[a-z-]+)?,?\s+{_EARLY}{_ENDS_YEAR}",
+    rf"(?<=\()(?=\d{{4}}){_EARLY}(?:\s+to\s+1\d\d\d)?(?=\))",
+)
+
 _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     (re.compile(r"(?<=\d)-(?=\d)"), lambda m: " to "),
     (re.compile(r"(?<=[\s(:])-(?=\d)"), lambda m: "minus "),
@@ -200,10 +229,14 @@ _RULES: tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...] = (
     (re.compile(r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)\b(?!:)(?:\s+o'clock)?"), _time),
     (re.compile(r"\b(?:(?P<whole>\d+)\s+)?(?P<upper>\d{1,3})/(?P<lower>\d{1,3})\b(?!/)"), _fraction),
     (re.compile(rf"\b(?P<number>{_NUMBER})(?:st|nd|rd|th|d|ST|ND|RD|TH)\b"), lambda m: _ordinal(m["number"])),
-    (re.compile(r"\b(?P<decade>(?:1[1-9]|20)\d0)'?s\b"), lambda m: _plural(_words(int(m["decade"]), "year"))),
+    (
+        re.compile(r"\b(?P<decade>(?:1[1-9]|20)\d0|10[1-9]0|(?<=[Tt]he )(?:1000|[1-9]\d0))'?s\b"),
+        lambda m: _plural(_words(int(m["decade"]), "year")),
+    ),
     (re.compile(r"'(?P<decade>[2-9]0)s\b"), lambda m: _plural(_cardinal(m["decade"]))),
     (re.compile(rf"\b(?P<amount>{_NUMBER})\s?(?P<unit>{'|'.join(_UNITS)})s?\b"), _measure),
     (re.compile(r"(?<!\d)(?P<whole>\d+)\.(?P<decimals>\d+)(?![\d.])"), _decimal),
+    *((re.compile(pattern), _early_years) for pattern in _EARLY_YEARS),
     (re.compile(r"\b(?<![.,])(?P<year>(?:1[1-9]|20)\d\d)(?![\d,]\d)\b"), _year),
     (re.compile(rf"'?(?P<number>{_NUMBER})"), lambda m: f" {_cardinal(m['number'])} "),
 )

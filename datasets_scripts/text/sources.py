@@ -20,6 +20,7 @@ from .near_duplicates import NearDuplicateFilter
 from .passages import SPLITS, Passage
 from .sections import Document, Section, choose_sections, cut_sections, sentence_runs
 from .splits import draw_splits
+from .wrong_encodings import repair_encoding
 
 MIN_PASSAGE_WORDS = 8
 # Of a text that has little beyond what is trained on.
@@ -71,7 +72,8 @@ def read_text_folder(
     Read the `.txt` files of a folder and its sub-folders, a document a file, in the order of their names.
 
     A file is UTF-8, or UTF-16 or UTF-32 with a byte order mark. Other encodings are not guessed, since nobody
-    notices a wrong guess: such a file is skipped, and so is one that is empty or not text at all.
+    notices a wrong guess: such a file is skipped, and so is one that is empty or not text at all. What was read in a
+    wrong encoding before it was written in UTF-8 is put right ([`~wrong_encodings.repair_encoding`]).
 
     Args:
         text_dir (`str` or `Path`): The folder.
@@ -343,7 +345,7 @@ def _decode(data: bytes) -> str:
         raise ValueError("a binary file, not text")
     if not text.strip():
         raise ValueError("an empty file")
-    return text
+    return repair_encoding(text)
 
 
 def _read_rows(rows: Iterable[Mapping], dataset: str, column: str) -> Iterator[Document]:
@@ -352,6 +354,6 @@ def _read_rows(rows: Iterable[Mapping], dataset: str, column: str) -> Iterator[D
         text = row[column]
         if text and text.strip():
             has_text = True
-            yield Document(id=f"row-{i:07d}", text=text, title=f"row-{i:07d}")
+            yield Document(id=f"row-{i:07d}", text=repair_encoding(text), title=f"row-{i:07d}")
     if not has_text:
         raise ValueError(f"The column {column!r} of the dataset {dataset!r} holds no text.")
