@@ -192,7 +192,7 @@ def _begins_a_row(line: str, columns: Sequence[str], delimiter: str, stems: Set[
     """Whether a line names an audio file where a row does."""
     cells = dict(zip(columns, line.split(delimiter)))
     names = [cells.get(column, "").strip(' "') for column in (*_NAMES["file"], *_NAMES["id"])]
-    return len(cells) > 1 and any(name.lower().endswith(AUDIO_SUFFIXES) or name in stems for name in names)
+    return len(cells) > 1 and any(_is_audio(name) or name in stems for name in names)
 
 
 def _unquoted(cell: str) -> str:
@@ -204,21 +204,30 @@ def _unquoted(cell: str) -> str:
 
 
 def _unnamed(rows: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Rows of a file without a header: by their number of columns, which of them are names and which are texts."""
+    """Rows of a file without a header: by their number of columns, which holds files, which names and which texts."""
     width = Counter(map(len, rows)).most_common(1)[0][0]
-    usual = [row for row in rows if len(row) == width]
-    names = [i for i in range(1, width) if not any(re.search(r"\s", row[i].strip()) for row in usual)]
-    if len(names) == width - 1:  # Transcripts of one word.
+    columns = list(zip(*(row for row in rows if len(row) == width)))
+    file = next((i for i, cells in enumerate(columns) if all(map(_is_audio, cells))), 0)
+    others = [i for i in range(width) if i != file]
+    names = [i for i in others if not any(re.search(r"\s", cell) for cell in columns[i])]
+    if names == others:  # Transcripts of one word.
         names = []
-    # Of several columns of names, that which differs: others are the language or a corpus.
-    speakers = sorted(names, key=lambda i: len({row[i] for row in usual}) == 1)
+    # Of several columns of names, that which differs: others are the language or a corpus. In front of the file stands
+    # an id if no two are the same.
+    speakers = [i for i in names if i > file or len(set(columns[i])) < len(columns[i])]
+    speakers.sort(key=lambda i: len(set(columns[i])) == 1)
     named = []
     for row in rows:
-        texts = [cell for i, cell in enumerate(row) if i and (len(row) != width or i not in names)]
-        values = {
-            "file": row[0],
-            "text": next((cell for cell in reversed(texts) if cell), ""),
-            "speaker": row[speakers[0]] if speakers and len(row) == width else "",
-        }
+        if len(row) == width:
+            texts = [row[i] for i in others if i not in names]
+            values = {"file": row[file], "speaker": row[speakers[0]] if speakers else ""}
+        else:
+            texts = list(row[1:])
+            values = {"file": row[0]}
+        values["text"] = next((cell for cell in reversed(texts) if cell), "")
         named.append({name: value for name, value in values.items() if value})
     return named
+
+
+def _is_audio(name: str) -> bool:
+    return name.lower().endswith(AUDIO_SUFFIXES)

@@ -95,6 +95,17 @@ class TestPipes:
         assert told(recordings)["c2.wav"] == "It is number 2."
         assert recordings[2].speaker == "s2"
 
+    @pytest.mark.parametrize(("first", "speakers"), [("s{}", ["s0", "s1", "s0"]), ("row{0}{0}{1}", ["", "", ""])])
+    def test_something_stands_in_front_of_the_file(self, folder, first, speakers):
+        rows = [f"{first.format(i % 2, i)}|wavs/c{i}.wav|It is number {i}." for i in range(3)]
+        recordings = read(folder, "\n".join(rows))
+        assert told(recordings)["c2.wav"] == "It is number 2."
+        assert [recording.speaker for recording in recordings] == speakers
+
+    def test_tabs_without_names_of_columns(self, folder):
+        recordings = read(folder, "\n".join(f"c{i}.wav\tIt is, number {i}." for i in range(3)), "metadata.tsv")
+        assert told(recordings)["c2.wav"] == "It is, number 2."
+
     def test_columns_with_names(self, folder):
         lines = ["audio_file|text|speaker_name", *(f'wavs/c{i}.wav|"Number" {i}.|s{i}' for i in range(3))]
         recordings = read(folder, "\n".join(lines))
