@@ -12,8 +12,12 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from .plan import Group, Tokens
 
-# Logits held at once. Small blocks stay in a processor's cache; a GPU wants enough work for one launch.
+# The output layer runs on a block of positions at a time. Few logits stay in a processor's cache, where a GPU wants
+# enough work for one launch; but its weights are read again for every block, so that a wide vocabulary needs as many
+# positions as make that cheap (four cost five times as much as 256 do), and logits that are held at once have a bound.
 LOGITS_PER_BLOCK = {"cpu": 2**20, "cuda": 2**26}
+POSITIONS_PER_BLOCK = 256
+MOST_LOGITS = 2**26
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 # Continuations stand side by side in a row (one pass, but a full square of attention) up to so many positions; longer
 # ones continue from a cache.
@@ -72,10 +76,13 @@ class Network:
             if not (separable and torch.equal(self.head(features), output.logits)):
                 self.head = None
         kind = "cpu" if self.device.type == "cpu" else "cuda"
-        self.block = LOGITS_PER_BLOCK[kind]
         self.batch_tokens = batch_tokens or _BATCH_TOKENS[kind]
+        self.block = LOGITS_PER_BLOCK[kind] // vocabulary
         if self.head is None:  # all logits of a batch exist at once, so that the batch has to be smaller
-            self.batch_tokens = min(self.batch_tokens, max(1, 2**26 // vocabulary))
+            self.batch_tokens = min(self.batch_tokens, max(1, MOST_LOGITS // vocabulary))
+        else:
+            self.block = min(max(self.block, POSITIONS_PER_BLOCK), MOST_LOGITS // vocabulary)
+        self.block = max(1, self.block)
 
     def _takes_masks(self, logits: torch.Tensor) -> bool:
         """Whether continuations that stand side by side behind a beginning have the logits that they have alone."""
@@ -149,15 +156,16 @@ class Network:
         if not len(positions):
             return np.zeros((0, 1 + self.greedy))
         positions, targets = (torch.from_numpy(array).to(self.device) for array in (positions, targets))
-        vocabulary = features.shape[1] if self.head is None else self.head.weight.shape[0]
-        size, parts = max(1, self.block // vocabulary), []
-        for at, target in zip(positions.split(size), targets.split(size)):
+        parts = []
+        for at, target in zip(positions.split(self.block), targets.split(self.block)):
             logits = features[at] if self.head is None else self.head(features[at])
             logits = logits.float()
-            of_target = logits.gather(1, target[:, None])
-            log_p = of_target - logits.logsumexp(1, keepdim=True)
+            of_target, largest = logits.gather(1, target[:, None]), logits.amax(1, keepdim=True)
+            # In place: logits of a wide vocabulary are large, and the exponentials would be as large again.
+            log_sum = logits.sub_(largest).exp_().sum(1, keepdim=True).log_().add_(largest)
+            log_p = of_target - log_sum
             if self.greedy:
-                log_p = torch.cat([log_p, (of_target < logits.amax(1, keepdim=True)).float()], dim=1)
+                log_p = torch.cat([log_p, (of_target < largest).float()], dim=1)
             parts.append(log_p)
         return torch.cat(parts).double().cpu().numpy()
 

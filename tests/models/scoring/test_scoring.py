@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from evoslm.models.language_model import make_language_model
 from evoslm.models.scoring import network as likelihood_network
@@ -135,7 +135,7 @@ def test_equal_sequences_tie_to_the_last_bit(llama, items):
 
 
 def test_logits_exist_only_in_blocks_and_only_where_needed(llama, items, monkeypatch):
-    monkeypatch.setitem(likelihood_network.LOGITS_PER_BLOCK, "cpu", 7 * VOCABULARY)
+    monkeypatch.setattr(likelihood_network, "MOST_LOGITS", 7 * VOCABULARY)
     rows = []
     hook = llama.lm_head.register_forward_hook(lambda module, inputs, output: rows.append(output.shape[0]))
     try:
@@ -149,6 +149,35 @@ def test_logits_exist_only_in_blocks_and_only_where_needed(llama, items, monkeyp
     unique = {(tuple(sequence), tuple(context)) for sequence, context in zip(sequences, contexts)}
     assert max(rows) <= 8  # 7, or the 8 of the probe
     assert sum(rows) <= sum(len(sequence) for sequence, _ in unique) + 32
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "positions"), [(2048, 512), (32_000, 256), (128_000, 256), (262_144, 256), (2**20, 64)]
+)
+def test_blocks_of_the_output_layer_have_enough_positions_for_its_weights(vocabulary, positions):
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=2,
+        intermediate_size=2,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        tie_word_embeddings=True,
+    )
+    with scoring_mode(model := LlamaForCausalLM(config)):
+        assert Network(model).block == positions
+
+
+def test_a_wide_vocabulary_has_the_scores_of_one_sequence_at_a_time(items):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=200_000, bos_token_id=BOS, tie_word_embeddings=True, **SHAPE))
+    sequences, contexts = [[3000 * id for id in row] for row in items[0]], items[1]
+    blocks = []
+    hook = model.lm_head.register_forward_hook(lambda module, inputs, output: blocks.append(output.shape[0]))
+    found = sequence_log_likelihoods(model.eval(), sequences, contexts, share_prefixes=False)
+    hook.remove()
+    tokens = np.array([len(sequence) for sequence in sequences])
+    assert np.abs((found - one_at_a_time(model, sequences, contexts)) / tokens).max() < 1e-5
+    assert max(blocks) == 256  # none of them four positions small, as a bound by logits alone would have it
 
 
 def test_a_bfloat16_model_is_scored_in_float32_and_comes_back_as_it_was(items):
