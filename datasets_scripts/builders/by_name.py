@@ -54,10 +54,11 @@ def prepare(
 
     Args:
         name (`str`): A modality or one of its configurations, e.g. `"phone_repeat_random_rate"`; `"utterances"`; or
-            `"minimal_pairs"`, or a task for its pairs alone.
+            `"minimal_pairs"`, or a task for its pairs alone (`"swuggy"`) or for the contents of their units
+            (`"swuggy_units"`).
         data_dir (`str` or `Path`): The folder of utterance shards, of unit shards for modalities of speech, or of a
             folder of shards a task for minimal pairs. In a run these are `corpus/utterances`,
-            `units/<modality>/utterances` and `pairs/rendered`.
+            `units/<modality>/utterances`, `pairs/rendered` and, of units, `unit_pairs/<modality>`.
         cache_dir (`str` or `Path`): Where prepared rows are kept.
         num_proc (`int`, *optional*): Number of processes, at most one a shard. The rows do not depend on it.
         config (additional keyword arguments, *optional*): Arguments of the configuration, e.g. `stretch_factor=4`,

@@ -36,13 +36,13 @@ _FORMS = {
     **dict.fromkeys(("text", "phones", "phones_stretch", "phones_repeat"), pa.string()),
     "audio": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
 }
-PAIR_SCHEMA = pa.schema(
-    [
-        *((column, pa.string()) for column in ("id", "cluster", "task", "group", "band", "voice")),
-        ("rate", pa.int32()),
-        *((f"{side}_{form}", kind) for side in PARTS for form, kind in _FORMS.items()),
-    ]
-)
+_KEYS = [
+    *((column, pa.string()) for column in ("id", "cluster", "task", "group", "band", "voice")),
+    ("rate", pa.int32()),
+]
+PAIR_SCHEMA = pa.schema([*_KEYS, *((f"{side}_{form}", kind) for side in PARTS for form, kind in _FORMS.items())])
+UNIT_PAIR_SCHEMA = pa.schema([*_KEYS, *((f"{side}_units", pa.string()) for side in PARTS)])
+"""Of pairs as a modality of speech reads them: its contents, which `unit_contents.py` writes."""
 
 
 @dataclass(frozen=True)

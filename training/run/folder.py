@@ -107,6 +107,10 @@ class Run:
         """The units of minimal pairs, as a modality of speech reads them."""
         return self.units_of(modality) / "pairs"
 
+    def unit_pairs(self, modality: str) -> Path:
+        """The minimal pairs in the contents of a modality of speech, for the metrics and `evoslm score`."""
+        return self.folder / "unit_pairs" / modality
+
     @property
     def unit_seeds(self) -> Path:
         """How far quantizers of other seeds agree with the run's own."""

@@ -26,6 +26,7 @@ from ..run.environment import describe_commit, describe_device, describe_version
 from ..run.stage import Stage, fingerprint_files
 from ..run.study_file import open_run
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
+from .unit_pairs import build_unit_pairs
 
 SCORES_FILE = "scores.parquet"
 SUMMARY_FILE = "summary.json"
@@ -169,15 +170,12 @@ def find_inputs(arguments: ScoreArguments) -> ScoreArguments:
     name, own_pairs = f"{modality.name}-seed-{seed}", run.pairs(run.voices_of(modality.name))
     if arguments.pairs is not None:
         name += f"-{Path(arguments.pairs).stem}"
-    elif modality.is_speech:
-        raise ValueError(
-            f"{modality.name} reads units, and {run.folder} keeps no pairs as it reads them; give --pairs, or choose "
-            "a modality of text or phones."
-        )
     elif not own_pairs.is_dir():
         raise FileNotFoundError(
             f"There are no pairs in {own_pairs}; `evoslm build-dataset` makes them, or give --pairs."
         )
+    elif modality.is_speech:
+        own_pairs = build_unit_pairs(run, modality.name, arguments.overwrite)
     return replace(
         arguments,
         modality=modality.column,

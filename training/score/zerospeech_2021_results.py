@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.pairs.published.zerospeech_2021 import BANDS, TASKS, read_gold
@@ -21,7 +20,6 @@ from ..run.workers import Job, run_jobs
 logger = logging.getLogger(__name__)
 
 RULES = ("sum", "mean")
-_KEYS = ("task", "id", "cluster", "group", "band", "voice")
 _NEEDED = ("task", "voice", "group", *SIDES)
 
 
@@ -157,19 +155,15 @@ def write_unit_pairs(
 def _write_unit_shard(
     shard: Path, target: Path, quantizer: Path, modality: str, device: str, report_progress=None
 ) -> None:
-    from ...datasets_scripts.builders.by_name import unit_contents
+    from ...datasets_scripts.pairs.unit_contents import unit_pairs
     from ..stages.units.encoding import encode_shard
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    rows = pq.read_table(shard, columns=list(_KEYS))
     sides = [name for name in ("context", *SIDES) if pq.read_schema(shard).get_field_index(f"{name}_audio") >= 0]
     with tempfile.TemporaryDirectory() as folder:
         columns = tuple(f"{name}_audio" for name in sides)
         encode_shard(quantizer, shard, Path(folder), columns, device, report_progress=report_progress)
-        units = pq.read_table(Path(folder) / shard.name)
-    for name in sides:
-        contents = unit_contents(modality, [row or [] for row in units[f"{name}_units"].to_pylist()])
-        rows = rows.append_column(f"{name}_units", pa.array(contents, pa.string()))
+        rows = unit_pairs(shard, pq.read_table(Path(folder) / shard.name), modality)
     with written_whole(target) as partial:
         pq.write_table(rows, partial)
 

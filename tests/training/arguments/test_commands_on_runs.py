@@ -52,7 +52,6 @@ def test_the_model_of_a_run_is_asked_other_pairs(finished_run, tmp_path):
         (["--modality", "phones"], "Unknown modality 'phones'; choose from text_bpe, "),
         (["--modality", "text_raw", "--training_seed", "7"], "{run} has no model of seed 7"),
         (["--modality", "speech_units_synthetic"], "{run} has no speech_units_synthetic model of seed 0, only of "),
-        (["--modality", "speech_units"], "speech_units reads units, and {run} keeps no pairs as it reads them"),
         (["--modality", "text_raw", "--model_id", "gpt2"], "Give either a run or --model_id, not both: {run}, gpt2"),
     ],
 )

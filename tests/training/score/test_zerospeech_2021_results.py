@@ -10,6 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from zerospeech_layout import VOICES, make_layout, read_gold_rows
 
+from evoslm.datasets_scripts.builders import prepare
+from evoslm.datasets_scripts.builders.minimal_pairs import UNIT_FEATURES
 from evoslm.datasets_scripts.pairs.published.zerospeech_2021 import build_zerospeech2021
 from evoslm.metrics.pair_accuracy import read_pairs
 from evoslm.models.phones import ARPABET
@@ -19,6 +21,7 @@ from evoslm.models.tokenizers.phones import word_level_tokenizer
 from evoslm.models.tokenizers.text import train_text_raw
 from evoslm.models.tokenizers.units import train_units
 from evoslm.training.cli import main
+from evoslm.training.score.pair_files import accuracies_by_task
 from evoslm.training.score.zerospeech_2021_results import write_submission, write_unit_pairs, zerospeech_results
 from evoslm.training.stages.units.encoding import encode_shard
 
@@ -159,6 +162,16 @@ def test_recordings_without_a_score_are_named(layout, pairs, tmp_path):
         write_submission([rows[0] | {"id": "lexical-dev-9"}], layout, tmp_path)
     with pytest.raises(ValueError, match="No row is of the task swuggy or sblimp"):
         write_submission([rows[0] | {"task": "topic_sc"}], layout, tmp_path)
+
+
+def test_units_of_the_official_items_are_a_configuration_of_the_dataset_and_count_all_bands(unit_pairs, tmp_path):
+    dataset = prepare("swuggy_units", unit_pairs, tmp_path)["test"]
+    assert dataset.features == UNIT_FEATURES and set(dataset["task"]) == {"swuggy"}
+    won = {"positive": -1.0, "negative": -2.0, "positive_tokens": 1, "negative_tokens": 1}
+    rows = [row | won for row in dataset if row["band"] != "oov"]  # all that are left have names of our own bands
+    assert {row["band"] for row in rows} == {"6-20", ">100"}
+    result = accuracies_by_task(rows)["swuggy"]
+    assert result["n_pairs"] == 2 and "bands" not in result
 
 
 def test_units_are_made_once_and_by_a_model_that_is_there(pairs, unit_pairs, tmp_path):
