@@ -21,7 +21,7 @@ def read_scores(path: str) -> list[dict]:
     Args:
         path (`str`): A .csv file with a header, a .json list of objects or a .jsonl file, with the columns `positive`,
             `negative` (log-likelihoods in nats), `positive_tokens`, `negative_tokens`, and perhaps
-            `positive_unconditional`, `negative_unconditional`, `group`, `cluster`, `pair_id` and `id`.
+            `positive_unconditional`, `negative_unconditional`, `group`, `cluster`, `pair_id`, `id` and `band`.
 
     Returns:
         `list[dict]`: A row a pair.
@@ -65,9 +65,11 @@ def result_table(result: dict) -> list[list]:
     rules = sorted(
         (rule for rule in RULES if f"accuracy_{rule}" in result), key=lambda rule: rule != result["headline"]
     )
+    bands = ", ".join(filter(None, result.get("bands", ())))
+    which = f"bands {bands}" if bands else "all"
     rows = [
         [
-            "all",
+            which,
             rule + (" (headline)" if rule == result["headline"] else ""),
             round(100 * result[f"accuracy_{rule}"], 1),
             f"{100 * result[f'ci_low_{rule}']:.1f} to {100 * result[f'ci_high_{rule}']:.1f}",
@@ -75,7 +77,7 @@ def result_table(result: dict) -> list[list]:
         ]
         for rule in rules
     ]
-    rows.append(["all", "fewer tokens (baseline)", round(100 * result["accuracy_fewer_tokens"], 1), "", result["n"]])
+    rows.append([which, "fewer tokens (baseline)", round(100 * result["accuracy_fewer_tokens"], 1), "", result["n"]])
     for group, values in result.get("groups", {}).items():
         rule = result["headline"]
         rows.append([group, rule, round(100 * values[f"accuracy_{rule}"], 1), "", values["n"]])

@@ -402,6 +402,17 @@ def test_the_app_judges_a_file(name, tmp_path, monkeypatch):
     assert {row[0] for row in tables[0]} == {"all", "x", "y"}
 
 
+def test_the_app_says_which_bands_it_counted(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER / "swuggy"))
+    monkeypatch.delitem(sys.modules, "pair_app", raising=False)
+    app = importlib.import_module("pair_app")
+    score = {"positive": -3, "negative": -4, "positive_tokens": 2, "negative_tokens": 2}
+    scores = [score | {"id": band, "band": band} for band in ("6-20", ">100")]
+    (tmp_path / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+    rows = app.result_table(app.evaluate_file(str(FOLDER / "swuggy" / "swuggy.py"), str(tmp_path / "scores.json")))
+    assert {(row[0], row[4]) for row in rows} == {("bands 6-20", 1)}
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_a_space_hides_no_module_of_the_standard_library(name):
     assert not {path.stem for path in (FOLDER / name).glob("*.py")} & sys.stdlib_module_names
