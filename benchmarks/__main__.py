@@ -1,16 +1,19 @@
 """`make bench`: speed and memory as ratios within one run, written to `docs/benchmarks.md` by the program itself.
 
 Each benchmark is one module with `run() -> str`, a section in Markdown; each is run in a process of its own, so that
-one's memory is not another's.
+one's memory is not another's. `--quick` shows in seconds a section that each of them runs, and writes nothing.
 """
 
 import argparse
 import datetime
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
+
+from .common import BLIMP, QUICK
 
 BENCHMARKS = ("synthesis", "extraction", "training", "scoring")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -21,20 +24,32 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", default=BENCHMARKS, help=f"Some of {', '.join(BENCHMARKS)}; all by default."
     )
-    names = parser.parse_args().names
+    parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
+    parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
+    arguments = parser.parse_args()
+    names, environment = arguments.names, dict(os.environ)
+    if arguments.quick:
+        environment[QUICK] = "1"
+    if arguments.blimp is not None:
+        if not any(arguments.blimp.glob("*.jsonl")):
+            parser.error(f"{arguments.blimp} holds no .jsonl files; give the folder that BLiMP's lie in")
+        environment[BLIMP] = str(arguments.blimp.resolve())
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {', '.join(BENCHMARKS)}")
     sections = []
     for name in names:
         print(f"benchmark: {name}", flush=True)
         code = f"from benchmarks import {name}; print({name}.run())"
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
         if result.returncode:
             sys.exit(result.stderr)
         sections.append(result.stdout[result.stdout.index("## ") :].strip())  # libraries print, too
+    if arguments.quick:
+        return print("\n\n".join(["Sizes that only show that each section runs.", *sections]))
     versions = describe_versions()
     head = (
-        "# Benchmarks\n\nWritten by `make bench`; ratios are within one run, on one machine. "
+        "# Benchmarks\n\nWritten by `make bench`; ratios are within one run, on one machine. `python -m benchmarks "
+        "scoring --blimp FOLDER` prints a section by itself, here on BLiMP's pairs; `--quick` shows that all run. "
         f"{describe_device('cpu')}; torch {versions['torch']}, transformers {versions['transformers']}; commit "
         f"{describe_commit() or 'unknown'}; {datetime.date.today().isoformat()}."
     )

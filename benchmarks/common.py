@@ -1,5 +1,6 @@
 """What the benchmarks share: the same stories, the same model, and a median with its spread."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -13,7 +14,16 @@ from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset
 
+BLIMP = "EVOSLM_BLIMP"
+"""Set to the folder of `python -m benchmarks --blimp FOLDER`."""
+QUICK = "EVOSLM_BENCHMARKS_QUICK"
+"""Set for the processes of `python -m benchmarks --quick`."""
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+
+
+def full_or_quick(full, quick):
+    """A size to measure with, or one with which a section takes seconds and shows only that it runs."""
+    return quick if os.environ.get(QUICK) else full
 
 
 def story_ids(modality: str, words: int) -> list:

@@ -20,19 +20,21 @@ from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 from evoslm.training.pretrain.hardware import matrix_rate
 
-from .common import peak_of
+from .common import full_or_quick, peak_of
 
-WORDS, TURNS, LAYER, UNITS = 300, 3, 9, 500
+WORDS, TURNS = full_or_quick((300, 3), (100, 1))
+LAYER, UNITS = 9, 500
 SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "conv_dim": [64] * 7}
-MINUTES = (1, 10, 60)
+MEASURED = full_or_quick({}, SMALL)
+MINUTES = full_or_quick((1, 10, 60), (1,))
 
 
 def run() -> str:
     torch.set_num_threads(2)
     stories = _speech()
     with tempfile.TemporaryDirectory() as folder:
-        model = make_model(folder)
-        whole = HubertModel(HubertConfig()).eval()
+        model = make_model(folder, **MEASURED)
+        whole = HubertModel(HubertConfig(**MEASURED)).eval()
         missing = whole.load_state_dict(model.encoder.model.state_dict(), strict=False)
         assert not missing.unexpected_keys
         with multiprocessing.get_context("spawn").Pool(2, _start, (folder,)) as pool:
@@ -40,12 +42,14 @@ def run() -> str:
             of_stories = _compare(model, whole, pool, stories)
             of_words = _compare(model, whole, pool, _cut(stories))
     seconds = statistics.fmean(len(samples) for samples in stories) / SAMPLE_RATE
+    shape = "A small HuBERT" if MEASURED else "HuBERT-base's shape"
     peaks = " | ".join(f"{peak_of('extraction', f'encode_minutes({minutes})'):,.0f}" for minutes in MINUTES)
     return "\n".join(
         [
             "## Speech units of a self-supervised encoder",
             "",
-            f"HuBERT-base's shape (95 M parameters, random), layer {LAYER}, K = {UNITS}, fp32, two cores; {TURNS} "
+            f"{shape} ({whole.num_parameters() / 1e6:.0f} M "
+            f"parameters, random), layer {LAYER}, K = {UNITS}, fp32, two cores; {TURNS} "
             "turns, one engine after another. 'Other units': the share of frames, in per cent, that differ from those "
             "of the first row. 'Matrix rate': operations a second in per cent of what a large fp32 product reaches "
             "here; smaller ones reach somewhat more. The loop over all layers has more operations, for it does not "

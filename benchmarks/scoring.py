@@ -1,7 +1,7 @@
 """Log-likelihoods of minimal pairs: ours beside minicons, lm-evaluation-harness and one sequence at a time.
 
-The same model and the same sentences (BLiMP's, where `EVOSLM_BLIMP` names a folder of its .jsonl files, else the
-stories' sBLIMP), in turns, so that a machine that slows down slows all of them.
+The same model and the same sentences (the stories' sBLIMP, or with `--blimp FOLDER` BLiMP's), in turns, so that a
+machine that slows down slows all of them.
 """
 
 import json
@@ -18,17 +18,30 @@ import torch
 from transformers import LlamaForCausalLM
 
 from evoslm.datasets_scripts.pairs.sblimp import generate_sblimp_pairs
+from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.models.scoring import score_pairs
 from evoslm.models.tokenizers.by_modality import train_tokenizer
 
-from .common import laptop_config, peak_of, story_ids
+from .common import BLIMP, full_or_quick, laptop_config, peak_of, story_ids
 
-PAIRS, SLOW_PAIRS, TURNS = 2000, 300, 3
-BATCHES = (16, 64, 256)
-SIZES = ((1, 1), (10, 1), (1, 10))  # times as many pairs, times as long
+PAIRS, SLOW_PAIRS, TURNS = full_or_quick((2000, 300, 3), (64, 8, 1))
+PIECES, WORDS = 2048, 20_000
+"""Of the tokenizer, and of the stories that it is trained on beside the pairs, which alone do not have so many."""
+BATCHES = full_or_quick((16, 64, 256), (64,))
+SIZES = full_or_quick(((1, 1), (10, 1), (1, 10)), ((1, 1),))  # times as many pairs, times as long
 LARGER = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8}
-VOCABULARIES = (32_000, 128_000, 262_144)
-WIDE_PAIRS = 120
+CONTEXTS = full_or_quick(
+    (
+        ({}, "phone_raw", 6000, 0.8),
+        ({}, "phone_repeat", 3000, 0.8),
+        (LARGER, "phone_raw", 2000, 0.8),
+        (LARGER, "phone_raw", 2000, 0.9),
+    ),
+    (({}, "phone_raw", 300, 0.8),),
+)
+"""Shape of the model, modality, words of stories, and the share of a story that is context."""
+VOCABULARIES = full_or_quick((32_000, 128_000, 262_144), (32_000,))
+WIDE_PAIRS = full_or_quick(120, 8)
 WIDE = {  # Gemma 3 270M's, but for its vocabulary
     "hidden_size": 640,
     "intermediate_size": 2048,
@@ -59,7 +72,7 @@ def run() -> str:
             "## Scoring",
             "",
             f"{PAIRS:,} pairs of {source} ({lengths.mean():.1f} tokens a sentence), the `laptop` preset's model "
-            f"({model.num_parameters() / 1e6:.2f} M parameters, 2,048 pieces), fp32, {torch.get_num_threads()} "
+            f"({model.num_parameters() / 1e6:.2f} M parameters, {PIECES:,} pieces), fp32, {torch.get_num_threads()} "
             f"threads. Each engine had {TURNS} turns, one after another; the slowest settings had {SLOW_PAIRS} of the "
             "pairs. 'apart': the largest difference to ours, in nats a token.",
             "",
@@ -80,7 +93,8 @@ def run() -> str:
 
 def _engines(rows: list[dict], vocabulary: int | None = None, **shape) -> tuple:
     sentences = [row[side] for row in rows for side in ("positive", "negative")]
-    tokenizer = train_tokenizer("text_bpe", sentences, vocab_size=2048)
+    stories = [" ".join(story.sentences) for story in generate_stories(WORDS, 0)]
+    tokenizer = train_tokenizer("text_bpe", [*sentences, *stories], vocab_size=PIECES)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = laptop_config(vocabulary or len(tokenizer), **ends, **shape)
     torch.manual_seed(0)
@@ -109,7 +123,7 @@ def _table(times: dict, values: dict, lengths: np.ndarray) -> list[str]:
 
 
 def _pairs() -> tuple[list[dict], str]:
-    folder = os.environ.get("EVOSLM_BLIMP")
+    folder = os.environ.get(BLIMP)
     if folder:
         rows = []
         for path in sorted(Path(folder).glob("*.jsonl")):
@@ -189,12 +203,7 @@ def _shared_contexts() -> list[str]:
         "| parameters | tokens before, of an ending | endings/s | contexts not shared | ratio | at most |",
         "| ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for shape, modality, words, share_before in (
-        ({}, "phone_raw", 6000, 0.8),
-        ({}, "phone_repeat", 3000, 0.8),
-        (LARGER, "phone_raw", 2000, 0.8),
-        (LARGER, "phone_raw", 2000, 0.9),
-    ):
+    for shape, modality, words, share_before in CONTEXTS:
         torch.manual_seed(0)
         model = LlamaForCausalLM._from_config(laptop_config(80, **shape)).eval()
         ids = [row.tolist() for row in story_ids(modality, words)]
@@ -326,7 +335,7 @@ def _memory(engines: dict) -> list[str]:
         "Peak memory of a process that does only this, in MB, importing torch and transformers included "
         "(10 times as long: a tenth of the pairs).",
         "",
-        f"| engine | {PAIRS:,} pairs | 10 times as many | 10 times as long |",
-        "| :--- | ---: | ---: | ---: |",
+        f"| engine | {' | '.join((f'{PAIRS:,} pairs', '10 times as many', '10 times as long')[: len(SIZES)])} |",
+        f"| :--- |{' ---: |' * len(SIZES)}",
         *lines,
     ]

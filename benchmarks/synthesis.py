@@ -6,6 +6,10 @@ import sys
 
 from evoslm.training.run.workers import count_cores
 
+from .common import full_or_quick
+
+WORDS = full_or_quick((10_000, 40_000), (200, 400))
+
 _CODE = """
 import json, resource, sys, tempfile, time
 from evoslm.datasets_scripts.stories.generation import generate_stories
@@ -25,7 +29,7 @@ if __name__ == "__main__":
 
 def run() -> str:
     rows = []
-    for words, num_proc in ((10_000, 1), (10_000, count_cores()), (40_000, count_cores())):
+    for words, num_proc in ((WORDS[0], 1), (WORDS[0], count_cores()), (WORDS[1], count_cores())):
         output = subprocess.run(
             [sys.executable, "-c", _CODE, str(words), str(num_proc)], capture_output=True, text=True, check=True
         )

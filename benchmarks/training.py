@@ -19,9 +19,19 @@ from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSam
 from evoslm.training.pretrain.hardware import matrix_rate, resolve_precision
 from evoslm.training.pretrain.trainer import PackedTrainer
 
-from .common import laptop_config, peak_of, story_ids
+from .common import full_or_quick, laptop_config, peak_of, story_ids
 
-UTTERANCES, UPDATES, SKIPPED, TURNS = 4, 10, 2, 3
+UTTERANCES, SKIPPED = 4, 2
+UPDATES, TURNS = full_or_quick((10, 3), (3, 1))
+OF_MEMORY = full_or_quick(
+    {
+        "Phone-Raw": ("phone_raw", 1),
+        "from 8 times as many stories": ("phone_raw", 8),
+        "Phone-Repeat": ("phone_repeat", 1),
+    },
+    {"Phone-Raw": ("phone_raw", 1)},
+)
+"""Modality and size of the corpus by the column that shows the peak."""
 WINDOW = 1024
 BOS, EOS, PAD = 1, 2, 0
 
@@ -79,17 +89,19 @@ def train_once(engine: int, modality: str, times: int) -> None:
 
 def _memory() -> list[str]:
     """Peaks of processes of their own: how they grow with the corpus and with the length of sequences."""
-    sizes = (("phone_raw", 1), ("phone_raw", 8), ("phone_repeat", 1))
     lines = []
     for engine, label in enumerate(("ours: packed", "padded to the longest", "padded to the window", "TRL's packing")):
-        peaks = [peak_of("training", f"train_once({engine}, {modality!r}, {times})") for modality, times in sizes]
+        peaks = [
+            peak_of("training", f"train_once({engine}, {modality!r}, {times})")
+            for modality, times in OF_MEMORY.values()
+        ]
         lines.append(f"| {label} | {' | '.join(f'{peak:,.0f}' for peak in peaks)} |")
     return [
         f"Peak memory of a process that makes {UPDATES} updates and does nothing else, in MB, importing torch, "
         "transformers and the synthesis of the stories included.",
         "",
-        "| batches | Phone-Raw | from 8 times as many stories | Phone-Repeat |",
-        "| :--- | ---: | ---: | ---: |",
+        f"| batches | {' | '.join(OF_MEMORY)} |",
+        f"| :--- |{' ---: |' * len(OF_MEMORY)}",
         *lines,
     ]
 

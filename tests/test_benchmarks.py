@@ -1,0 +1,31 @@
+"""Every section of the benchmarks starts and ends on a fresh clone, without a variable that nobody names."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SECTIONS = ("synthesis", "extraction", "training", "scoring")
+
+
+def run(*arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EVOSLM_")}
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_runs_and_a_quick_one_writes_nothing(section):
+    done = run("--quick", section)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.count("\n## ") == 1 and "| ---: |" in done.stdout
+    assert "written:" not in done.stdout
+
+
+def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
+    assert "choose from synthesis, extraction, training, scoring" in run("nothing").stderr
+    assert "holds no .jsonl files" in run("--blimp", tmp_path, "scoring").stderr
