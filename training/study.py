@@ -138,7 +138,12 @@ class Study:
         source = {
             "stories": TextSource(),
             "text": TextSource(text_dir=corpus.text_dir),
-            "hub": TextSource(dataset=corpus.dataset, column=corpus.dataset_column, config=corpus.dataset_config),
+            "hub": TextSource(
+                dataset=corpus.dataset,
+                column=corpus.dataset_column,
+                config=corpus.dataset_config,
+                split=corpus.dataset_split,
+            ),
         }[corpus.corpus]
         settings = TextSettings(
             max_words=corpus.max_words,

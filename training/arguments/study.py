@@ -59,7 +59,7 @@ class CorpusArguments:
             `pocketsphinx`, `ctc:MODEL` (a folder or Hub id) or `textgrid:FOLDER`.
         dataset (`str`, *optional*): Dataset id or folder for `--corpus hub`.
         dataset_config (`str`, *optional*): Its configuration.
-        dataset_split (`str`, *optional*, defaults to `"train"`): Its split, for recordings.
+        dataset_split (`str`, *optional*, defaults to `"train"`): Its split.
         dataset_column (`str`, *optional*, defaults to `"text"`): Its column of text.
         audio_column (`str`, *optional*): Its column of recordings.
         speaker_column (`str`, *optional*): Its column of speakers.

@@ -37,12 +37,14 @@ class TextSource:
         dataset (`str`, *optional*): A dataset's id on the Hub, or its folder.
         column (`str`, *optional*, defaults to `"text"`): Its column of text.
         config (`str`, *optional*): Its configuration.
+        split (`str`, *optional*, defaults to `"train"`): Its split.
     """
 
     text_dir: str | None = None
     dataset: str | None = None
     column: str = "text"
     config: str | None = None
+    split: str = "train"
 
     def describe(self) -> dict[str, str | None]:
         """What the text is, whatever the path that it lies at: part of the stage's fingerprint."""
@@ -55,7 +57,7 @@ class TextSource:
             return {"kind": "text", "files": digest.hexdigest()[:16]}
         if self.dataset is not None:
             name = Path(self.dataset).name if Path(self.dataset).exists() else self.dataset
-            return {"kind": "hub", "dataset": name, "config": self.config, "column": self.column}
+            return {"kind": "hub", "dataset": name, "config": self.config, "split": self.split, "column": self.column}
         return {"kind": "stories"}
 
 
@@ -145,7 +147,7 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
     if source.text_dir is not None:
         documents = read_text_folder(source.text_dir, settings.max_skipped_fraction, skipped)
     else:
-        documents = read_hub_text(source.dataset, source.column, source.config)
+        documents = read_hub_text(source.dataset, source.column, source.config, source.split)
     passages, held_out, summary = passages_from_documents(
         documents,
         max_words=settings.max_words,

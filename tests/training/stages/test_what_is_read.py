@@ -1,14 +1,16 @@
 """What a stage reads is in its fingerprint: contents and relative names of files, voices, espeak's data."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import espeakng_loader
 import pytest
 
+from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.datasets_scripts.synthesis import espeak, utterances
 from evoslm.datasets_scripts.synthesis.voices import VOICES
-from evoslm.datasets_scripts.text.passages import SPLITS, Passage, write_passages
+from evoslm.datasets_scripts.text.passages import SPLITS, Passage, read_passages, write_passages
 from evoslm.training.run.execution import Execution
 from evoslm.training.run.stage import Stage
 from evoslm.training.stages.recordings import RecordingSettings
@@ -55,6 +57,20 @@ def test_a_file_that_is_renamed_stops_a_stage_that_read_it(tmp_path, state):
     (tmp_path / "books" / "a.txt").rename(tmp_path / "books" / "b.txt")
     with pytest.raises(ValueError, match=r"source\.files \(\w+ there, \w+ now\)"):
         build_passages(folder, source, settings, Execution())
+
+
+def test_the_split_of_a_dataset_that_is_asked_for_is_read(tmp_path):
+    (tmp_path / "data").mkdir()
+    for seed, split in enumerate(("train", "validation")):
+        rows = (json.dumps({"text": story.text}) + "\n" for story in generate_stories(6_000, seed))
+        (tmp_path / "data" / f"{split}.jsonl").write_text("".join(rows))
+    for split in ("train", "validation"):
+        source = TextSource(dataset=str(tmp_path / "data"), split=split)
+        assert source.describe()["split"] == split
+        build_passages(tmp_path / split, source, TextSettings(3_000, 0, 0.05), Execution())
+        found = list(read_passages(tmp_path / split / "passages.parquet"))
+        stories = (tmp_path / "data" / f"{split}.jsonl").read_text()
+        assert len(found) > 10 and all(each.sentences[0] in stories for each in found)
 
 
 @pytest.mark.parametrize("changed", ["a voice", "espeak's data"])
