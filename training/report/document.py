@@ -26,7 +26,7 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
     parts = [
         "# What each step from text to speech costs a language model",
         prose.describe_run(results),
-        "## What shows",
+        "## What shows" if results["shows"] else "## What came out",
         "\n".join(f"- {statement}" for statement in prose.summarize(results)),
         _figure(figures, "accuracies"),
         _how_to_read(results),

@@ -91,7 +91,7 @@ def _above_chance(results: dict) -> str:
             sure.append(TASKS[task].label)
     if not results["shows"]:
         return (
-            f"Of this one training of each, the whole interval over pairs lies above 50 % for: {'; '.join(parts)}. "
+            f"Of this one training of each, the whole interval over pairs lies above 50 %: {'; '.join(parts)}. "
             "Another seed may give another list."
         )
     sentences = [f"**Above chance** (whole interval above 50 %): {'; '.join(parts)}."]

@@ -265,7 +265,7 @@ class TestProse:
         assert "Nothing is bold, since there is one training seed." in text
         assert not re.search(r"\*\*\d", text)
         assert not re.search(
-            r"shows\b|[><≈] (Text|Phone|Speech)", text.split("## Modalities")[0].split("## What shows")[1]
+            r"shows\b|[><≈] (Text|Phone|Speech)", text.split("## Modalities")[0].split("## What came out")[1]
         )
         verdicts = {change["verdict"] for effect in six["effects"] for change in effect["tasks"].values()}
         assert verdicts == {"one seed"}
