@@ -136,11 +136,11 @@ class _Material:
 
     @cached_property
     def held_out(self) -> list[Passage]:
-        """Passages that no split holds, as many as the pairs need."""
+        """Passages that no split holds: of stories as many as the pairs need; real endings match less often."""
         wanted, words, chosen = self.settings.pairs_per_task * _HELD_OUT_WORDS_PER_PAIR, 0, []
         for passage in read_passages(self.passages / HELD_OUT_FILE):
             words += len(passage.text.split())
-            if words > wanted and not self.settings.may_lack_tasks:
+            if words > wanted and self.settings.blimp is None:
                 break
             chosen.append(passage)
         return chosen

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ...datasets_scripts.text.passages import SPLITS, Passage, write_passages
 from ...datasets_scripts.text.sources import list_text_files
+from ...datasets_scripts.text.splits import seeded_rank
 from ...models.files import write_json
 from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
@@ -155,6 +156,8 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
         spare_words=settings.held_out_words,
         progress=True,
     )
+    # Few pairs need the first of them, which have to be of every book.
+    held_out.sort(key=lambda passage: seeded_rank(settings.corpus_seed, "held out", passage.document))
     found = {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
     if summary.is_short:
         found["warning"] = (

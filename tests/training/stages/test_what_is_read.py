@@ -73,6 +73,17 @@ def test_the_split_of_a_dataset_that_is_asked_for_is_read(tmp_path):
         assert len(found) > 10 and all(each.sentences[0] in stories for each in found)
 
 
+def test_the_first_passages_that_are_held_out_are_of_many_books(tmp_path):
+    (tmp_path / "books").mkdir()
+    for book in range(8):
+        text = "\n\n".join(story.text for story in generate_stories(12_000, book))
+        (tmp_path / "books" / f"{book}.txt").write_text(text)
+    source = TextSource(text_dir=str(tmp_path / "books"))
+    build_passages(tmp_path / "passages", source, TextSettings(10_000, 0, 0.05), Execution())
+    held_out = list(read_passages(tmp_path / "passages" / "held_out.parquet"))
+    assert len({passage.topic for passage in held_out[: len(held_out) // 2]}) >= 4
+
+
 @pytest.mark.parametrize("changed", ["a voice", "espeak's data"])
 def test_speech_by_another_voice_or_another_espeak_is_refused(tmp_path, monkeypatch, changed):
     passages = tmp_path / "passages"
