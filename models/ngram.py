@@ -1,9 +1,11 @@
 """N-gram baselines: what counts of 1 to 5 tokens alone know of the minimal pairs.
 
-training ids -> n-grams numbered order by order -> counts -> interpolated probabilities of all orders at once -> sums.
+training ids, block by block -> n-grams numbered order by order -> counts, merged -> interpolated probabilities of all
+orders at once -> sums.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,24 +30,30 @@ class NGramModel:
     @classmethod
     def fit(
         cls,
-        ids: np.ndarray | Sequence[Sequence[int]],
+        ids: np.ndarray | Sequence[Sequence[int]] | Iterator[tuple[np.ndarray, np.ndarray]],
         offsets: np.ndarray | None = None,
         *,
         vocab_size: int,
         max_order: int = 5,
+        asked: Sequence[Sequence[int]] | None = None,
     ) -> "NGramModel":
         """
-        Count the n-grams of a corpus.
+        Count the n-grams of a corpus, block by block: beside the counts, memory does not grow with it.
 
         Args:
-            ids (`np.ndarray` or `Sequence[Sequence[int]]`):
-                Training sequences, without BOS: a list of them, or all end to end in one array, with `offsets`.
+            ids (`np.ndarray`, `Sequence[Sequence[int]]` or `Iterator[tuple[np.ndarray, np.ndarray]]`):
+                Training sequences, without BOS: a list of them; all end to end in one array, which may be
+                memory-mapped, with `offsets`; or an iterator of such blocks of whole sequences, each with its offsets
+                from 0.
             offsets (`np.ndarray` of shape `(num_sequences + 1,)`, *optional*):
                 Where each sequence starts in `ids`, and the end of the last.
             vocab_size (`int`):
                 Number of ids, unseen ones included.
             max_order (`int`, *optional*, defaults to 5):
                 The longest n-gram.
+            asked (`Sequence[Sequence[int]]`, *optional*):
+                The sequences that will be scored, contexts in front. The model then counts what they need and nothing
+                else, which does not grow with the corpus; it may not be asked about others.
 
         Returns:
             [`NGramModel`]: The model.
@@ -57,26 +65,36 @@ class NGramModel:
             raise ValueError(f"max_order must be at least 1, not {max_order}.")
         model = cls()
         model.vocab_size, model.max_order = vocab_size, max_order
-        ids, offsets = flatten(ids) if offsets is None else (np.asarray(ids), np.asarray(offsets))
-        if not len(ids):
+        if offsets is None and isinstance(ids, Iterator):
+            blocks = ids
+        else:
+            ids, offsets = flatten(ids) if offsets is None else (ids, np.asarray(offsets))
+            blocks = _cut_blocks(ids, offsets)
+        needed = None if asked is None else model._count(*flatten(asked)).grams
+        counts = None
+        for block, bounds in blocks:
+            if len(block):
+                found = model._count(block, bounds)
+                found = found if needed is None else found.restrict(needed, vocab_size + 1)
+                counts = found if counts is None else counts.merge(found, vocab_size + 1)
+        if counts is None:
             raise ValueError("There are no tokens to count n-grams in.")
-        symbols, targets = model._pad(ids, offsets)
-
-        # An n-gram is the number of the (n-1)-gram before its last token, and that token: pairs, numbered anew.
-        grams, model._grams, model._counts, model._histories = symbols, [], [], []
-        model._counts.append(np.bincount(grams[targets], minlength=vocab_size + 1))
-        model._histories.append((np.array([len(targets)]), np.array([np.count_nonzero(model._counts[0])])))
-        for _ in range(1, max_order):
-            before = grams[targets - 1]
-            keys = np.concatenate([[0], grams[:-1]]) * (vocab_size + 1) + symbols
-            table, grams = np.unique(keys, return_inverse=True)
-            counts = np.bincount(grams[targets], minlength=len(table))
-            history = table[counts > 0] // (vocab_size + 1)
-            size = int(before.max()) + 1
-            model._grams.append(table)
-            model._counts.append(counts)
-            model._histories.append((np.bincount(before, minlength=size), np.bincount(history, minlength=size)))
+        model._grams, model._counts = counts.grams, counts.counts
+        model._histories = counts.histories(vocab_size + 1)
         return model
+
+    def _count(self, ids: np.ndarray, offsets: np.ndarray) -> "_Counts":
+        """The n-grams of some sequences."""
+        symbols, targets = self._pad(ids, offsets)
+        # An n-gram is the number of the (n-1)-gram before its last token, and that token: pairs, numbered anew.
+        grams, tables = symbols, []
+        counts = [np.bincount(grams[targets], minlength=self.vocab_size + 1)]
+        for _ in range(1, self.max_order):
+            keys = np.concatenate([[0], grams[:-1]]) * (self.vocab_size + 1) + symbols
+            table, grams = np.unique(keys, return_inverse=True)
+            tables.append(table)
+            counts.append(np.bincount(grams[targets], minlength=len(table)))
+        return _Counts(tables, counts)
 
     def log_likelihoods(
         self,
@@ -116,13 +134,11 @@ class NGramModel:
             offsets = offsets[::2]
         sums = np.zeros((len(lengths), self.max_order))
         start = 0
-        while start < len(lengths):
-            stop = int(np.searchsorted(offsets, offsets[start] + _POSITIONS_PER_BLOCK, side="right")) - 1
-            stop = min(max(stop, start + 1), len(lengths))
-            block = ids[offsets[start] : offsets[stop]]
-            values = self._log_probabilities(block, offsets[start : stop + 1] - offsets[start])
-            owners = np.repeat(np.arange(stop - start), np.diff(offsets[start : stop + 1]))
-            place = np.arange(len(owners)) - (offsets[start:stop] - offsets[start])[owners]
+        for block, bounds in _cut_blocks(ids, offsets):
+            stop = start + len(bounds) - 1
+            values = self._log_probabilities(block, bounds)
+            owners = np.repeat(np.arange(stop - start), np.diff(bounds))
+            place = np.arange(len(owners)) - bounds[:-1][owners]
             scored = place >= skipped[start:stop][owners]
             for order, column in enumerate(values):
                 sums[start:stop, order] = np.bincount(owners[scored], column[scored], minlength=stop - start)
@@ -158,6 +174,71 @@ class NGramModel:
             )
             logs.append(np.log(probability))
         return logs
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """
+    N-grams of the orders from 1 on, and how often each ends in a token.
+
+    Args:
+        grams (`list[np.ndarray]`): For each order from 2 on, sorted: the number of the n-gram without its last token
+            in the order before, times the number of symbols, plus that token.
+        counts (`list[np.ndarray]`): For each order from 1 on, the count of each n-gram; a padded one has none.
+    """
+
+    grams: list[np.ndarray]
+    counts: list[np.ndarray]
+
+    def merge(self, other: "_Counts", symbols: int) -> "_Counts":
+        """The counts of both together."""
+        grams, counts = [], [self.counts[0] + other.counts[0]]
+        numbers = [np.arange(symbols)] * 2  # of the n-grams of each side in the merged order before
+        for order, tables in enumerate(zip(self.grams, other.grams), start=1):
+            # Numbers keep their order, so that a sorted table stays one.
+            keys = [before[table // symbols] * symbols + table % symbols for before, table in zip(numbers, tables)]
+            merged = np.union1d(*keys)
+            numbers = [np.searchsorted(merged, found) for found in keys]
+            total = np.zeros(len(merged), dtype=np.int64)
+            for side, number in zip((self, other), numbers):
+                total[number] += side.counts[order]
+            grams.append(merged)
+            counts.append(total)
+        return _Counts(grams, counts)
+
+    def restrict(self, needed: list[np.ndarray], symbols: int) -> "_Counts":
+        """Only what follows the histories of other n-grams, whose tables are given."""
+        grams, counts = [], self.counts[:1]
+        kept = np.arange(symbols)  # the number of each n-gram among those that are kept
+        asked = np.where(np.isin(kept, needed[0] // symbols), kept, -1) if needed else kept  # among the needed ones
+        for table, count, wanted in zip(self.grams, self.counts[1:], needed):
+            history, token = table // symbols, table % symbols
+            is_kept = asked[history] >= 0
+            grams.append(kept[history[is_kept]] * symbols + token[is_kept])
+            counts.append(count[is_kept])
+            asked = _find(wanted, np.where(is_kept, asked[history] * symbols + token, -1))
+            kept = np.cumsum(is_kept) - 1
+        return _Counts(grams, counts)
+
+    def histories(self, symbols: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each order, how many tokens follow each history, and how many different ones."""
+        found = [(np.array([self.counts[0].sum()]), np.array([np.count_nonzero(self.counts[0])]))]
+        for table, count, before in zip(self.grams, self.counts[1:], self.counts):
+            history, is_seen = table[count > 0] // symbols, count[count > 0]
+            followers = np.zeros(len(before), dtype=np.int64)
+            np.add.at(followers, history, is_seen)
+            found.append((followers, np.bincount(history, minlength=len(before))))
+        return found
+
+
+def _cut_blocks(ids: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Whole sequences, of so many ids together, and where each of them starts among these."""
+    start = 0
+    while start < len(offsets) - 1:
+        stop = int(np.searchsorted(offsets, offsets[start] + _POSITIONS_PER_BLOCK, side="right")) - 1
+        stop = min(max(stop, start + 1), len(offsets) - 1)
+        yield np.asarray(ids[offsets[start] : offsets[stop]]), offsets[start : stop + 1] - offsets[start]
+        start = stop
 
 
 def flatten(sequences: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:

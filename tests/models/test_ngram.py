@@ -110,3 +110,30 @@ def test_vocabularies_to_the_fifth_power_do_not_overflow():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_counts_of_blocks_add_up_to_those_of_the_corpus(monkeypatch):
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(0, 9, rng.integers(0, 7)).tolist() for _ in range(80)]
+    others = [rng.integers(0, 9, 6).tolist() for _ in range(50)]
+    whole = NGramModel.fit(sequences, vocab_size=9).log_likelihoods(others)
+    blocks = (flatten(sequences[start : start + 7]) for start in range(0, 80, 7))
+    assert (NGramModel.fit(blocks, vocab_size=9).log_likelihoods(others) == whole).all()
+    monkeypatch.setattr("evoslm.models.ngram._POSITIONS_PER_BLOCK", 20)
+    assert (NGramModel.fit(sequences, vocab_size=9).log_likelihoods(others) == whole).all()
+
+
+def test_a_model_that_counts_only_what_is_asked_says_the_same_and_does_not_grow(monkeypatch):
+    monkeypatch.setattr("evoslm.models.ngram._POSITIONS_PER_BLOCK", 1000)
+    rng = np.random.default_rng(0)
+    contexts = [rng.integers(0, 9, rng.integers(0, 4)).tolist() for _ in range(20)]
+    others = [rng.integers(0, 9, 6).tolist() for _ in range(20)]
+    asked = [context + other for context, other in zip(contexts, others)]
+    sizes = []
+    for count in (1000, 4000):
+        sequences = [rng.integers(0, 9, rng.integers(0, 12)).tolist() for _ in range(count)]
+        model = NGramModel.fit(sequences, vocab_size=9, asked=asked)
+        whole = NGramModel.fit(sequences, vocab_size=9)
+        assert (model.log_likelihoods(others, contexts) == whole.log_likelihoods(others, contexts)).all()
+        sizes.append((len(model._grams[-1]), len(whole._grams[-1])))
+    assert sizes[1][0] < 2 * sizes[0][0] and sizes[1][1] > 3 * sizes[0][1]
