@@ -136,7 +136,7 @@ class Study:
             build_transcripts(self.run.passages, self.run.utterances(), self.execution)
             return
         source = {
-            "stories": TextSource(),
+            "stories": TextSource(stories=corpus.stories, lexicon=corpus.lexicon),
             "text": TextSource(text_dir=corpus.text_dir),
             "hub": TextSource(
                 dataset=corpus.dataset,
@@ -177,6 +177,8 @@ class Study:
             pairs_per_task=pairs.pairs_per_task,
             corpus_seed=corpus.corpus_seed,
             bpe_vocab_size=self.arguments.model.bpe_vocab_size,
+            stories=corpus.stories if stories else None,
+            lexicon=corpus.lexicon,
             blimp=None if stories else find_blimp(pairs.blimp, (corpus.text_dir, corpus.audio_dir)),
             blimp_min_count=pairs.blimp_min_count,
             may_lack_tasks=corpus.is_recorded,

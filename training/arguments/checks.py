@@ -41,6 +41,8 @@ def check_arguments(arguments: Arguments) -> None:
 
 
 def _check_source(corpus: CorpusArguments, dry_run: bool) -> None:
+    if corpus.lexicon is not None and (corpus.corpus, corpus.stories) != ("stories", "simple"):
+        raise ValueError("--lexicon has words for simple stories: give it with --corpus stories --stories simple.")
     if corpus.corpus == "text" and not corpus.text_dir and not dry_run:
         raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
     if corpus.corpus == "hub" and not corpus.dataset and not dry_run:

@@ -108,7 +108,7 @@ _RECKONED = ("dry_run", "num_devices", "device_memory_gb", "device_tflops")
 _STUDY = {**_EVERYTHING, "hardware": _all_of(GROUPS["hardware"], *_RECKONED)}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
-_COMMON_DATASET += ("corpus", "text_dir", "audio_dir", "dataset", "max_words", "voices", "rate", "corpus_seed")
+_COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words", "voices", "rate", "corpus_seed")
 _COMMON_UNITS = (*_COMMON_DATASET, "encoder", "encoder_layer", "num_units")
 _COMMON_TRAINING = (*_COMMON_UNITS, "training_seeds", "device", "epochs")
 

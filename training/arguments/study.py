@@ -52,6 +52,9 @@ class CorpusArguments:
         corpus (`str`, *optional*, defaults to `"stories"`): `stories` (generated), `text` (a folder of .txt files),
             `hub` (a Hugging Face dataset: a column of text, or with `audio_column` recordings and their transcripts),
             `audio` (a folder of recordings with transcripts) or `libriheavy` (its manifests).
+        stories (`str`, *optional*, defaults to `"rich"`): The language of generated stories: `simple` can be learned
+            almost whole by small models, `rich` cannot.
+        lexicon (`str`, *optional*): A YAML file of words and sentences of your own for simple stories.
         text_dir (`str`, *optional*): Folder of .txt files for `--corpus text`.
         audio_dir (`str`, *optional*): Folder of recordings for `--corpus audio` and `--corpus libriheavy`.
         manifest (`str`, *optional*): LibriHeavy's `*_cuts_*.jsonl.gz`, or a folder of them.
@@ -73,6 +76,8 @@ class CorpusArguments:
     """
 
     corpus: Literal["stories", "text", "hub", "audio", "libriheavy"] = "stories"
+    stories: Literal["simple", "rich"] = "rich"
+    lexicon: str | None = None
     text_dir: str | None = None
     audio_dir: str | None = None
     manifest: str | None = None

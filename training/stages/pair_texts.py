@@ -1,6 +1,7 @@
 """The text of the minimal pairs: word counts, grammar frames or BLiMP, held-out passages -> `PairText` of every task.
 
-passages + utterances -> a maker a task -> `pairs.parquet` and `summary.json`.
+passages + utterances -> a maker a task -> `pairs.parquet`, `overlap.parquet` (what the sides of pairs with contexts
+share with them) and `summary.json`.
 """
 
 import hashlib
@@ -12,15 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.pairs.context_overlap import ContextOverlap
 from ...datasets_scripts.pairs.texts import PairText
 from ...datasets_scripts.text.passages import Passage, read_passages
 from ...models.files import write_json
 from ..run.execution import Execution
-from ..run.folder import HELD_OUT_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
+from ..run.folder import HELD_OUT_FILE, OVERLAP_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
+from .text import describe_lexicon
 
-# Endings are matched in form and length, and not every passage has one: two and a half passages a pair.
-_HELD_OUT_WORDS_PER_PAIR = 140
 _BLIMP_ON_THE_HUB = "nyu-mll/blimp"
 
 
@@ -33,6 +34,8 @@ class PairTextSettings:
         pairs_per_task (`int`): How many a task.
         corpus_seed (`int`): Seed of their choice.
         bpe_vocab_size (`int`): Pieces of the BPE tokenizers that must not give sWUGGY's words away.
+        stories (`str`, *optional*): The language of the stories, where the corpus is generated.
+        lexicon (`str`, *optional*): The file of its words and sentences, if it is not the package's.
         blimp (`str`, *optional*): BLiMP's folder or Hub id; without it sBLIMP is made of the stories' own grammar.
         blimp_min_count (`int`, *optional*, defaults to 1): Occurrences that a word of BLiMP needs in training.
         may_lack_tasks (`bool`, *optional*, defaults to `False`): Whether a task of which no pairs can be made is left
@@ -42,13 +45,15 @@ class PairTextSettings:
     pairs_per_task: int
     corpus_seed: int
     bpe_vocab_size: int
+    stories: str | None = None
+    lexicon: str | None = None
     blimp: str | None = None
     blimp_min_count: int = 1
     may_lack_tasks: bool = False
 
     def describe(self) -> dict:
         """All of it, wherever BLiMP lies: part of the stage's fingerprint."""
-        described = asdict(self)
+        described = asdict(self) | {"lexicon": describe_lexicon(self.lexicon)}
         if self.blimp is None:
             del described["blimp_min_count"]
         elif Path(self.blimp).is_dir():
@@ -92,11 +97,14 @@ def build_pair_texts(
             why = next(iter(summary.values()))["report"]["left_out"]
             raise ValueError(f"No minimal pairs can be made of these recordings; {why}")
         pq.write_table(pa.Table.from_pylist([asdict(pair) for pair in pairs]), partial / PAIRS_FILE)
+        with_context = [pair for pair in pairs if pair.context]
+        overlap = material.overlap.score_pairs(with_context)
+        pq.write_table(pa.table({"pair_id": [pair.id for pair in with_context]} | overlap), partial / OVERLAP_FILE)
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 3, settings.describe(), inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 4, settings.describe(), inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -136,14 +144,15 @@ class _Material:
 
     @cached_property
     def held_out(self) -> list[Passage]:
-        """Passages that no split holds: of stories as many as the pairs need; real endings match less often."""
-        wanted, words, chosen = self.settings.pairs_per_task * _HELD_OUT_WORDS_PER_PAIR, 0, []
-        for passage in read_passages(self.passages / HELD_OUT_FILE):
-            words += len(passage.text.split())
-            if words > wanted and self.settings.blimp is None:
-                break
-            chosen.append(passage)
-        return chosen
+        """Passages that no split holds."""
+        return list(read_passages(self.passages / HELD_OUT_FILE))
+
+    @cached_property
+    def overlap(self) -> ContextOverlap:
+        """What texts have in common, in the eyes of who knows the training split."""
+        from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+
+        return ContextOverlap((passage.text for passage in self.train), EspeakSynthesizer())
 
     @cached_property
     def phones(self) -> list[list[str]]:
@@ -190,6 +199,15 @@ def _piece_counters(vocab_size: int, texts: list[str], phones: list[list[str]]) 
 
 def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
     settings = material.settings
+    if settings.stories == "simple":
+        from ...datasets_scripts.pairs.sblimp_ladder import make_ladder_pairs
+        from ...datasets_scripts.stories.simple.language import load_language
+
+        sentences = (sentence for passage in material.train for sentence in passage.sentences)
+        pairs, report = make_ladder_pairs(
+            2 * settings.pairs_per_task, settings.corpus_seed, sentences, load_language(settings.lexicon)
+        )
+        return pairs, report | {"source": "the stories' own grammar"}
     if settings.blimp is None:
         from ...datasets_scripts.pairs.sblimp import generate_sblimp_pairs
 
@@ -213,7 +231,7 @@ def _make_topic_sc(material: _Material) -> tuple[list[PairText], dict]:
     from ...datasets_scripts.pairs.topic_sc import make_topic_sc_pairs
 
     settings = material.settings
-    return make_topic_sc_pairs(material.held_out, settings.pairs_per_task, settings.corpus_seed)
+    return make_topic_sc_pairs(material.held_out, settings.pairs_per_task, settings.corpus_seed, material.overlap)
 
 
 _MAKERS = {"swuggy": _make_swuggy, "sblimp": _make_sblimp, "topic_sc": _make_topic_sc}

@@ -6,6 +6,7 @@ Topic-SC) and `summary.json`. Of recordings the transcripts are the passages ([`
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class TextSource:
     Where text comes from: generated stories unless a folder or a dataset is given.
 
     Args:
+        stories (`str`, *optional*, defaults to `"rich"`): The language of generated stories, `"simple"` or `"rich"`.
+        lexicon (`str`, *optional*): A file of words and sentences for simple ones.
         text_dir (`str`, *optional*): A folder of .txt files.
         dataset (`str`, *optional*): A dataset's id on the Hub, or its folder.
         column (`str`, *optional*, defaults to `"text"`): Its column of text.
@@ -41,6 +44,8 @@ class TextSource:
         split (`str`, *optional*, defaults to `"train"`): Its split.
     """
 
+    stories: str = "rich"
+    lexicon: str | None = None
     text_dir: str | None = None
     dataset: str | None = None
     column: str = "text"
@@ -59,7 +64,7 @@ class TextSource:
         if self.dataset is not None:
             name = Path(self.dataset).name if Path(self.dataset).exists() else self.dataset
             return {"kind": "hub", "dataset": name, "config": self.config, "split": self.split, "column": self.column}
-        return {"kind": "stories"}
+        return {"kind": "stories", "stories": self.stories, "lexicon": describe_lexicon(self.lexicon)}
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
 
     def build(partial: Path) -> None:
         if source.text_dir is None and source.dataset is None:
-            _write(partial, *_tell_stories(settings))
+            _write(partial, *_tell_stories(source, settings))
         else:
             _write(partial, *_read_text(source, settings))
 
@@ -117,9 +122,14 @@ def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> N
         utterances (`Path`): The stage of recordings.
         execution ([`Execution`]): How it is done.
     """
-    Stage(folder, 2, {}, {"utterances": utterances}).run(
+    Stage(folder, 3, {}, {"utterances": utterances}).run(
         lambda partial: _write(partial, *_read_transcripts(utterances)), execution.overwrite
     )
+
+
+def describe_lexicon(path: str | None) -> str | None:
+    """The contents of a file of words and sentences, in a few characters."""
+    return path and hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def _write(folder: Path, passages: list[Passage], held_out: list[Passage], summary: dict) -> None:
@@ -128,12 +138,15 @@ def _write(folder: Path, passages: list[Passage], held_out: list[Passage], summa
     write_json(folder / SUMMARY_FILE, summary)
 
 
-def _tell_stories(settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
-    from ...datasets_scripts.stories.generation import generate_stories
+def _tell_stories(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
+    from ...datasets_scripts.stories import generate_stories
 
-    passages = list(generate_stories(settings.max_words, settings.corpus_seed))
+    def tell(max_words: int, seed: int) -> Iterator[Passage]:
+        return generate_stories(source.stories, max_words, seed, source.lexicon)
+
+    passages = list(tell(settings.max_words, settings.corpus_seed))
     known = {passage.text for passage in passages}
-    spare = generate_stories(settings.held_out_words, settings.corpus_seed + _HELD_OUT_SEED)
+    spare = tell(settings.held_out_words, settings.corpus_seed + _HELD_OUT_SEED)
     held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
     return passages, held_out, {"dropped": {}}
 
@@ -178,9 +191,9 @@ def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], d
     passages = []
     for split in SPLITS:
         for shard in sorted(utterances.glob(f"{split}-*.parquet")):
-            for row in pq.read_table(shard, columns=["id", "document", "text"]).to_pylist():
+            for row in pq.read_table(shard, columns=["id", "document", "topic", "text"]).to_pylist():
                 sentences = tuple(split_sentences(row["text"]))
-                passages.append(Passage(row["id"], row["document"], row["document"].split("/")[0], split, sentences))
+                passages.append(Passage(row["id"], row["document"], row["topic"], split, sentences))
     held_out: list[Passage] = []
     for passage in passages:
         if passage.split != "test":
