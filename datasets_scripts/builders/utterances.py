@@ -8,13 +8,15 @@ import pyarrow as pa
 from datasets.table import table_cast
 
 from ...models.audio import SAMPLE_RATE
-from .base import CITATION, RATES, VERSION, VOICES, ModalityConfig, ShardBuilder, ShardError
+from .base import CITATION, RATES, VOICES, ModalityConfig, ShardBuilder, ShardError
 
+_VERSION = "1.1.0"
 _SECONDS = datasets.Value("float64")
 FEATURES = datasets.Features(
     {
         "id": datasets.Value("string"),
         "document": datasets.Value("string"),
+        "topic": datasets.Value("string"),
         "text": datasets.Value("string"),
         "speaker": datasets.Value("string"),
         "rate": datasets.Value("int32"),
@@ -31,7 +33,7 @@ class Utterances(ShardBuilder):
     """The dataset of aligned utterances, at most 30 s each."""
 
     BUILDER_CONFIGS = [
-        ModalityConfig(name=f"{voices}_{rate}", version=VERSION, voices=voices, rate=rate)
+        ModalityConfig(name=f"{voices}_{rate}", version=_VERSION, voices=voices, rate=rate)
         for voices in ("many", "one")
         for rate in ("fixed", "random")
     ]

@@ -5,17 +5,17 @@ A recording that cannot be used is among them with its reason, so that it is cou
 """
 
 import json
+import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .audio_files import AUDIO_SUFFIXES, AudioFiles, without_suffix
+from .layout import says_nothing, split_named, split_of_folders, split_of_manifest
 from .transcript_tables import numbered_lines, read_table
 
-_SPLITS = {"train": "train", "training": "train"}
-_SPLITS |= dict.fromkeys(("validation", "valid", "val", "dev", "development", "eval"), "validation")
-_SPLITS |= dict.fromkeys(("test", "testing"), "test")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Recording:
         speaker (`str`): Who reads, `""` where nobody says.
         text (`str`): What is said.
         path (`str`): The audio file. No part of what a recording is taken for: files may be moved.
-        topic (`str`, *optional*): What documents are grouped by, for instance the book of a chapter.
+        topic (`str`, *optional*): What documents are grouped by, for instance the book of a chapter. Without it the
+            document's name says it ([`~layout.topic_of`]).
         start (`float`, *optional*): Where in the file it begins, in seconds.
         end (`float`, *optional*): Where it ends.
         split (`str`, *optional*): `"train"`, `"validation"` or `"test"`, where the source says.
@@ -72,12 +73,14 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     - LibriSpeech: `SPEAKER/CHAPTER/*.trans.txt` at any depth. A document is a chapter; what lies below a folder such
       as `dev-clean` has that split. The transcripts' capitals become small letters.
     - LJSpeech: `metadata.csv` with lines `id|text|normalised text`, of which the last is taken, and audio files `id.*`
-      anywhere below; also `wavs/id.wav` or `id.wav` for the id, and a speaker beside the text. A document is what
-      stands before the id's last hyphen, if there is one.
+      anywhere below; also `wavs/id.wav` or `id.wav` for the id, and a speaker beside the text. A document, and its
+      topic, is what stands before the id's last hyphen, if there is one.
     - audiofolder: `metadata.csv`, `.tsv` or `.jsonl` in the folder or folders below it, with `file_name`, `text` (or
       `transcription`, `transcript`, `sentence`, `normalized_text`, ...) and, where there are such columns, `id`,
-      `speaker` (or `speaker_id`, ...), `document`, `topic` and `split`. Below a folder named like a split (`train`,
-      `dev`, ...) that is the split. A document is the folder that `file_name` names, else the recording itself.
+      `speaker` (or `speaker_id`, ...), `document`, `topic` and `split`. A document is the folder that `file_name`
+      names, unless it is named like a split or like audio (`train/wavs`), else the recording itself.
+
+    What lies below a folder that is named like a split (`train`, `dev-clean`, ...) is of that split.
 
     Returns:
         `list[Recording]`: In the order of the transcripts. Transcripts without audio and audio files without a
@@ -156,11 +159,6 @@ def make_recording(path: Path | None, transcript: str | None, **columns) -> Reco
     return Recording(text=text, path=str(path or ""), size=size, problem=problem, **columns)
 
 
-def split_named(name: str) -> str | None:
-    """The split that a file or folder is named after: `"validation"` for `dev-clean`; `None` for other names."""
-    return next((_SPLITS[part] for part in re.split(r"[^a-z]+", name.lower()) if part in _SPLITS), None)
-
-
 def small_letters(text: str) -> str:
     """A transcript in capitals, in small letters but for its first and "I"; any other text as it is."""
     if not text.isupper():
@@ -169,12 +167,8 @@ def small_letters(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _split_of_folders(folders: Iterable[str]) -> str | None:
-    return next((split for split in map(split_named, folders) if split), None)
-
-
 def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
-    split = _split_of_folders(path.relative_to(folder).parts[:-1])
+    split = split_of_folders(path.relative_to(folder).parts[:-1])
     files = {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES}
     for _, line in numbered_lines(path):
         name, *texts = line.split(maxsplit=1)
@@ -193,13 +187,21 @@ def _read_metadata(path: Path, folder: Path, audio: list[Path]) -> Iterator[Reco
     rows, named = read_table(path, {file.stem for file in audio})
     names = [row.get("file", "") for row in rows]
     files = AudioFiles(path.parent, audio, names)
+    unknown = sorted({split for row in rows if (split := row.get("split")) and split_named(split) is None})
+    if unknown:
+        logger.warning(
+            "The splits %s in %s are none of train, validation and test; what is of them is taken for what no split "
+            "is given of.",
+            ", ".join(unknown[:5]),
+            path,
+        )
     for number, (row, name) in enumerate(zip(rows, names), 1):
         found = files.find(name) if name else []
-        inside = _inside(name, path.parent, found)
-        if named:
-            columns = _of_audiofolder(row, path.parent.relative_to(folder), inside)
-        else:
-            columns = _of_ljspeech(row, inside or f"{path.name}:{number}")
+        place = path.parent.relative_to(folder)
+        inside = Path(_inside(name, path.parent, found) or f"{path.name}:{number}")
+        columns = (_of_audiofolder if named else _of_ljspeech)(row, place, inside)
+        lies = found[0].relative_to(folder) if found else place / inside
+        columns["split"] = split_named(row.get("split", "")) or split_of_folders(lies.parts[:-1])
         missing = path.parent / name if Path(name).suffix.lower() in AUDIO_SUFFIXES else None
         recording = make_recording(found[0] if found else missing, row.get("text"), **columns)
         problem = row.get("problem")
@@ -219,27 +221,28 @@ def _inside(name: str, base: Path, found: list[Path]) -> str:
     ).as_posix()
 
 
-def _of_audiofolder(row: dict[str, str], place: Path, inside: str) -> dict:
+def _of_audiofolder(row: dict[str, str], place: Path, inside: Path) -> dict:
     """What a row with named columns says of a recording beside its text."""
-    name = Path(inside)
-    whole = without_suffix((place / name).as_posix())
+    whole = without_suffix((place / inside).as_posix())
+    in_folder = not all(map(says_nothing, inside.parts[:-1]))
     return {
         "id": row.get("id") or whole,
-        "document": row.get("document") or (whole if len(name.parts) == 1 else (place / name).parent.as_posix()),
+        "document": row.get("document") or ((place / inside).parent.as_posix() if in_folder else whole),
         "speaker": row.get("speaker", ""),
         "topic": row.get("topic"),
-        "split": split_named(row.get("split", "")) or _split_of_folders((place / name).parts[:-1]),
     }
 
 
-def _of_ljspeech(row: dict[str, str], inside: str) -> dict:
+def _of_ljspeech(row: dict[str, str], place: Path, inside: Path) -> dict:
     """What a row without named columns says of a recording beside its text."""
-    name = without_suffix(inside)
-    stem = Path(name).name
+    whole = without_suffix((place / inside).as_posix())
+    stem = Path(whole).name
+    series = stem.rpartition("-")[0]
     return {
-        "id": name,
-        "document": (name.rpartition("-")[0] if "-" in stem else "") or name,
+        "id": whole,
+        "document": whole.rpartition("-")[0] if series else whole,
         "speaker": row.get("speaker") or ("LJSpeech" if re.fullmatch(r"LJ\d{3}-\d{4}", stem) else ""),
+        "topic": series or None,
     }
 
 
@@ -247,7 +250,7 @@ def _read_cuts(paths: list[Path], folder: Path) -> Iterator[Recording]:
     import gzip
 
     for path in paths:
-        split = split_named(path.name)
+        split = split_of_manifest(path.name)
         found: dict[str, Path | None] = {}
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             try:

@@ -21,13 +21,14 @@ from ..text.passages import SPLITS
 from ..text.splits import draw_splits
 from .aligners.alignment import Aligner, Alignment, finish_alignment, spoken_text, tokens_of
 from .aligners.loading import load_aligner
+from .layout import topic_of
 from .reading import read_speech
 from .sources import Recording
 
 logger = logging.getLogger(__name__)
 
 # Part of what a shard is made of: raise it when the same recording gives other rows.
-VERSION = 3
+VERSION = 4
 # A recording that is too long is cut in the middle of a pause of at least this, in seconds, where a sentence ends.
 MIN_CUT_PAUSE = 0.2
 
@@ -194,6 +195,7 @@ def _row(recording: Recording, utterance_id: str, text: str, rendering: Renderin
     return {
         "id": utterance_id,
         "document": recording.document,
+        "topic": recording.topic or topic_of(recording.document),
         "text": text,
         "speaker": recording.speaker,
         "rate": round(len(text.split()) * 60 / rendering.duration),

@@ -18,6 +18,7 @@ UTTERANCE_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("document", pa.string()),
+        ("topic", pa.string()),
         ("text", pa.string()),
         ("speaker", pa.string()),
         ("rate", pa.int32()),

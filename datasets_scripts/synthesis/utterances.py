@@ -127,6 +127,7 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
         {
             "id": passage.id,
             "document": passage.document,
+            "topic": passage.topic,
             "text": passage.text,
             "speaker": speaker.voice,
             "rate": speaker.rate,

@@ -36,6 +36,7 @@ def make_utterance(rng: random.Random, utterance_id: str, rate: int = 175, speak
     return {
         "id": utterance_id,
         "document": f"story-{utterance_id[-1]}",
+        "topic": "stories",
         "text": text,
         "speaker": speaker,
         "rate": rate,

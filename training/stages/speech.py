@@ -67,7 +67,7 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
         write_json(partial / SUMMARY_FILE, summary)
 
     configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
-    stage = Stage(folder, 2, configuration, {"passages": passages}, packages=("espeakng-loader", "soxr"))
+    stage = Stage(folder, 3, configuration, {"passages": passages}, packages=("espeakng-loader", "soxr"))
     stage.run(build, execution.overwrite)
 
 
