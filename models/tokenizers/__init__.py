@@ -6,5 +6,6 @@ In: contents, one string an utterance. Out: plain `tokenizer.json` files, which 
 from ..lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
-    __name__, {"encode_contents": ".by_modality", "train_tokenizer": ".by_modality"}
+    __name__,
+    {"encode_contents": ".by_modality", "stream_ids": ".by_modality", "train_tokenizer": ".by_modality"},
 )

@@ -5,6 +5,7 @@ saves as a plain `tokenizer.json`. The kinds themselves are in `text.py`, `phone
 """
 
 import io
+import random
 import re
 from collections.abc import Iterable
 
@@ -16,6 +17,10 @@ PAD_TOKEN, BOS_TOKEN, EOS_TOKEN, UNK_TOKEN = SPECIAL_TOKENS = ("<pad>", "<s>", "
 # What normalizers put in the place of a symbol outside the alphabet. It is in no vocabulary (SentencePiece cannot even
 # hold it), so that whatever is unknown becomes `<unk>`, and nothing vanishes.
 UNKNOWN_CHARACTER = "\0"
+
+INPUT_SENTENCE_SIZE = 8_000
+"""Contents that SentencePiece is trained on, at most: about 400,000 words of utterances."""
+_SAMPLE_SEED = 0
 
 
 def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
@@ -54,6 +59,30 @@ def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
     )
 
 
+def sample_contents(contents: Iterable[str], size: int) -> list[str]:
+    """
+    Draw contents for SentencePiece, which keeps all that it is given in memory.
+
+    The draw is uniform and its seed fixed (reservoir sampling: Vitter 1985, algorithm R). SentencePiece could draw by
+    itself (`input_sentence_size`), but from a generator that it shares with all that is trained in the same process.
+
+    Args:
+        contents (`Iterable[str]`): Contents, read once.
+        size (`int`): How many; all of them where there are no more.
+
+    Returns:
+        `list[str]`: Contents in their order.
+    """
+    rng = random.Random(_SAMPLE_SEED)
+    kept: list[tuple[int, str]] = []
+    for row, content in enumerate(contents):
+        if row < size:
+            kept.append((row, content))
+        elif (place := rng.randrange(row + 1)) < size:
+            kept[place] = (row, content)
+    return [content for _, content in sorted(kept)]
+
+
 def train_pieces(
     sentences: Iterable[str], vocab_size: int, alphabet: Iterable[str], name: str, is_text: bool, reserved: int = 0
 ) -> list[str]:
@@ -64,7 +93,7 @@ def train_pieces(
     seen or not. The result depends on the sentences alone, and not on their order.
 
     Args:
-        sentences (`Iterable[str]`): What to train on; empty ones are left out.
+        sentences (`Iterable[str]`): What to train on, kept in memory; empty ones are left out.
         vocab_size (`int`): How many pieces, special tokens included.
         alphabet (`Iterable[str]`): Characters that get a piece in any case.
         name (`str`): What errors call the tokenizer.

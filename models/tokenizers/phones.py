@@ -10,7 +10,16 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from ..phones import ARPABET, SIL
-from .base import SPECIAL_TOKENS, UNK_TOKEN, UNKNOWN_CHARACTER, derive_merges, finish_tokenizer, train_pieces
+from .base import (
+    INPUT_SENTENCE_SIZE,
+    SPECIAL_TOKENS,
+    UNK_TOKEN,
+    UNKNOWN_CHARACTER,
+    derive_merges,
+    finish_tokenizer,
+    sample_contents,
+    train_pieces,
+)
 
 # The basic plane's private-use area, one character a phone.
 _CHARACTERS = {phone: chr(0xE000 + index) for index, phone in enumerate(ARPABET)}
@@ -29,7 +38,9 @@ def train_phone_raw() -> PreTrainedTokenizerFast:
     return word_level_tokenizer(ARPABET)
 
 
-def train_phone_bpe(contents: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+def train_phone_bpe(
+    contents: Iterable[str], vocab_size: int = 2048, input_sentence_size: int = INPUT_SENTENCE_SIZE
+) -> PreTrainedTokenizerFast:
     """
     Train the tokenizer of Phone-BPE: SentencePiece BPE over phones.
 
@@ -37,8 +48,10 @@ def train_phone_bpe(contents: Iterable[str], vocab_size: int = 2048) -> PreTrain
     which stays an id of its own.
 
     Args:
-        contents (`Iterable[str]`): The phones of the training split, `"SIL DH AH0 ..."`.
+        contents (`Iterable[str]`): The phones of the training split, `"SIL DH AH0 ..."`, read once.
         vocab_size (`int`, *optional*, defaults to 2048): Number of ids, special tokens included (2412.17048, Table 2).
+        input_sentence_size (`int`, *optional*, defaults to 8000): Contents that SentencePiece sees, drawn by a fixed
+            seed where there are more.
 
     Returns:
         `PreTrainedTokenizerFast`: A tokenizer whose ids are those of the SentencePiece model.
@@ -47,7 +60,7 @@ def train_phone_bpe(contents: Iterable[str], vocab_size: int = 2048) -> PreTrain
         `ValueError`: If the vocabulary does not fit the corpus, or a content has a symbol that is no phone.
     """
     runs = []
-    for row, content in enumerate(contents):
+    for row, content in enumerate(sample_contents(contents, input_sentence_size)):
         phones = content.split()
         if unknown := sorted(set(phones) - _CHARACTERS.keys()):
             raise ValueError(f"phone_bpe: row {row} has the symbol {unknown[0]!r}, which is no ARPAbet phone.")

@@ -6,27 +6,42 @@ ended, and the two read as one text again when their ids are decoded together.
 """
 
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from .base import SPECIAL_TOKENS, UNK_TOKEN, UNKNOWN_CHARACTER, derive_merges, finish_tokenizer, train_pieces
+from .base import (
+    INPUT_SENTENCE_SIZE,
+    SPECIAL_TOKENS,
+    UNK_TOKEN,
+    UNKNOWN_CHARACTER,
+    derive_merges,
+    finish_tokenizer,
+    sample_contents,
+    train_pieces,
+)
 
 # Always in the vocabulary, whatever the corpus has: a pseudo-word may have a letter that no word starts with.
 BASE_CHARACTERS = string.ascii_letters + string.digits + ".,;:!?'\"-()"
 
 # SentencePiece writes a space like this.
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+# What it has another use for, and drops without a word.
+_KEPT_FOR_ITSELF = {_SPACE, "\u2585", "\n", UNKNOWN_CHARACTER}
 
 
-def train_text_bpe(contents: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+def train_text_bpe(
+    contents: Iterable[str], vocab_size: int = 2048, input_sentence_size: int = INPUT_SENTENCE_SIZE
+) -> PreTrainedTokenizerFast:
     """
-    Train the tokenizer of Text-BPE: SentencePiece BPE within words.
+    Train the tokenizer of Text-BPE: SentencePiece BPE within words. Every character of the texts gets a piece.
 
     Args:
-        contents (`Iterable[str]`): The texts of the training split.
+        contents (`Iterable[str]`): The texts of the training split, read once.
         vocab_size (`int`, *optional*, defaults to 2048): Number of ids, special tokens included (2412.17048, Table 2).
+        input_sentence_size (`int`, *optional*, defaults to 8000): Texts that SentencePiece sees, drawn by a fixed
+            seed where there are more.
 
     Returns:
         `PreTrainedTokenizerFast`: A tokenizer whose ids are those of the SentencePiece model.
@@ -35,10 +50,12 @@ def train_text_bpe(contents: Iterable[str], vocab_size: int = 2048) -> PreTraine
         `ValueError`: If the vocabulary does not fit the corpus, or a text has a character that SentencePiece keeps
             for itself.
     """
-    contents = list(contents)
-    pieces = train_pieces(contents, vocab_size, BASE_CHARACTERS, name="text_bpe", is_text=True)
+    characters: dict[str, int] = {}
+    sentences = sample_contents(_note_characters(contents, characters), input_sentence_size)
+    alphabet = {*BASE_CHARACTERS, *characters} - _KEPT_FOR_ITSELF - {" "}
+    pieces = train_pieces(sentences, vocab_size, alphabet, name="text_bpe", is_text=True)
     vocab = {piece: index for index, piece in enumerate(pieces)}
-    _check_characters(contents, vocab)
+    _check_characters(characters, vocab)
 
     backend = Tokenizer(
         models.BPE(vocab=vocab, merges=derive_merges(pieces[len(SPECIAL_TOKENS) :]), unk_token=UNK_TOKEN)
@@ -61,14 +78,17 @@ def train_text_raw(contents: Iterable[str]) -> PreTrainedTokenizerFast:
     Make the tokenizer of Text-Raw: one id a character, the space among them.
 
     Args:
-        contents (`Iterable[str]`): The texts of the training split. Characters that only they have are added to
-            [`BASE_CHARACTERS`].
+        contents (`Iterable[str]`): The texts of the training split, read once. Characters that only they have are
+            added to [`BASE_CHARACTERS`].
 
     Returns:
         `PreTrainedTokenizerFast`: A tokenizer of about 80 ids.
     """
-    characters = sorted(set(BASE_CHARACTERS).union(*contents) - {" ", UNKNOWN_CHARACTER})
-    vocab = {token: index for index, token in enumerate([*SPECIAL_TOKENS, " ", *characters])}
+    characters = set(BASE_CHARACTERS)
+    for content in contents:
+        characters.update(content)
+    alphabet = sorted(characters - {" ", UNKNOWN_CHARACTER})
+    vocab = {token: index for index, token in enumerate([*SPECIAL_TOKENS, " ", *alphabet])}
     # BPE without merges: it cuts a text into its characters, and is the one model that needs no pattern to do so.
     backend = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token=UNK_TOKEN))
     backend.normalizer = normalizers.Prepend(" ")
@@ -76,12 +96,16 @@ def train_text_raw(contents: Iterable[str]) -> PreTrainedTokenizerFast:
     return finish_tokenizer(backend)
 
 
-def _check_characters(contents: list[str], vocab: dict[str, int]) -> None:
-    # SentencePiece drops what it has another use for (U+2585, NUL, an end of line) without a word.
-    characters = set().union(*contents)
-    for character in sorted(characters - {" ", *vocab} | characters & {_SPACE}):
-        row = next(row for row, content in enumerate(contents) if character in content)
+def _note_characters(contents: Iterable[str], first_rows: dict[str, int]) -> Iterator[str]:
+    """Contents as they are; the number of the first row that has it is noted for each character."""
+    for row, content in enumerate(contents):
+        first_rows.update(dict.fromkeys(set(content).difference(first_rows), row))
+        yield content
+
+
+def _check_characters(characters: dict[str, int], vocab: dict[str, int]) -> None:
+    for character in sorted(characters.keys() - {" ", *vocab} | characters.keys() & {_SPACE}):
         raise ValueError(
-            f"text_bpe: row {row} has the character {character!r} (U+{ord(character):04X}), which SentencePiece keeps "
+            f"text_bpe: row {characters[character]} has the character {character!r} (U+{ord(character):04X}), which SentencePiece keeps "
             "for itself; take it out of the text."
         )

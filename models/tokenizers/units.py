@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
-from .base import SPECIAL_TOKENS, UNK_TOKEN, UNKNOWN_CHARACTER, derive_merges, finish_tokenizer, train_pieces
+from .base import (
+    INPUT_SENTENCE_SIZE,
+    SPECIAL_TOKENS,
+    UNK_TOKEN,
+    UNKNOWN_CHARACTER,
+    derive_merges,
+    finish_tokenizer,
+    sample_contents,
+    train_pieces,
+)
 from .phones import symbol_boundaries, word_level_tokenizer
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
@@ -37,7 +46,12 @@ def train_units(num_units: int) -> PreTrainedTokenizerFast:
     return word_level_tokenizer(str(unit) for unit in range(num_units))
 
 
-def train_units_bpe(contents: Iterable[str], num_units: int, vocab_size: int = 10_000) -> PreTrainedTokenizerFast:
+def train_units_bpe(
+    contents: Iterable[str],
+    num_units: int,
+    vocab_size: int = 10_000,
+    input_sentence_size: int = INPUT_SENTENCE_SIZE,
+) -> PreTrainedTokenizerFast:
     """
     Train the tokenizer of Speech-BPE: SentencePiece BPE over units.
 
@@ -46,10 +60,12 @@ def train_units_bpe(contents: Iterable[str], num_units: int, vocab_size: int = 1
     never come out of it. A normalizer with one rule a unit would take ten times as long at K = 2,048.
 
     Args:
-        contents (`Iterable[str]`): The units of the training split, `"17 942 ..."`.
+        contents (`Iterable[str]`): The units of the training split, `"17 942 ..."`, read once.
         num_units (`int`): K, the size of the codebook.
         vocab_size (`int`, *optional*, defaults to 10000): Number of ids, special tokens and the eleven included.
             It has to be larger than K (2310.08715: "SP 10k").
+        input_sentence_size (`int`, *optional*, defaults to 8000): Contents that SentencePiece sees, drawn by a fixed
+            seed where there are more.
 
     Returns:
         `PreTrainedTokenizerFast`: The tokenizer.
@@ -60,7 +76,7 @@ def train_units_bpe(contents: Iterable[str], num_units: int, vocab_size: int = 1
     _check_num_units(num_units)
     characters = {str(unit): chr(_PLANE + unit) for unit in range(num_units)}
     sentences = []
-    for row, content in enumerate(contents):
+    for row, content in enumerate(sample_contents(contents, input_sentence_size)):
         units = content.split()
         if unknown := sorted(set(units) - characters.keys()):
             raise ValueError(

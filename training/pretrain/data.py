@@ -4,8 +4,10 @@ content -> `ids.npy` + `offsets.npy` -> batches of utterance numbers that are th
 row a batch, in which documents cannot see each other and nothing is padded.
 """
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,19 +16,41 @@ from torch.utils.data import Dataset, Sampler
 from ...models.packed_attention import pack_documents
 
 
-def write_ids(folder: Path, split: str, sequences: list[np.ndarray]) -> int:
+def write_ids(folder: Path, split: str, sequences: Iterable[np.ndarray], vocab_size: int = 2**16) -> int:
     """
-    Write a split's ids as flat arrays: `<split>.ids.npy` (uint16 or uint32) and `<split>.offsets.npy` (int64).
+    Write a split's ids as flat arrays: `<split>.ids.npy` (uint16, or uint32 for a vocabulary that needs it) and
+    `<split>.offsets.npy` (int64). The ids are never held all at once, and the offsets take 8 bytes a sequence.
+
+    Args:
+        folder (`Path`): Where to.
+        split (`str`): The split's name.
+        sequences (`Iterable[np.ndarray]`): Ids of each utterance, read once.
+        vocab_size (`int`, *optional*, defaults to 65,536): Ids are smaller than this.
 
     Returns:
         `int`: The number of ids.
+
+    Raises:
+        `ValueError`: If an id is not in the vocabulary.
     """
-    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
-    np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-    flat = np.concatenate(sequences) if sequences else np.zeros(0, dtype=np.uint16)
-    np.save(folder / f"{split}.ids.npy", flat.astype(np.uint16 if flat.size == 0 or flat.max() < 2**16 else np.uint32))
-    np.save(folder / f"{split}.offsets.npy", offsets)
-    return int(offsets[-1])
+    dtype, offsets = np.dtype(np.uint16 if vocab_size <= 2**16 else np.uint32), array("q", [0])
+    with open(folder / f"{split}.ids.npy", "wb") as file:
+        _write_npy_header(file, dtype, 0)
+        for sequence in sequences:
+            if len(sequence) and not 0 <= np.min(sequence) <= np.max(sequence) < vocab_size:
+                raise ValueError(f"Ids from {np.min(sequence)} on are not in a vocabulary of {vocab_size}.")
+            file.write(np.asarray(sequence).astype(dtype).tobytes())
+            offsets.append(offsets[-1] + len(sequence))
+        file.seek(0)
+        _write_npy_header(file, dtype, offsets[-1])
+    np.save(folder / f"{split}.offsets.npy", np.frombuffer(offsets, dtype=np.int64))
+    return offsets[-1]
+
+
+def _write_npy_header(file: BinaryIO, dtype: np.dtype, size: int) -> None:
+    """The header of a flat array; NumPy makes it as long for any size, so that files can grow."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (size,)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 class TokenizedUtterances(Dataset):
@@ -42,7 +66,7 @@ class TokenizedUtterances(Dataset):
 
     def __init__(self, folder: str | Path, split: str, bos_token_id: int, eos_token_id: int):
         self.ids = np.load(Path(folder) / f"{split}.ids.npy", mmap_mode="r")
-        self.offsets = np.load(Path(folder) / f"{split}.offsets.npy")
+        self.offsets = np.load(Path(folder) / f"{split}.offsets.npy", mmap_mode="r")
         self.bos_token_id, self.eos_token_id = bos_token_id, eos_token_id
 
     def __len__(self) -> int:
