@@ -8,5 +8,11 @@ from ...models.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
-    {"BUILDERS": ".by_name", "get_builder": ".by_name", "prepare": ".by_name", "unit_contents": ".by_name"},
+    {
+        "BUILDERS": ".by_name",
+        "get_builder": ".by_name",
+        "prepare": ".by_name",
+        "stream_contents": ".by_name",
+        "unit_contents": ".by_name",
+    },
 )

@@ -1,16 +1,17 @@
-"""All dataset builders by name, and the one call that prepares a dataset.
+"""All dataset builders by name, and the calls that read a dataset.
 
 name and folder of shards -> [`prepare`] -> a `DatasetDict`: `id` and `content` of a modality, or the rows of
-utterances or minimal pairs as they are. A new modality's builder is named here.
+utterances or minimal pairs as they are. [`stream_contents`] gives a modality's contents a few rows at a time, with
+nothing prepared on the disk. A new modality's builder is named here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 
-from .base import ShardBuilder
+from .base import ModalityBuilder, ShardBuilder
 from .minimal_pairs import MinimalPairs
 from .phone_bpe import PhoneBpe
 from .phone_raw import PhoneRaw
@@ -78,6 +79,47 @@ def prepare(
     builder = make(str(cache_dir), data_dir=str(data_dir), config_name=name, **config)
     builder.download_and_prepare(num_proc=num_proc)
     return builder.as_dataset()
+
+
+class ContentStream:
+    """
+    The contents of a modality's split, written anew from its shards each time that they are gone through.
+
+    Args:
+        builder ([`ModalityBuilder`]): Writes them.
+        files (`Sequence[str]`): The shards.
+    """
+
+    def __init__(self, builder: ModalityBuilder, files: Sequence[str]):
+        self._builder, self._files = builder, files
+
+    def __iter__(self) -> Iterator[str]:
+        for _, rows in self._builder._generate_tables(self._files):
+            yield from rows["content"].to_pylist()
+
+
+def stream_contents(name: str, data_dir: str | Path, cache_dir: str | Path, **config) -> dict[str, ContentStream]:
+    """
+    Read a modality's contents a few rows at a time: neither memory nor the disk holds them.
+
+    Args:
+        name (`str`): A modality or one of its configurations.
+        data_dir (`str` or `Path`): As in [`prepare`].
+        cache_dir (`str` or `Path`): A folder that a builder may ask for; no rows are kept there.
+        config (additional keyword arguments, *optional*): As in [`prepare`].
+
+    Returns:
+        `dict[str, ContentStream]`: The contents of each split, in the order of [`prepare`]'s rows.
+
+    Raises:
+        `FileNotFoundError`: If the folder or a shard is missing.
+        `ValueError`: If there is no such modality, or a shard cannot be read.
+    """
+    make = get_builder(name)
+    if not issubclass(make, ModalityBuilder):
+        raise ValueError(f"{name} is no modality, so that its rows are no contents; call prepare.")
+    builder = make(str(cache_dir), data_dir=str(data_dir), config_name=name, **config)
+    return {split: ContentStream(builder, files) for split, files in builder._find_shards().items()}
 
 
 def unit_contents(name: str, units: Sequence[Sequence[int]]) -> list[str]:

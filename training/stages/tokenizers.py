@@ -1,10 +1,10 @@
 """The tokenizer stages: one for each modality, with the ids of its utterances.
 
-shards -> the modality's dataset (its builder) -> tokenizer trained on the training split -> ids of every split,
-written once and memory-mapped by training.
+shards -> the modality's contents, a few rows at a time (its builder) -> tokenizer trained on the training split -> ids
+of every split, written as they come and memory-mapped by training.
 """
 
-import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ...models.files import read_json, write_json
 from ...models.modalities import get_modality
+from ...models.tokenizers.base import INPUT_SENTENCE_SIZE
 from ..run.execution import Execution
 from ..run.folder import SUMMARY_FILE
 from ..run.stage import Stage
@@ -27,11 +28,13 @@ class TokenizerSettings:
         modality (`str`): The modality's name.
         vocab_size (`int`, *optional*): How many ids are asked for; `None` where the alphabet says it.
         num_units (`int`, *optional*): Clusters of the quantizer, for modalities of speech.
+        input_sentence_size (`int`, *optional*, defaults to 8000): Utterances that SentencePiece sees.
     """
 
     modality: str
     vocab_size: int | None = None
     num_units: int | None = None
+    input_sentence_size: int = INPUT_SENTENCE_SIZE
 
 
 def tokenizer_stage(folder: Path, utterances: Path, units: Path | None, settings: TokenizerSettings) -> Stage:
@@ -59,25 +62,28 @@ def build_tokenizer(
         execution ([`Execution`]): How it is done.
         report_progress (`Callable[[float], None]`, *optional*): Not used: the stage takes seconds.
     """
-    from ...datasets_scripts.builders import prepare
-    from ...models.tokenizers import encode_contents, train_tokenizer
+    from ...datasets_scripts.builders import stream_contents
+    from ...models.tokenizers import stream_ids, train_tokenizer
     from ..pretrain.data import write_ids
 
     name = settings.modality
 
     def build(partial: Path) -> None:
-        cache, options = partial / "cache", {}
+        options = {}
         if get_modality(name).column == "phones_stretch":
             options["stretch_factor"] = read_json(utterances / SUMMARY_FILE)["stretch_factor"]
-        dataset = prepare(name, units or utterances, cache, **options)
-        sizes = {"vocab_size": settings.vocab_size, "num_units": settings.num_units}
-        tokenizer = train_tokenizer(name, dataset["train"]["content"], **sizes)
-        tokenizer.save_pretrained(partial)
         tokens = {}
-        for split, rows in dataset.items():
-            # A character or phone that no training utterance has is <unk> in validation, and scored as such.
-            unknown = "error" if split == "train" else "unk"
-            tokens[split] = write_ids(partial, split, encode_contents(tokenizer, rows["content"], unknown=unknown))
+        with tempfile.TemporaryDirectory(dir=partial) as cache:
+            contents = stream_contents(name, units or utterances, cache, **options)
+            sizes = {"vocab_size": settings.vocab_size, "num_units": settings.num_units}
+            tokenizer = train_tokenizer(
+                name, contents["train"], **sizes, input_sentence_size=settings.input_sentence_size
+            )
+            tokenizer.save_pretrained(partial)
+            for split, rows in contents.items():
+                # A character or phone that no training utterance has is <unk> in validation, and scored as such.
+                unknown = "error" if split == "train" else "unk"
+                tokens[split] = write_ids(partial, split, stream_ids(tokenizer, rows, unknown), len(tokenizer))
         seconds = {split: _seconds(utterances, split) for split in ("train", "validation")}
         write_json(
             partial / SUMMARY_FILE,
@@ -90,8 +96,6 @@ def build_tokenizer(
                 "tokens_per_second": tokens["train"] / seconds["train"],
             },
         )
-        del dataset
-        shutil.rmtree(cache)
 
     tokenizer_stage(folder, utterances, units, settings).run(build, execution.overwrite)
 
