@@ -5,12 +5,14 @@ A text source (stories, a folder of books, a Hub dataset) -> `Passage` -> one ut
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "validation", "test")
+_ROWS_AT_A_TIME = 1000
 
 PASSAGE_SCHEMA = pa.schema(
     [
@@ -48,15 +50,36 @@ class Passage:
         return " ".join(self.sentences)
 
 
+class PassageFile:
+    """
+    Passages of a file, read a few at a time whenever they are gone through.
+
+    Args:
+        path (`str` or `Path`): A file that [`write_passages`] wrote.
+        split (`str`, *optional*): Only the passages of this split.
+    """
+
+    def __init__(self, path: str | Path, split: str | None = None):
+        self._path, self._split = path, split
+
+    def __iter__(self) -> Iterator[Passage]:
+        with pq.ParquetFile(self._path) as file:
+            for batch in file.iter_batches(_ROWS_AT_A_TIME):
+                for row in batch.to_pylist():
+                    if self._split in (None, row["split"]):
+                        yield Passage(**row | {"sentences": tuple(row["sentences"])})
+
+
 def write_passages(passages: Iterable[Passage], path: str | Path) -> int:
-    """Write passages as one parquet file and return how many there are."""
-    rows = [asdict(passage) for passage in passages]
-    pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGE_SCHEMA), path)
-    return len(rows)
+    """Write passages as one parquet file, a few at a time, and return how many there are."""
+    count, passages = 0, iter(passages)
+    with pq.ParquetWriter(path, PASSAGE_SCHEMA) as writer:
+        while rows := [asdict(passage) for passage in islice(passages, _ROWS_AT_A_TIME)]:
+            writer.write_table(pa.Table.from_pylist(rows, schema=PASSAGE_SCHEMA))
+            count += len(rows)
+    return count
 
 
-def read_passages(path: str | Path) -> Iterator[Passage]:
-    """Yield the passages of a file that [`write_passages`] wrote, in its order."""
-    for row in pq.read_table(path).to_pylist():
-        row["sentences"] = tuple(row["sentences"])
-        yield Passage(**row)
+def read_passages(path: str | Path, split: str | None = None) -> PassageFile:
+    """The passages of a file that [`write_passages`] wrote, in its order, or those of one split."""
+    return PassageFile(path, split)
