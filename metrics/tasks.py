@@ -83,10 +83,12 @@ TASKS = {
             "Topic-SC",
             "topics",
             "Semantic minimal pairs: a context of three to five sentences, its true ending and the ending of another "
-            "topic or book.",
+            "topic or book, of which neither has more words in common with the context (all but the unbalanced ones).",
             rule="mean",
             first_column="Topic or document",
             needs_context=True,
+            bands=("balanced", "unbalanced"),
+            headline_bands=("balanced",),
         ),
     )
 }

@@ -46,6 +46,11 @@ class Modality:
         """Whether its content is made of the units of an encoder."""
         return self.column == "units"
 
+    @property
+    def repeats_tokens(self) -> bool:
+        """Whether a sound is several equal tokens: one a frame, or as many as make all of them longer."""
+        return self.frame_rate is not None or self.column == "phones_stretch"
+
 
 MODALITIES = {
     modality.name: modality

@@ -69,7 +69,7 @@ class NGramModel:
             blocks = ids
         else:
             ids, offsets = flatten(ids) if offsets is None else (ids, np.asarray(offsets))
-            blocks = _cut_blocks(ids, offsets)
+            blocks = cut_blocks(ids, offsets)
         needed = None if asked is None else model._count(*flatten(asked)).grams
         counts = None
         for block, bounds in blocks:
@@ -134,7 +134,7 @@ class NGramModel:
             offsets = offsets[::2]
         sums = np.zeros((len(lengths), self.max_order))
         start = 0
-        for block, bounds in _cut_blocks(ids, offsets):
+        for block, bounds in cut_blocks(ids, offsets):
             stop = start + len(bounds) - 1
             values = self._log_probabilities(block, bounds)
             owners = np.repeat(np.arange(stop - start), np.diff(bounds))
@@ -231,7 +231,7 @@ class _Counts:
         return found
 
 
-def _cut_blocks(ids: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def cut_blocks(ids: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Whole sequences, of so many ids together, and where each of them starts among these."""
     start = 0
     while start < len(offsets) - 1:

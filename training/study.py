@@ -262,6 +262,7 @@ class Study:
         return build_baselines, {
             "folder": self.run.baselines(modality),
             "tokenizer": self.run.tokenizer(modality),
+            "texts": self.run.pairs_text,
             "modality": modality,
             "execution": self.execution,
         } | self._pairs(get_modality(modality))
@@ -282,7 +283,7 @@ class Study:
             name: TransferSide(voices, run.utterances(voices), run.quantizer(name), run.tokenizer(name))
             for name, voices in ((RECORDINGS_MODALITY, RECORDED), (SYNTHETIC_MODALITY, "many"))
         }
-        build_transfer_speech(speech, pairs, sides, self.arguments.units.encoder_precision, execution)
+        build_transfer_speech(speech, pairs, run.pairs_text, sides, self.arguments.units.encoder_precision, execution)
         for name in sides:
             for seed in self.arguments.run.training_seeds:
                 folder = run.voice_transfer / "scores" / name / f"seed-{seed}"

@@ -1,12 +1,13 @@
 """Topic-SC in recorded speech: contexts and endings cut out of the recordings that the pairs' text was made of.
 
-pairs of text + held-out passages + utterances -> where each passage was recorded ([`find_recorded_pairs`]) -> audio of
-context, true and wrong ending, cut in the pauses between sentences -> shards with the columns of all minimal pairs.
-Only endings of the same reader stand against each other: else the voice, not the topic, would tell them apart.
+pairs of text + held-out passages + utterances -> where each passage was recorded ([`find_recorded_pairs`]) -> the
+pairs that are still balanced ([`keep_balanced`]) -> audio of context, true and wrong ending, cut in the pauses between
+sentences -> shards with the columns of all minimal pairs. Only endings of the same reader stand against each other:
+else the voice, not the topic, would tell them apart.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +23,13 @@ from ..shards.writing import build_shards
 from ..synthesis.synthesizer import Rendering
 from ..text.passages import Passage
 from ..text.sentences import split_sentences
+from .balance import choose_balanced
 from .rendering import PAIR_SCHEMA, PAIRS_PER_SHARD, spoken_forms
 from .texts import PairText
-from .topic_sc import MAX_CONTEXT, find_endings
+from .topic_endings import MAX_CONTEXT, find_endings
+from .topic_sc import BALANCED, LEAST_EXCESS, TOLERANCE
 
-VERSION = 1
+VERSION = 2
 _SHARDS_KEPT = 8
 
 
@@ -90,6 +93,7 @@ def build_recorded_topics(
     utterances: str | Path,
     output_dir: str | Path,
     stretch_factor: int,
+    votes: Mapping[str, Sequence[float]],
     num_proc: int = 1,
     progress: bool = True,
 ) -> dict:
@@ -102,6 +106,8 @@ def build_recorded_topics(
         utterances (`str` or `Path`): The folder of the shards of utterances.
         output_dir (`str` or `Path`): Where `topic_sc/test-*.parquet` go.
         stretch_factor (`int`): How often `phones_stretch` repeats each phone.
+        votes (`Mapping[str, Sequence[float]]`): By pair, which side the rules that look at shared words take for the
+            true ending, as [`overlap_votes`] gives them.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
 
@@ -111,6 +117,9 @@ def build_recorded_topics(
     """
     pairs = [pair for pair in pairs if pair.task == "topic_sc"]
     found, left_out = find_recorded_pairs(pairs, passages, Path(utterances))
+    found, unbalancing = keep_balanced(found, votes)
+    if unbalancing:
+        left_out["the words that it shares with its context would tell"] = unbalancing
     if found:
         build_shards(
             found,
@@ -161,6 +170,31 @@ def find_recorded_pairs(
         if pair.cluster in left_out:
             problems.setdefault(pair.id, "its twin is left out")
     return [pair for name, pair in found.items() if name not in problems], Counter(problems.values())
+
+
+def keep_balanced(pairs: Sequence[TopicPair], votes: Mapping[str, Sequence[float]]) -> tuple[list[TopicPair], int]:
+    """
+    Leave out as many of the balanced pairs, twins together, as the rules need to be right for half of those that stay.
+
+    Args:
+        pairs (`Sequence[TopicPair]`): Pairs with their twins.
+        votes (`Mapping[str, Sequence[float]]`): By pair, 1, 0 or -1 of each rule.
+
+    Returns:
+        `tuple[list[TopicPair], int]`: The pairs that stay, all unbalanced ones among them, and how many do not.
+    """
+    by_cluster = defaultdict(list)
+    for pair in pairs:
+        if pair.text.band == BALANCED:
+            by_cluster[pair.text.cluster].append(votes[pair.id])
+    if not by_cluster:
+        return list(pairs), 0
+    signs = np.array([np.mean(of_twins, axis=0) for of_twins in by_cluster.values()])
+    clusters, costs = np.array(list(by_cluster)), np.zeros(len(signs))
+    chosen = choose_balanced(clusters, signs, costs, len(signs), TOLERANCE, least_excess=LEAST_EXCESS)
+    left_out = set(np.delete(clusters, chosen).tolist())
+    kept = [pair for pair in pairs if pair.text.cluster not in left_out]
+    return kept, len(pairs) - len(kept)
 
 
 def make_rows(pair: TopicPair, settings: dict) -> list[dict]:

@@ -1,79 +1,48 @@
 """Topic-SC: the true ending of a passage against the ending of another topic or book.
 
-held-out passages -> context and ending -> endings of two topics and of like form, two by two -> two pairs a couple, in
-which each ending is once the true one and once the wrong one -> `PairText`.
+held-out passages -> context and ending -> two endings of two topics and of like form are a couple, and two pairs, in
+which each is once the true one and once the wrong one -> couples by which no rule of [`ContextOverlap`] can tell the
+true ending (the headline), and some that are taken as they come -> `PairText`.
 """
 
+import math
 import random
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..shards.utterance_rows import MAX_SECONDS
-from ..text.cutting import estimate_seconds
+import numpy as np
+
+from ...metrics.tasks import TASKS
+from ..text.content_words import content_forms
 from ..text.passages import Passage
-from ..text.words import words_of
+from .balance import choose_balanced
+from .context_overlap import OVERLAP_RULES, ContextOverlap, SharedKeys, overlap_accuracies, overlap_votes
 from .texts import PairText
+from .topic_endings import Ending, EndingTable, couple_endings, find_endings
 
-MIN_CONTEXT, MAX_CONTEXT = 3, 5
-MIN_ENDING_WORDS = 4
-LENGTH_TOLERANCE = 0.15
 HELD_OUT = ("test", "validation")
-# Words that tell person, number and tense: what an ending can be told by that has nothing to do with its topic.
-_FORM_WORDS = frozenset(
-    (
-        *("i", "me", "my", "you", "your", "he", "him", "his", "himself"),
-        *("she", "her", "herself", "it", "its", "itself", "we"),
-        *("us", "our", "they", "them", "their", "themselves"),
-        *("is", "are", "was", "were", "am", "has", "have", "had", "do", "does"),
-        *("did", "will", "would", "can", "could", "shall", "should", "may", "might", "must"),
-    )
-)
+BALANCED, UNBALANCED = TASKS["topic_sc"].bands
+UNBALANCED_SHARE = 0.25
+"""Unbalanced pairs, in shares of the balanced ones that are asked for."""
+# Half of the two points that are promised: some pairs are dropped when they are spoken.
+TOLERANCE = 0.01
+# Of a mirrored couple a rule is right for none, half of a pair, one and so on: half a vote is the least that is left.
+LEAST_EXCESS = 0.5
+# Candidates an ending, of those that the rules take for true, for wrong, and for either.
+_CANDIDATES = 8
+_SHARED_WORD_COST = 4.0  # in pronouns and tenses that only one of two endings has
+_ROWS = 256
 
-
-@dataclass(frozen=True)
-class Ending:
-    """
-    The last sentence of a passage.
-
-    Args:
-        passage (`str`): Id of the passage.
-        topic (`str`): Its topic or book.
-        context (`str`): The sentences before it.
-        text (`str`): The sentence.
-        num_words (`int`): Its number of words.
-        form (`frozenset[str]`): Its pronouns and auxiliaries, and `"-ed"` if a word ends so.
-        seconds (`float`): Its estimated duration.
-        context_seconds (`float`): That of its context.
-    """
-
-    passage: str
-    topic: str
-    context: str
-    text: str
-    num_words: int
-    form: frozenset[str]
-    seconds: float
-    context_seconds: float
-
-    def matches(self, other: "Ending") -> bool:
-        """
-        Whether either can be the other's wrong ending: they are of two topics, alike in the final mark and, to within
-        15 %, in words and characters, and neither makes an utterance too long.
-        """
-        return (
-            self.topic != other.topic
-            and self.text[-1] == other.text[-1]
-            and _close(self.num_words, other.num_words)
-            and _close(len(self.text), len(other.text))
-            and self.context_seconds + other.seconds <= MAX_SECONDS
-            and other.context_seconds + self.seconds <= MAX_SECONDS
-        )
+Couple = tuple[Ending, Ending]
 
 
 def make_topic_sc_pairs(
-    passages: Iterable[Passage], num_pairs: int, seed: int, splits: Sequence[str] = HELD_OUT
+    passages: Iterable[Passage],
+    num_pairs: int,
+    seed: int,
+    overlap: ContextOverlap,
+    splits: Sequence[str] = HELD_OUT,
 ) -> tuple[list[PairText], dict]:
     """
     Make pairs of a true and a wrong ending after the same context.
@@ -84,43 +53,155 @@ def make_topic_sc_pairs(
     context therefore prefers the true ending in exactly half of the pairs, however it scores. An ending stands in one
     couple only, and no context with either ending takes more than 30 s to speak.
 
+    Pairs of the band `"balanced"` are chosen such that the rules that look at nothing but the words in common with the
+    context are at 50 ± 1 % too, and from couples whose endings share no content word with either context where there
+    are enough of them. Those of the band (and group) `"unbalanced"` are couples as they come.
+
     Args:
         passages (`Iterable[Passage]`): The corpus, or other passages that no model was trained on.
-        num_pairs (`int`): How many pairs to make; an odd number gets one couple's second pair less.
+        num_pairs (`int`): How many balanced pairs to make, rounded up to couples; there are
+            [`UNBALANCED_SHARE`] as many others beside them. Fewer are made where the passages do not give them.
         seed (`int`): Which couples are made and chosen.
+        overlap ([`ContextOverlap`]): The rules that must not tell the true ending.
         splits (`Sequence[str]`, *optional*, defaults to `("test", "validation")`): Where passages may come from. The
             first split alone is used if it makes enough pairs, else the next one joins it, and so on.
 
     Returns:
-        `tuple[list[PairText], dict]`: The pairs, and a report: the `splits` used, the number of `passages` in them, of
-        `endings` that qualify and of possible `pairs_available`, how many passages were `dropped` by reason, and the
-        number of pairs of each of the `topics`.
+        `tuple[list[PairText], dict]`: The pairs, and a report: how many balanced pairs were `asked` for, the `splits`
+        used, the number of `passages` in them, of `endings` that qualify and of `pairs_available` without balance, how
+        many of the balanced pairs are `without_shared_content_word`, how many passages were `dropped` by reason, the
+        number of pairs of each of the `topics`, and for each of the `bands` its `pairs` and the accuracy in per cent
+        of every rule (ties half).
 
     Raises:
-        `ValueError`: If fewer than `num_pairs` can be made.
+        `ValueError`: If not a single couple can be made.
     """
     by_split = defaultdict(list)
     for passage in passages:
         by_split[passage.split].append(passage)
+    wanted = math.ceil(num_pairs / 2)
     for used in range(1, len(splits) + 1):
         held_out = [passage for split in splits[:used] for passage in by_split[split]]
         endings, dropped = find_endings(held_out)
         couples = couple_endings(endings, seed)
-        if 2 * len(couples) >= num_pairs:
+        random.Random(f"topic-sc-{seed}").shuffle(couples)
+        # As they come, but never more than their share of what there is.
+        others = couples[: min(round(UNBALANCED_SHARE * wanted), int(len(couples) * UNBALANCED_SHARE / 2))]
+        taken = {ending.passage for couple in others for ending in couple}
+        free = [ending for ending in endings if ending.passage not in taken]
+        balanced, without = _couple_in_balance(free, wanted, seed, overlap)
+        if len(balanced) == wanted:
             break
-    else:
+    if not couples:
         topics = len({ending.topic for ending in endings})
         raise ValueError(
-            f"Only {2 * len(couples)} of {num_pairs} Topic-SC pairs can be made from the {len(held_out)} passages of "
-            f"{topics} topics or books in the splits {', '.join(splits)}; ask for fewer pairs or hold out more text."
+            f"No Topic-SC pair can be made from the {len(held_out)} passages of {topics} topics or books in the "
+            f"splits {', '.join(splits)}: hold out more text, of several topics or books."
         )
-    random.Random(f"topic-sc-{seed}").shuffle(couples)
-    pairs = [
+    pairs = {BALANCED: _mirrored(balanced, BALANCED), UNBALANCED: _mirrored(others, UNBALANCED)}
+    every = [pair for of_band in pairs.values() for pair in of_band]
+    report = {
+        "asked": num_pairs,
+        "splits": list(splits[:used]),
+        "passages": len(held_out),
+        "endings": len(endings),
+        "pairs_available": 2 * len(couples),
+        "without_shared_content_word": 2 * without,
+        "dropped": dict(sorted(dropped.items())),
+        "topics": dict(sorted(Counter(pair.group for pair in every).items())),
+        "bands": {
+            band: {"pairs": len(of_band)} | overlap_accuracies(overlap_votes(overlap.score_pairs(of_band)))
+            for band, of_band in pairs.items()
+        },
+    }
+    return every, report
+
+
+class _Candidates(NamedTuple):
+    """Couples that can be made, of n endings."""
+
+    couples: np.ndarray
+    """Indices of two endings, of shape `(candidates, 2)`."""
+    votes: np.ndarray
+    """By how many of a couple's two pairs each rule is right, less one: of shape `(candidates, rules)`, -1 to 1."""
+    shared: np.ndarray
+    """How many forms of content words their two contexts share with their two endings, of shape `(candidates,)`."""
+    costs: np.ndarray
+    """How far two endings are apart in form, and what they share, of shape `(candidates,)`."""
+
+    def of(self, chosen: np.ndarray) -> "_Candidates":
+        return _Candidates(*(values[chosen] for values in self))
+
+
+def _couple_in_balance(
+    endings: Sequence[Ending], num_couples: int, seed: int, overlap: ContextOverlap
+) -> tuple[list[Couple], int]:
+    """
+    Couple endings such that every rule is right for half of the pairs, of couples that share no content word with
+    their contexts if there are enough.
+
+    Returns:
+        `tuple[list[Couple], int]`: At most `num_couples`, and how many of them share no content word.
+    """
+    endings = random.Random(f"topic-sc-balanced-{seed}").sample(endings, len(endings))
+    candidates = _find_candidates(endings, overlap)
+    best = candidates.of(np.zeros(0, dtype=np.int64))
+    for few in (candidates.of(candidates.shared == 0), candidates):
+        chosen = choose_balanced(few.couples, few.votes, few.costs, num_couples, TOLERANCE, least_excess=LEAST_EXCESS)
+        best = max(best, few.of(chosen), key=lambda found: len(found.couples))
+        if len(best.couples) == num_couples:
+            break
+    return [(endings[first], endings[second]) for first, second in best.couples], int((best.shared == 0).sum())
+
+
+def _find_candidates(endings: Sequence[Ending], overlap: ContextOverlap) -> _Candidates:
+    """Of every ending the nearest that it can change places with: some for each way in which the rules may vote."""
+    contexts, texts = [ending.context for ending in endings], [ending.text for ending in endings]
+    table, rules = EndingTable(endings), overlap.vectors(contexts, texts)
+    content = SharedKeys(content_forms(contexts), content_forms(texts))
+    own = [keys.own() for keys in (*rules, content)]
+    found: dict[tuple[int, int], tuple] = {}
+    for start in range(0, len(endings), _ROWS):
+        rows = slice(start, min(start + _ROWS, len(endings)))
+        crossed = [keys.crossed(rows) for keys in (*rules, content)]
+        for row, index in enumerate(range(rows.start, rows.stop)):
+            others = np.flatnonzero(table.matching(index))
+            # With the wrong endings: the context of this one, and then those of the others.
+            wrong = [(here[row, others], there[row, others]) for here, there in crossed]
+            votes = np.stack(
+                [
+                    (np.sign(right[index] - here) + np.sign(right[others] - there)) / 2
+                    for right, (here, there) in zip(own[:-1], wrong[:-1])
+                ],
+                axis=1,
+            )
+            shared = own[-1][index] + own[-1][others] + sum(wrong[-1])
+            costs = table.form_distance(index, others) + _SHARED_WORD_COST * shared
+            for place in _cheapest_of_each(np.sign(votes.sum(axis=1)), costs):
+                couple = (min(index, others[place]), max(index, others[place]))
+                found[couple] = (votes[place], shared[place], costs[place])
+    votes, shared, costs = zip(*found.values()) if found else ((), (), ())
+    return _Candidates(
+        np.array(list(found), dtype=np.int64).reshape(-1, 2),
+        np.array(votes).reshape(-1, len(OVERLAP_RULES)),
+        np.array(shared),
+        np.array(costs),
+    )
+
+
+def _cheapest_of_each(kinds: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    order = np.argsort(costs, kind="stable")
+    return np.concatenate([order[kinds[order] == kind][:_CANDIDATES] for kind in (-1, 0, 1)])
+
+
+def _mirrored(couples: Sequence[Couple], band: str) -> list[PairText]:
+    """Two pairs of every couple."""
+    return [
         PairText(
             f"topic_sc-{first.passage}",
             "topic_sc",
-            first.topic,
-            "",
+            UNBALANCED if band == UNBALANCED else first.topic,
+            band,
             first.context,
             first.text,
             second.text,
@@ -128,87 +209,4 @@ def make_topic_sc_pairs(
         )
         for couple in couples
         for first, second in (couple, couple[::-1])
-    ][:num_pairs]
-    report = {
-        "splits": list(splits[:used]),
-        "passages": len(held_out),
-        "endings": len(endings),
-        "pairs_available": 2 * len(couples),
-        "dropped": dict(sorted(dropped.items())),
-        "topics": dict(sorted(Counter(pair.group for pair in pairs).items())),
-    }
-    return pairs, report
-
-
-def find_endings(passages: Iterable[Passage]) -> tuple[list[Ending], Counter]:
-    """
-    Cut passages into context and ending.
-
-    Returns:
-        `tuple[list[Ending], Counter]`: Endings that no two passages have in common, in the order of the passages, and
-        how many passages were dropped for which reason.
-    """
-    endings, dropped, seen = [], Counter(), set()
-    for passage in passages:
-        *context, ending = passage.sentences
-        words = words_of(ending.lower())
-        if len(context) < MIN_CONTEXT:
-            dropped[f"fewer than {MIN_CONTEXT + 1} sentences"] += 1
-        elif len(words) < MIN_ENDING_WORDS:
-            dropped[f"ending of fewer than {MIN_ENDING_WORDS} words"] += 1
-        elif ending in seen:
-            dropped["ending seen before"] += 1
-        else:
-            seen.add(ending)
-            context = " ".join(context[-MAX_CONTEXT:])
-            endings.append(
-                Ending(
-                    passage=passage.id,
-                    topic=passage.topic,
-                    context=context,
-                    text=ending,
-                    num_words=len(words),
-                    form=_FORM_WORDS.intersection(words) | {"-ed" for word in words if word.endswith("ed")},
-                    seconds=estimate_seconds(ending),
-                    context_seconds=estimate_seconds(context),
-                )
-            )
-    return endings, dropped
-
-
-def couple_endings(endings: Sequence[Ending], seed: int) -> list[tuple[Ending, Ending]]:
-    """
-    Couple endings that match, each at most once.
-
-    Endings of the most frequent topics choose first, for they have the fewest others to choose from. Each takes the
-    free ending that shares most pronouns, auxiliaries and the past tense with it, and of these the nearest in length.
-
-    Args:
-        endings (`Sequence[Ending]`): Endings, no two of the same text.
-        seed (`int`): Decides who chooses first within a topic, and among equally near endings.
-
-    Returns:
-        `list[tuple[Ending, Ending]]`: The couples.
-    """
-    shuffled = random.Random(f"topic-sc-couples-{seed}").sample(endings, len(endings))
-    frequency = Counter(ending.topic for ending in endings)
-    by_length = sorted(shuffled, key=lambda ending: len(ending.text))
-    lengths = [len(ending.text) for ending in by_length]
-    coupled, couples = set(), []
-    for ending in sorted(shuffled, key=lambda ending: (-frequency[ending.topic], ending.topic)):
-        if ending.passage in coupled:
-            continue
-        start = bisect_left(lengths, len(ending.text) * (1 - LENGTH_TOLERANCE))
-        end = bisect_right(lengths, len(ending.text) / (1 - LENGTH_TOLERANCE))
-        near = [other for other in by_length[start:end] if other.passage not in coupled and ending.matches(other)]
-        if near:
-            partner = min(
-                near, key=lambda other: (len(ending.form ^ other.form), abs(len(ending.text) - len(other.text)))
-            )
-            coupled.update((ending.passage, partner.passage))
-            couples.append((ending, partner))
-    return couples
-
-
-def _close(first: int, second: int) -> bool:
-    return abs(first - second) <= LENGTH_TOLERANCE * max(first, second)
+    ]

@@ -137,10 +137,15 @@ class _Material:
     utterances: Path
     settings: PairTextSettings
 
-    @cached_property
-    def train(self) -> list[Passage]:
-        """Passages of the training split."""
-        return [passage for passage in read_passages(self.passages / PASSAGES_FILE) if passage.split == "train"]
+    @property
+    def train(self) -> Iterable[Passage]:
+        """Passages of the training split, read anew each time."""
+        return read_passages(self.passages / PASSAGES_FILE, "train")
+
+    @property
+    def texts(self) -> "ReadAnew[str]":
+        """Their texts."""
+        return ReadAnew(lambda: (passage.text for passage in self.train))
 
     @cached_property
     def held_out(self) -> list[Passage]:
@@ -154,14 +159,17 @@ class _Material:
 
         return ContextOverlap((passage.text for passage in self.train), EspeakSynthesizer())
 
-    @cached_property
-    def phones(self) -> list[list[str]]:
-        """Phones of the training utterances."""
-        rows = []
+    @property
+    def phones(self) -> "ReadAnew[list[str]]":
+        """Phones of the training utterances, shard by shard."""
+        return ReadAnew(self._read_phones)
+
+    def _read_phones(self) -> Iterator[list[str]]:
         for path in sorted(self.utterances.glob("train-*.parquet")):
-            column = pq.read_table(path, columns=["phones"])["phones"].to_pylist()
-            rows += [[phone["phone"] for phone in row] for row in column]
-        return rows
+            rows = pq.read_table(path, columns=["phones"])["phones"].combine_chunks()
+            phones, ends = rows.flatten().field("phone").to_pylist(), np.cumsum(pc.list_value_length(rows))
+            for start, end in pairwise([0, *ends.tolist()]):
+                yield phones[start:end]
 
 
 def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
@@ -169,7 +177,7 @@ def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
     from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
     from ...datasets_scripts.text.words import count_words
 
-    settings, texts = material.settings, [passage.text for passage in material.train]
+    settings, texts = material.settings, material.texts
     return make_swuggy_pairs(
         count_words(texts),
         round(settings.pairs_per_task / HEADLINE_SHARE),
@@ -181,11 +189,13 @@ def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
     )
 
 
-def _piece_counters(vocab_size: int, texts: list[str], phones: list[list[str]]) -> dict[str, Callable]:
+def _piece_counters(
+    vocab_size: int, texts: Iterable[str], phones: Iterable[list[str]]
+) -> dict[str, Callable]:
     """Numbers of BPE pieces of a word, so that "fewer pieces" does not give the word away where that can be had."""
     from ...models.tokenizers import train_tokenizer
 
-    contents = {"text_bpe": texts, "phone_bpe": [" ".join(row) for row in phones]}
+    contents = {"text_bpe": texts, "phone_bpe": map(" ".join, phones)}
     trained = {name: train_tokenizer(name, rows, vocab_size=vocab_size) for name, rows in contents.items()}
 
     def count(name: str, rows: Sequence[str]) -> list[int]:

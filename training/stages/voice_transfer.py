@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.pairs.context_overlap import overlap_votes
 from ...datasets_scripts.pairs.recorded_topics import VERSION, build_recorded_topics, noise_floor
 from ...datasets_scripts.text.passages import read_passages
 from ...models.audio import decode_flac
@@ -22,7 +23,7 @@ from ..run.execution import Execution
 from ..run.folder import BASELINES_FILE, HELD_OUT_FILE, ITEMS_FILE, SUMMARY_FILE, UNITS_FILE
 from ..run.stage import Stage
 from ..score.pair_files import load_for_scoring
-from .baselines import score_baselines
+from .baselines import read_overlap, score_baselines
 from .contents import KEYS, read_contents
 from .spoken_pairs import read_pair_texts
 from .units.encoding import PAIR_COLUMNS, encode_shard
@@ -63,22 +64,29 @@ def build_recorded_pairs(folder: Path, texts: Path, passages: Path, utterances: 
     """
 
     def build(partial: Path) -> None:
+        overlap = read_overlap(texts)
         summary = build_recorded_topics(
             read_pair_texts(texts),
             read_passages(passages / HELD_OUT_FILE),
             utterances,
             partial,
             stretch_factor=read_json(utterances / SUMMARY_FILE)["stretch_factor"],
+            votes=dict(zip(overlap.index, overlap_votes(overlap))),
             num_proc=execution.num_proc,
         )
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "passages": passages, "utterances": utterances}
-    Stage(folder, 1, {"version": VERSION}, inputs).run(build, execution.overwrite)
+    Stage(folder, 2, {"version": VERSION}, inputs).run(build, execution.overwrite)
 
 
 def build_transfer_speech(
-    folder: Path, recorded_pairs: Path, sides: Mapping[str, TransferSide], precision: str, execution: Execution
+    folder: Path,
+    recorded_pairs: Path,
+    texts: Path,
+    sides: Mapping[str, TransferSide],
+    precision: str,
+    execution: Execution,
 ) -> None:
     """
     Make what does not depend on a training: units of the recorded pairs, n-grams over them, and quality of units.
@@ -86,11 +94,12 @@ def build_transfer_speech(
     Args:
         folder (`Path`): Where to.
         recorded_pairs (`Path`): What [`build_recorded_pairs`] built.
+        texts (`Path`): The text of the pairs.
         sides (`Mapping[str, TransferSide]`): Each kind of speech, by the modality that reads its units.
         precision (`str`): Of an encoder with weights, `"fp32"` or `"bf16"`.
         execution ([`Execution`]): How it is done.
     """
-    inputs = {"pairs": recorded_pairs}
+    inputs = {"pairs": recorded_pairs, "texts": texts}
     for name, side in sides.items():
         inputs |= {f"{what}, {name}": getattr(side, what) for what in ("utterances", "quantizer", "tokenizer")}
     shards = sorted((recorded_pairs / _TASK).glob("test-*.parquet"))
@@ -108,11 +117,12 @@ def build_transfer_speech(
                 if not (target / shard.name).exists():
                     encode_shard(side.quantizer, shard, target, PAIR_COLUMNS, device, precision)
             if shards:
-                baselines = score_baselines(side.tokenizer, _contents(recorded_pairs, name, partial))
+                contents = _contents(recorded_pairs, name, partial)
+                baselines = score_baselines(side.tokenizer, contents, get_modality(name), read_overlap(texts))
                 pd.concat([baselines, _noise_floors(shards)], axis=1).to_parquet(partial / name / BASELINES_FILE)
         write_json(partial / UNITS_FILE, quality)
 
-    Stage(folder, 2, {"precision": precision}, inputs).run(build, execution.overwrite)
+    Stage(folder, 3, {"precision": precision}, inputs).run(build, execution.overwrite)
 
 
 def build_transfer_scores(
