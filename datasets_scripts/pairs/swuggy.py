@@ -32,7 +32,7 @@ def make_swuggy_pairs(
     num_pairs: int,
     seed: int,
     synthesizer,
-    texts: Sequence[str],
+    texts: Iterable[str],
     phone_sequences: Iterable[Sequence[str]],
     num_tokens: Mapping[str, TokenCounter] | None = None,
     band_shares: Mapping[str, float] = BAND_SHARES,
@@ -51,8 +51,8 @@ def make_swuggy_pairs(
         num_pairs (`int`): How many pairs to make.
         seed (`int`): Decides which words are tried.
         synthesizer (`EspeakSynthesizer`): Pronounces words.
-        texts (`Sequence[str]`): The utterances of the train split, for letter n-grams.
-        phone_sequences (`Iterable[Sequence[str]]`): Their phones, for phone n-grams.
+        texts (`Iterable[str]`): The utterances of the train split, for letter n-grams; gone through several times.
+        phone_sequences (`Iterable[Sequence[str]]`): Their phones, for phone n-grams; gone through twice.
         num_tokens (`Mapping[str, Callable]`, *optional*): Further lengths to balance by name, e.g. `"text_bpe"`: each
             takes a list of words and a list of their phones (`"SIL R IH1 V ER0 SIL"`) and returns how many tokens each
             word has.

@@ -6,8 +6,9 @@ the most word-like phones -> [`Candidates`].
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ...models.ngram import NGramModel
 from ...models.phones import ARPABET, SIL
 from ...models.tokenizers.base import SPECIAL_TOKENS
 from ...models.tokenizers.text import BASE_CHARACTERS
+from ..shards.reading import ReadAnew
 from ..text.word_list import Lexicon, pronounce_all
 from .pseudo_words import PseudoWord, SpellingEditor, reason_to_drop
 
@@ -25,6 +27,7 @@ MAX_ORDER = 3
 _SPELLINGS_PER_WORD = 48  # pronounced
 _CANDIDATES_PER_WORD = 24  # kept
 _CHUNK = 200
+_SEQUENCES_PER_BLOCK = 4000
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class CandidateMaker:
 
     Args:
         words (`Sequence[str]`): All words that qualify; edits use their letter groups.
-        texts (`Iterable[str]`): The utterances of the train split.
-        phone_sequences (`Iterable[Sequence[str]]`): Their phones.
+        texts (`Iterable[str]`): The utterances of the train split, gone through twice.
+        phone_sequences (`Iterable[Sequence[str]]`): Their phones, gone through twice.
         synthesizer (`EspeakSynthesizer`): Pronounces words.
         lexicon ([`Lexicon`]): What no pseudo-word may be.
         num_tokens (`Mapping[str, TokenCounter]`): Further lengths by name.
@@ -68,7 +71,7 @@ class CandidateMaker:
         num_tokens: Mapping[str, TokenCounter],
     ):
         self._editor = SpellingEditor(words)
-        self._letters = SymbolNgram((_characters(text) for text in texts), [" ", *BASE_CHARACTERS])
+        self._letters = SymbolNgram(ReadAnew(lambda: map(_characters, texts)), [" ", *BASE_CHARACTERS])
         self._phones = SymbolNgram(phone_sequences, ARPABET)
         self._synthesizer = synthesizer
         self._lexicon = lexicon
@@ -167,14 +170,16 @@ class SymbolNgram:
     The n-gram baseline of the modality that has these symbols, over the symbols themselves.
 
     Args:
-        sequences (`Iterable[Sequence[str]]`): Training sequences.
+        sequences (`Iterable[Sequence[str]]`): Training sequences, gone through twice and not kept.
         alphabet (`Iterable[str]`): Symbols that are in the vocabulary in any case.
     """
 
     def __init__(self, sequences: Iterable[Sequence[str]], alphabet: Iterable[str]):
         self._ids = {symbol: index for index, symbol in enumerate(dict.fromkeys((*SPECIAL_TOKENS, *alphabet)))}
-        ids, offsets = self._encode(sequences, grow=True)
-        self._model = NGramModel.fit(ids, offsets, vocab_size=len(self._ids), max_order=MAX_ORDER)
+        for sequence in sequences:
+            for symbol in sorted(set(sequence).difference(self._ids)):
+                self._ids[symbol] = len(self._ids)
+        self._model = NGramModel.fit(self._blocks(sequences), vocab_size=len(self._ids), max_order=MAX_ORDER)
 
     def margins(
         self, words: Iterable[Sequence[str]], owners: np.ndarray, others: Iterable[Sequence[str]]
@@ -187,12 +192,14 @@ class SymbolNgram:
         ids, offsets = self._encode(sequences)
         return self._model.log_likelihoods(ids, offsets=offsets)
 
-    def _encode(self, sequences: Iterable[Sequence[str]], grow: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def _blocks(self, sequences: Iterable[Sequence[str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        sequences = iter(sequences)
+        while block := list(islice(sequences, _SEQUENCES_PER_BLOCK)):
+            yield self._encode(block)
+
+    def _encode(self, sequences: Iterable[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         ids, offsets = array("i"), array("q", [0])
         for sequence in sequences:
-            if grow:
-                for symbol in sorted(set(sequence).difference(self._ids)):
-                    self._ids[symbol] = len(self._ids)
             ids.extend([self._ids[symbol] for symbol in sequence])
             offsets.append(len(ids))
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(offsets, dtype=np.int64)

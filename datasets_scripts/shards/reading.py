@@ -7,15 +7,33 @@ still what it was when it was last read.
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..text.passages import SPLITS
 
+Row = TypeVar("Row")
+
 _COUNTED_NAME = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
+
+
+class ReadAnew(Generic[Row]):
+    """
+    Rows that are read from the disk whenever they are gone through, and kept by nobody.
+
+    Args:
+        read (`Callable[[], Iterator]`): Begins to read them.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Row]]):
+        self._read = read
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._read()
 
 
 def find_shards(folder: str | Path, columns: Sequence[str] = ()) -> dict[str, list[str]]:

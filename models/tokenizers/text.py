@@ -106,6 +106,6 @@ def _note_characters(contents: Iterable[str], first_rows: dict[str, int]) -> Ite
 def _check_characters(characters: dict[str, int], vocab: dict[str, int]) -> None:
     for character in sorted(characters.keys() - {" ", *vocab} | characters.keys() & {_SPACE}):
         raise ValueError(
-            f"text_bpe: row {characters[character]} has the character {character!r} (U+{ord(character):04X}), which SentencePiece keeps "
-            "for itself; take it out of the text."
+            f"text_bpe: row {characters[character]} has the character {character!r} (U+{ord(character):04X}), which "
+            "SentencePiece keeps for itself; take it out of the text."
         )

@@ -5,16 +5,20 @@ share with them) and `summary.json`.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.pairs.context_overlap import ContextOverlap
 from ...datasets_scripts.pairs.texts import PairText
+from ...datasets_scripts.shards.reading import ReadAnew
 from ...datasets_scripts.text.passages import Passage, read_passages
 from ...models.files import write_json
 from ..run.execution import Execution
@@ -143,7 +147,7 @@ class _Material:
         return read_passages(self.passages / PASSAGES_FILE, "train")
 
     @property
-    def texts(self) -> "ReadAnew[str]":
+    def texts(self) -> ReadAnew[str]:
         """Their texts."""
         return ReadAnew(lambda: (passage.text for passage in self.train))
 
@@ -160,7 +164,7 @@ class _Material:
         return ContextOverlap((passage.text for passage in self.train), EspeakSynthesizer())
 
     @property
-    def phones(self) -> "ReadAnew[list[str]]":
+    def phones(self) -> ReadAnew[list[str]]:
         """Phones of the training utterances, shard by shard."""
         return ReadAnew(self._read_phones)
 
@@ -189,9 +193,7 @@ def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
     )
 
 
-def _piece_counters(
-    vocab_size: int, texts: Iterable[str], phones: Iterable[list[str]]
-) -> dict[str, Callable]:
+def _piece_counters(vocab_size: int, texts: Iterable[str], phones: Iterable[list[str]]) -> dict[str, Callable]:
     """Numbers of BPE pieces of a word, so that "fewer pieces" does not give the word away where that can be had."""
     from ...models.tokenizers import train_tokenizer
 
