@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "compare_units": ".quality",
         "fit_unit_seeds": ".clustering",
         "fit_units": ".clustering",
+        "UnitCounts": ".quality",
         "unit_quality": ".quality",
     },
 )

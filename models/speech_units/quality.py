@@ -71,53 +71,98 @@ def unit_quality(
     units = [np.asarray(sequence, np.int64) for sequence in units]
     if len(units) != len(frame_phones):
         raise ValueError(f"There are units of {len(units)} utterances, but phones of {len(frame_phones)}; give both.")
-    for i, (sequence, phones) in enumerate(zip(units, frame_phones)):
-        if len(sequence) != len(phones):
+    counts = UnitCounts(num_units or max((int(sequence.max()) + 1 for sequence in units if len(sequence)), default=1))
+    for sequence, phones in zip(units, frame_phones):
+        counts.add(sequence, phones)
+    return counts.quality(frame_rate)
+
+
+class UnitCounts:
+    """
+    Counts of units and phones, from which [`unit_quality`] follows: of any number of utterances, one at a time.
+
+    Args:
+        num_units (`int`): Number of clusters K.
+    """
+
+    def __init__(self, num_units: int):
+        self.num_units, self.num_utterances = num_units, 0
+        self._joint: dict[str, np.ndarray] = {}
+        self._runs = np.zeros(num_units, np.int64)
+        self._num_phone_runs = 0
+
+    def add(self, units: np.ndarray, phones: Sequence[str]) -> None:
+        """
+        Count the frames of an utterance.
+
+        Args:
+            units (`np.ndarray` of shape `(num_frames,)`): Its units.
+            phones (`Sequence[str]`): The phone of each frame.
+
+        Raises:
+            `ValueError`: If there are not as many of the one as of the other, or a unit is not one of the K.
+        """
+        units = np.asarray(units, np.int64)
+        if len(units) != len(phones):
             raise ValueError(
-                f"Utterance {i} has {len(sequence)} units, but phones of {len(phones)} frames; align them first."
+                f"Utterance {self.num_utterances} has {len(units)} units, but phones of {len(phones)} frames; align "
+                "them first."
             )
-    all_units = np.concatenate([np.zeros(0, np.int64), *units])
-    if len(all_units) == 0:
-        raise ValueError("There are no frames to measure unit quality on; give at least one utterance.")
-    num_units = num_units or int(all_units.max()) + 1
-    if all_units.min() < 0 or all_units.max() >= num_units:
-        raise ValueError(f"Units must be from 0 to {num_units - 1}; found {all_units.min()} to {all_units.max()}.")
+        self.num_utterances += 1
+        if not len(units):
+            return
+        if units.min() < 0 or units.max() >= self.num_units:
+            raise ValueError(f"Units must be from 0 to {self.num_units - 1}; found {units.min()} to {units.max()}.")
+        names, index = np.unique(np.asarray(phones), return_inverse=True)
+        for name, row in zip(names.tolist(), _count_pairs(units, index, len(names), self.num_units)):
+            self._joint[name] = self._joint.get(name, 0) + row
+        self._runs += np.bincount(units[run_starts(units)], minlength=self.num_units)
+        self._num_phone_runs += int(run_starts(index).sum())
 
-    with_stress = np.array([phone for phones in frame_phones for phone in phones])
-    names, index = np.unique(with_stress, return_inverse=True)
-    without_stress = np.array([name.rstrip(_STRESS) for name in names])[index]
-    spoken = with_stress != SILENCE
-    result = {}
-    for suffix, phones, kept in (
-        ("", without_stress, slice(None)),
-        ("_with_stress", with_stress, slice(None)),
-        ("_without_silence", without_stress, spoken),
-        ("_with_stress_without_silence", with_stress, spoken),
-    ):
-        counts = _joint_counts(all_units[kept], phones[kept], num_units)
-        measures = {"pnmi": _pnmi(counts), "phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
-        result.update({name + suffix: value for name, value in measures.items()})
-    result["pnmi_bias"] = _pnmi_bias(_joint_counts(all_units, without_stress, num_units))
+    def quality(self, frame_rate: float = 50.0) -> dict[str, float]:
+        """
+        The measures of [`unit_quality`].
 
-    seconds = len(all_units) / frame_rate
-    runs = np.concatenate([sequence[run_starts(sequence)] for sequence in units])
-    frequency = np.bincount(all_units, minlength=num_units)
-    bits = _entropy(frequency) / math.log(2)
-    phone_runs = sum(int(run_starts(phones).sum()) for phones in frame_phones)
-    result.update(
-        units_used=float(np.mean(frequency > 0)),
-        perplexity=2.0**bits,
-        mean_run_frames=len(all_units) / len(runs),
-        mean_run_ms=1000 * len(all_units) / len(runs) / frame_rate,
-        mean_phone_run_frames=len(all_units) / phone_runs,
-        units_per_second=float(frame_rate),
-        units_per_second_dedup=len(runs) / seconds,
-        bits_per_second=bits * frame_rate,
-        bits_per_second_dedup=_entropy(np.bincount(runs)) / math.log(2) * len(runs) / seconds,
-        num_utterances=len(units),
-        num_frames=len(all_units),
-    )
-    return result
+        Raises:
+            `ValueError`: If there are no frames.
+        """
+        if not self._joint:
+            raise ValueError("There are no frames to measure unit quality on; give at least one utterance.")
+        without_stress: dict[str, np.ndarray] = {}
+        for name, row in self._joint.items():
+            phone = name.rstrip(_STRESS)
+            without_stress[phone] = without_stress.get(phone, 0) + row
+        result = {}
+        for suffix, joint in (
+            ("", without_stress),
+            ("_with_stress", self._joint),
+            ("_without_silence", without_stress),
+            ("_with_stress_without_silence", self._joint),
+        ):
+            rows = [joint[name] for name in sorted(joint) if not ("silence" in suffix and name == SILENCE)]
+            counts = np.stack(rows) if rows else np.zeros((0, self.num_units), np.int64)
+            measures = {"pnmi": _pnmi(counts), "phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
+            result.update({name + suffix: value for name, value in measures.items()})
+        result["pnmi_bias"] = _pnmi_bias(np.stack([without_stress[name] for name in sorted(without_stress)]))
+
+        frequency = sum(self._joint.values())
+        frames, runs = int(frequency.sum()), int(self._runs.sum())
+        seconds = frames / frame_rate
+        bits = _entropy(frequency) / math.log(2)
+        result.update(
+            units_used=float(np.mean(frequency > 0)),
+            perplexity=2.0**bits,
+            mean_run_frames=frames / runs,
+            mean_run_ms=1000 * frames / runs / frame_rate,
+            mean_phone_run_frames=frames / self._num_phone_runs,
+            units_per_second=float(frame_rate),
+            units_per_second_dedup=runs / seconds,
+            bits_per_second=bits * frame_rate,
+            bits_per_second_dedup=_entropy(self._runs) / math.log(2) * runs / seconds,
+            num_utterances=self.num_utterances,
+            num_frames=frames,
+        )
+        return result
 
 
 def compare_units(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> dict[str, float]:
@@ -166,7 +211,12 @@ def compare_units(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> 
 def _joint_counts(units: np.ndarray, phones: np.ndarray, num_units: int) -> np.ndarray:
     """Counts of shape (phones, units)."""
     names, index = np.unique(phones, return_inverse=True)
-    return np.bincount(index * num_units + units, minlength=len(names) * num_units).reshape(len(names), num_units)
+    return _count_pairs(units, index, len(names), num_units)
+
+
+def _count_pairs(units: np.ndarray, phones: np.ndarray, num_phones: int, num_units: int) -> np.ndarray:
+    """Counts of shape (phones, units), of phones by number."""
+    return np.bincount(phones * num_units + units, minlength=num_phones * num_units).reshape(num_phones, num_units)
 
 
 def _entropy(counts: np.ndarray) -> float:

@@ -44,12 +44,12 @@ def held_out_shards(utterances: Path) -> list[Path]:
 
 def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
-    from ....models.speech_units import unit_quality
+    from ....models.speech_units import UnitCounts
 
-    rows = list(_read_held_out(utterances, units))
-    sequences = [np.array(encoded["units"]) for _, encoded in rows]
-    phones = [phones_to_frames(row["phones"], len(encoded["units"])) for row, encoded in rows]
-    return _json_numbers(unit_quality(sequences, phones, num_units=num_units))
+    counts = UnitCounts(num_units)
+    for row, encoded in _read_held_out(utterances, units):
+        counts.add(np.array(encoded["units"]), phones_to_frames(row["phones"], len(encoded["units"])))
+    return _json_numbers(counts.quality())
 
 
 def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> dict:
