@@ -3,7 +3,9 @@
 shape + batch + devices + ZeRO stage -> [`estimate_memory`], [`estimate_seconds`] -> `evoslm pretrain --dry_run`.
 """
 
+import ctypes
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from ...models.language_model import training_flops
 UTILISATION = 0.4
 """Share of the matrix rate that the estimate of the time assumes."""
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's names for them
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 
 
@@ -37,6 +40,18 @@ def resolve_precision(precision: str, device: str) -> str:
     if precision == "bf16" and not has_bf16(device):
         raise ValueError(f"--precision bf16 was asked for, but this {device} would emulate it; use fp32 or auto.")
     return precision
+
+
+def keep_freed_memory() -> None:
+    """
+    Let this process keep the memory that it frees, where the C library is glibc.
+
+    An update allocates and frees the same tens of megabytes. What is given back to the system comes back a page at a
+    time, each of them cleared first.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_MMAP_THRESHOLD, 2**30)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def matrix_rate(device: str, precision: str, repeats: int = 5) -> float:

@@ -34,15 +34,8 @@ from ..run.folder import POINTS_FOLDER, TRAINING_FILE
 from .checkpoints import newest_checkpoint
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
-from .hardware import matrix_rate, resolve_precision
-from .trainer import PackedTrainer, Schedule, StopOnSignal, Throughput
-
-# What transformers calls gradient checkpointing: the new name where it has one.
-_CHECKPOINTING = next(
-    name
-    for name in ("activation_checkpointing", "gradient_checkpointing")
-    if name in TrainingArguments.__dataclass_fields__
-)
+from .hardware import keep_freed_memory, matrix_rate, resolve_precision
+from .trainer import CHECKPOINTING, PackedTrainer, Schedule, StopOnSignal, Throughput
 
 
 @dataclass(frozen=True)
@@ -119,6 +112,8 @@ def pretrain(
         [`~distributed.TrainingStopped`]: If SIGTERM came; the training is saved.
     """
     hardware = hardware or HardwareArguments()
+    if device == "cpu":
+        keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     train, validation = (TokenizedUtterances(tokenizer_dir, split, **ends) for split in ("train", "validation"))
@@ -299,7 +294,7 @@ def _training_arguments(
         report_to=hardware.report_to,
         project="evoslm",
         disable_tqdm=True,
-        **({_CHECKPOINTING: True} if hardware.gradient_checkpointing else {}),
+        **({CHECKPOINTING: True} if hardware.gradient_checkpointing else {}),
         **schedule,
     )
 

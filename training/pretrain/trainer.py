@@ -16,12 +16,20 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import LlamaForCausalLM, Trainer, TrainerCallback
+from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+from ...models.packed_attention import PACKED_ATTENTION
+from ...models.packed_training import Layout, can_compute, packed_loss
 from ..run import distributed
 from .checkpoints import seal
 from .data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
 
+# What transformers calls gradient checkpointing: the new name where it has one.
+CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in TrainingArguments.__dataclass_fields__
+)
 EXPLODED = 3.0
 """A loss above so many times that of guessing (the logarithm of the vocabulary's size) ends a training."""
 
@@ -48,6 +56,7 @@ class PackedTrainer(Trainer):
         self.sampler = sampler
         self.guessing = math.log(self.model.config.vocab_size)
         self.meter: Throughput | None = None
+        self.computes_loss = self._can_compute_loss()
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of the same utterances in the same order whatever the modality and the number of processes."""
@@ -71,6 +80,25 @@ class PackedTrainer(Trainer):
             self._refuse(per_token)
         return loss
 
+    def compute_loss(self, model, inputs, return_outputs: bool = False, num_items_in_batch=None):
+        """This process's share of the mean over the batch's tokens, times the number of processes."""
+        if not self.computes_loss or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        return packed_loss(model, **inputs) / num_items_in_batch
+
+    def _can_compute_loss(self) -> bool:
+        """Whether loss and gradients are our own: on a CPU, in fp32, in a process that trains alone."""
+        return (
+            self.args.device.type == "cpu"
+            and self.args.world_size == 1
+            and not (self.args.bf16 or self.args.fp16 or self.is_deepspeed_enabled)
+            and not any(
+                getattr(self.args, name, False) for name in ("activation_checkpointing", "gradient_checkpointing")
+            )
+            and self.model.config._attn_implementation == PACKED_ATTENTION
+            and can_compute(self.model.config)
+        )
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the throughput since the last loss beside a loss."""
         if "loss" in logs and self.meter is not None:
@@ -92,7 +120,8 @@ class PackedTrainer(Trainer):
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """The validation loss in nats a token: the sum over all tokens by their number, not a mean over batches."""
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        loss = validation_loss(self.model, dataset, self.args.per_device_eval_batch_size, self.accelerator.device)
+        size, device = self.args.per_device_eval_batch_size, self.accelerator.device
+        loss = validation_loss(self.model, dataset, size, device, self.computes_loss)
         metrics = {f"{metric_key_prefix}_loss": loss}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -130,7 +159,11 @@ def _is_full(error: Exception, folder: Path) -> bool:
 
 
 def validation_loss(
-    model: LlamaForCausalLM, dataset: TokenizedUtterances, batch_size: int, device: torch.device | str = "cpu"
+    model: LlamaForCausalLM,
+    dataset: TokenizedUtterances,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+    computes_loss: bool = False,
 ) -> float:
     """
     Mean negative log-likelihood of a split in nats a token, `</s>` included and `<s>` not.
@@ -140,6 +173,7 @@ def validation_loss(
         dataset ([`TokenizedUtterances`]): The split; where several processes train, each takes a share of it.
         batch_size (`int`): Utterances packed into one row.
         device (`torch.device` or `str`, *optional*, defaults to `"cpu"`): Where the model is.
+        computes_loss (`bool`, *optional*, defaults to `False`): Compute it by [`~models.packed_training.packed_loss`].
 
     Returns:
         `float`: The loss.
@@ -156,14 +190,18 @@ def validation_loss(
             start = starts[turn] if turn < len(starts) else len(dataset)
             batch = collate_packed([dataset[int(row)] for row in order[start : start + batch_size]])
             batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            labels = batch.pop("labels")[0, 1:]
-            logits = model(**batch, use_cache=False).logits[0, :-1].float()
-            losses = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="none")
-            total += losses.double().sum().item()
-            tokens += int((labels != -100).sum())
+            tokens += int((batch["labels"][0, 1:] != -100).sum())
+            total += (packed_loss if computes_loss else _plain_loss)(model, **batch).item()
     model.train(was_training)
     total, tokens = distributed.sum_over_ranks([total, tokens], device)
     return total / tokens
+
+
+def _plain_loss(model: LlamaForCausalLM, input_ids: torch.Tensor, labels: torch.Tensor, **packing) -> torch.Tensor:
+    """The sum of negative log-likelihoods by the model's own forward pass."""
+    logits = model(input_ids, **packing, use_cache=False).logits[0, :-1].float()
+    losses = torch.nn.functional.cross_entropy(logits, labels[0, 1:], ignore_index=-100, reduction="none")
+    return losses.double().sum()
 
 
 class Schedule(TrainerCallback):
@@ -251,8 +289,11 @@ class Throughput(TrainerCallback):
 
     def count(self, inputs: dict[str, torch.Tensor], is_empty: bool) -> None:
         """Count the positions of one pass, none of which is a token if its share of the batch is empty."""
-        self.positions += inputs["input_ids"].numel()
-        self.attended += inputs["documents"].numel()
+        positions, attended = inputs["input_ids"].numel(), inputs["documents"].numel()
+        if self.trainer.computes_loss:
+            positions = attended = Layout.of(inputs["documents"], positions).positions
+        self.positions += positions
+        self.attended += attended
         self.filled += 0 if is_empty else inputs["input_ids"].numel()
 
     def on_step_begin(self, args, state, control, **kwargs):
