@@ -14,7 +14,7 @@ import torchaudio.functional
 from .configuration_speech_units import SpeechUnitConfig
 
 MIN_FREQUENCY = 20.0
-DELTA_WINDOW = 5  # frames, 100 ms at 50 Hz
+_DELTA_OFFSETS = (-2, -1, 1, 2)
 # Every block has the same shape, in which a frame is computed in the same way whatever else is in the batch: features
 # are then equal to the last bit. Small blocks also stay in the processor's cache.
 _BLOCK = 256
@@ -99,7 +99,8 @@ class LogMelEncoder:
         num_frames = [self.config.num_frames(len(waveform)) for waveform in waveforms]
         signal, starts = self._lay_out(waveforms, num_frames)
         static = self._static(signal)
-        return [self._with_context(static[start : start + length]) for start, length in zip(starts, num_frames)]
+        frames = torch.cat([static[start : start + length] for start, length in zip(starts, num_frames)])
+        return list(self._with_context(frames, num_frames).split(num_frames))
 
     def pieces(self, waveforms: Sequence[torch.Tensor]) -> Iterator[tuple[int, int, torch.Tensor]]:
         """
@@ -114,8 +115,8 @@ class LogMelEncoder:
         for index, features in enumerate(self(waveforms)):
             yield index, 0, features
 
-    def _with_context(self, static: torch.Tensor) -> torch.Tensor:
-        """Features of a waveform from those of its frames, each seen by itself."""
+    def _with_context(self, static: torch.Tensor, num_frames: list[int]) -> torch.Tensor:
+        """Features of waveforms behind one another from those of their frames, each seen by itself."""
         return static
 
     def _lay_out(self, waveforms: Sequence[torch.Tensor], num_frames: list[int]) -> tuple[torch.Tensor, list[int]]:
@@ -173,11 +174,10 @@ class MfccEncoder(LogMelEncoder):
     def _of_log_energies(self, energies: torch.Tensor, transform: torch.Tensor) -> torch.Tensor:
         return energies @ transform
 
-    def _with_context(self, static: torch.Tensor) -> torch.Tensor:
-        static = static.T[None]
-        delta = torchaudio.functional.compute_deltas(static, DELTA_WINDOW)
-        delta_delta = torchaudio.functional.compute_deltas(delta, DELTA_WINDOW)
-        return torch.cat([static, delta, delta_delta], dim=1)[0].T
+    def _with_context(self, static: torch.Tensor, num_frames: list[int]) -> torch.Tensor:
+        around = _frames_around(num_frames, static.device)
+        delta = _deltas(static, around)
+        return torch.cat([static, delta, _deltas(delta, around)], dim=1)
 
 
 def make_encoder(config: SpeechUnitConfig):
@@ -192,6 +192,26 @@ def make_encoder(config: SpeechUnitConfig):
 
         return SslEncoder(config)
     return {"mfcc": MfccEncoder, "log_mel": LogMelEncoder}[config.encoder](config)
+
+
+def _frames_around(num_frames: list[int], device: torch.device) -> list[torch.Tensor]:
+    """Rows of the frames -2, -1, 1 and 2 from each; at the edges of its waveform the first or last frame stands in."""
+    lengths = torch.tensor(num_frames, device=device)
+    ends = lengths.cumsum(0)
+    first, last = (ends - lengths).repeat_interleave(lengths), (ends - 1).repeat_interleave(lengths)
+    rows = torch.arange(len(first), device=device)
+    return [(rows + offset).clamp(first, last) for offset in _DELTA_OFFSETS]
+
+
+def _deltas(frames: torch.Tensor, around: list[torch.Tensor]) -> torch.Tensor:
+    """
+    The slope of each dimension over five frames, 100 ms at 50 Hz.
+
+    To the last bit what `torchaudio.functional.compute_deltas` gives for each waveform with a window of 5; a
+    convolution for each waveform costs many times as much where waveforms are short, and threads wait for one another.
+    """
+    earliest, earlier, later, latest = (frames[rows] for rows in around)
+    return (-2 * earliest - earlier + later + 2 * latest) / sum(offset**2 for offset in _DELTA_OFFSETS)
 
 
 def _power_of_two(number: int) -> int:
