@@ -118,8 +118,10 @@ class Study:
                 audio_column=corpus.audio_column,
                 speaker_column=corpus.speaker_column,
                 document_column=corpus.document_column,
+                topic_column=corpus.topic_column,
                 config=corpus.dataset_config,
                 split=corpus.dataset_split,
+                revision=corpus.dataset_revision,
             )
         else:
             manifest = corpus.manifest if corpus.corpus == "libriheavy" else None
@@ -143,6 +145,7 @@ class Study:
                 column=corpus.dataset_column,
                 config=corpus.dataset_config,
                 split=corpus.dataset_split,
+                revision=corpus.dataset_revision,
             ),
         }[corpus.corpus]
         settings = TextSettings(

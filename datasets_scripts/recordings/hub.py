@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...models.cache import default_cache_dir
 from ...models.files import written_whole
+from ...models.hub_commit import find_commit
 from ..text.hub_rows import checked_hub_rows, open_hub_rows
 from .sources import Recording, make_recording
 
@@ -24,8 +25,10 @@ def read_hub_recordings(
     id_column: str | None = None,
     speaker_column: str | None = None,
     document_column: str | None = None,
+    topic_column: str | None = None,
     config: str | None = None,
     split: str = "train",
+    revision: str | None = None,
     max_recordings: int | None = None,
     cache_dir: str | Path | None = None,
 ) -> Iterator[Recording]:
@@ -39,8 +42,10 @@ def read_hub_recordings(
         id_column (`str`, *optional*): The column of ids; without one they are `row-0000000`, ...
         speaker_column (`str`, *optional*): The column of speakers.
         document_column (`str`, *optional*): The column of documents; without one each row is one.
+        topic_column (`str`, *optional*): The column of topics, for instance the books of chapters.
         config (`str`, *optional*): Configuration of the dataset.
         split (`str`, *optional*, defaults to `"train"`): Split of the dataset. That of the recordings is left open.
+        revision (`str`, *optional*): Commit, branch or tag on the Hub.
         max_recordings (`int`, *optional*): Read no more rows than this.
         cache_dir (`str` or `Path`, *optional*): Where the files go. Defaults to the environment variable
             `EVOSLM_CACHE`, else `~/.cache/evoslm`.
@@ -55,10 +60,11 @@ def read_hub_recordings(
     """
     from datasets import Audio
 
-    wanted = [column for column in (audio_column, text_column, id_column, speaker_column, document_column) if column]
-    rows = open_hub_rows(dataset, wanted, config, split).cast_column(audio_column, Audio(decode=False))
-    named = {"id": id_column, "speaker": speaker_column, "document": document_column}
-    key = hashlib.sha256(json.dumps([dataset, config, split]).encode()).hexdigest()[:16]
+    named = {"id": id_column, "speaker": speaker_column, "document": document_column, "topic": topic_column}
+    wanted = list(dict.fromkeys([audio_column, text_column, *filter(None, named.values())]))
+    revision = find_commit(dataset, revision)
+    rows = open_hub_rows(dataset, wanted, config, split, revision).cast_column(audio_column, Audio(decode=False))
+    key = hashlib.sha256(json.dumps([dataset, config, split, revision]).encode()).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9]+", "-", dataset).strip("-")[-40:]
     folder = Path(cache_dir or default_cache_dir()) / "recordings" / f"{name}-{key}"
     return _read_rows(itertools.islice(rows, max_recordings), dataset, text_column, audio_column, named, folder)
@@ -82,6 +88,7 @@ def _read_rows(
             id=values["id"] or own_name,
             document=values["document"] or values["id"] or own_name,
             speaker=values["speaker"],
+            topic=values["topic"] or None,
         )
 
 
@@ -92,7 +99,7 @@ def _keep(audio: Mapping | None, path: Path) -> Path | None:
     if data is None:
         return Path(source) if source and Path(source).is_file() else None
     path = path.with_suffix(Path(source or "").suffix.lower())
-    if not path.is_file() or path.stat().st_size != len(data):
+    if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
         with written_whole(path) as partial:
             partial.write_bytes(data)
     return path

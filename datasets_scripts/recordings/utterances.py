@@ -4,13 +4,12 @@
 What cannot be read, does not match its transcript or stays too long is skipped, and named in `skipped.jsonl`.
 """
 
-import logging
-from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, encode_flac
 from ..shards.utterance_rows import MAX_SECONDS, build_utterance_shards
@@ -18,14 +17,12 @@ from ..shards.writing import SHARD_SIZE
 from ..synthesis.phone_events import TimedPhone
 from ..synthesis.synthesizer import Rendering
 from ..text.passages import SPLITS
-from ..text.splits import draw_splits
 from .aligners.alignment import Aligner, Alignment, finish_alignment, spoken_text, tokens_of
 from .aligners.loading import load_aligner
 from .layout import topic_of
 from .reading import read_speech
+from .sampling import assign_splits
 from .sources import Recording
-
-logger = logging.getLogger(__name__)
 
 # Part of what a shard is made of: raise it when the same recording gives other rows.
 VERSION = 4
@@ -51,9 +48,8 @@ def build_recorded_utterances(
     `UTTERANCE_SCHEMA`. `text` is the transcript as it is read aloud, `rate` the words per minute, rounded.
 
     The same recordings, settings and seed give the same files whatever the number of processes. Whole shards of an
-    earlier call are kept, a damaged one is made again. Where no recording has a split, documents are split by the
-    seed, or the recordings themselves where there are fewer than three documents. Where some have one, the others are
-    for training.
+    earlier call are kept, a damaged one is made again. Splits that the recordings do not name are drawn from the
+    documents by the seed ([`assign_splits`]).
 
     Args:
         recordings (`Iterable[Recording]`):
@@ -86,14 +82,14 @@ def build_recorded_utterances(
     Raises:
         `FileNotFoundError`: If the aligner's model or folder cannot be found.
         `ValueError`: If there are fewer than three recordings, there is no such aligner, too many recordings were
-            skipped, or the folder holds shards of other recordings or settings.
+            skipped or all of a split were, or the folder holds shards of other recordings or settings.
         `OSError`: If the folder cannot be written or the disk is full.
     """
     if iter(recordings) is recordings:
         recordings = list(recordings)
     _aligner(aligner, min_score)  # a wrong name is better said before any work
-    split_of = _splits(recordings, seed, validation_fraction, test_fraction)
-    return build_utterance_shards(
+    split_of = assign_splits(recordings, seed, validation_fraction, test_fraction)
+    summary = build_utterance_shards(
         recordings,
         split_of,
         make_recorded_utterances,
@@ -104,6 +100,12 @@ def build_recorded_utterances(
         max_skipped_fraction=max_skipped_fraction,
         progress=progress,
     )
+    for split in SPLITS:
+        if not any(pq.read_metadata(path).num_rows for path in Path(output_dir).glob(f"{split}-*.parquet")):
+            raise ValueError(
+                f"No recording of the {split} split could be used: {Path(output_dir, 'skipped.jsonl')} says why."
+            )
+    return summary
 
 
 def make_recorded_utterances(recording: Recording, settings: dict) -> list[dict]:
@@ -204,29 +206,6 @@ def _row(recording: Recording, utterance_id: str, text: str, rendering: Renderin
         "words": rendering.words,
         "phones": rendering.phones,
     }
-
-
-def _splits(recordings: Iterable[Recording], seed: int, validation_fraction: float, test_fraction: float):
-    """A function that names the split of a recording."""
-    documents: Counter[str] = Counter()
-    given = False
-    for recording in recordings:
-        given = given or recording.split is not None
-        if not recording.problem:
-            documents[recording.document] += 1
-    if given:
-        return lambda recording: recording.split or "train"
-    of_documents = len(documents) >= len(SPLITS)
-    names = list(documents) if of_documents else [recording.id for recording in recordings if not recording.problem]
-    if len(names) < len(SPLITS):
-        raise ValueError(
-            f"There are {len(names)} usable recordings, and train, validation and test need one each; add recordings, "
-            "or say which split each is of."
-        )
-    if not of_documents:
-        logger.warning("There are only %d documents: the recordings are split, not the documents.", len(documents))
-    split_of = draw_splits(names, seed, validation_fraction, test_fraction)
-    return lambda recording: split_of.get(recording.document if of_documents else recording.id, "train")
 
 
 @cache

@@ -1,14 +1,18 @@
 """Rows of a Hugging Face dataset, streamed: one way to open it, and errors that name the dataset.
 
-name, columns, configuration, split -> [`open_hub_rows`] -> [`checked_hub_rows`] -> recordings, documents or pairs.
+name, columns, configuration, split, revision -> [`open_hub_rows`] -> [`checked_hub_rows`] -> recordings or documents.
 """
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+
+from ...models.hub_commit import find_commit
 
 
-def open_hub_rows(dataset: str, columns: Sequence[str], config: str | None, split: str):
+def open_hub_rows(dataset: str, columns: Sequence[str], config: str | None, split: str, revision: str | None = None):
     """
     Open some columns of a Hugging Face dataset, to be streamed.
 
@@ -17,6 +21,7 @@ def open_hub_rows(dataset: str, columns: Sequence[str], config: str | None, spli
         columns (`Sequence[str]`): The columns.
         config (`str` or `None`): Configuration of the dataset.
         split (`str`): Split of the dataset.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
 
     Returns:
         `datasets.IterableDataset`: The rows, with these columns only.
@@ -28,7 +33,7 @@ def open_hub_rows(dataset: str, columns: Sequence[str], config: str | None, spli
     from datasets import load_dataset
 
     with hub_errors(dataset, config, split):
-        rows = load_dataset(dataset, config, split=split, streaming=True)
+        rows = load_dataset(dataset, config, split=split, revision=revision, streaming=True)
         present = rows.column_names or list(next(iter(rows.take(1)), {}))
     for column in columns:
         if column not in present:
@@ -37,6 +42,33 @@ def open_hub_rows(dataset: str, columns: Sequence[str], config: str | None, spli
                 f"{', '.join(sorted(present)) or 'none'}."
             )
     return rows.select_columns(list(columns))
+
+
+def describe_dataset(dataset: str, revision: str | None = None) -> dict[str, str | None]:
+    """
+    What a dataset is, wherever it lies: part of a stage's fingerprint.
+
+    Args:
+        dataset (`str`): Name on the Hub, or a local folder.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
+
+    Returns:
+        `dict`: `dataset`, and the commit (`revision`) or a digest of the names and contents of the folder's `files`.
+
+    Raises:
+        `FileNotFoundError`, `ValueError`: As [`find_commit`].
+    """
+    commit = find_commit(dataset, revision)
+    if commit is not None:
+        return {"dataset": dataset, "revision": commit}
+    place, digest = Path(dataset), hashlib.sha256()
+    paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    for path in paths:
+        name = path.relative_to(place)
+        if not any(part.startswith(".") for part in name.parts):
+            with path.open("rb") as file:
+                digest.update(name.as_posix().encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return {"dataset": place.name, "files": digest.hexdigest()[:16]}
 
 
 @contextmanager

@@ -116,7 +116,13 @@ def list_text_files(text_dir: str | Path) -> list[Path]:
 
 
 def read_hub_text(
-    dataset: str, column: str, config: str | None = None, split: str = "train", max_documents: int | None = None
+    dataset: str,
+    column: str,
+    config: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    max_documents: int | None = None,
+    max_words: int | None = None,
 ) -> Iterator[Document]:
     """
     Stream a text column of a Hugging Face dataset, a document a row.
@@ -126,7 +132,9 @@ def read_hub_text(
         column (`str`): The column that holds the text. Rows without text in it are passed over.
         config (`str`, *optional*): Configuration of the dataset.
         split (`str`, *optional*, defaults to `"train"`): Split of the dataset.
+        revision (`str`, *optional*): Commit, branch or tag on the Hub.
         max_documents (`int`, *optional*): Read no more rows than this.
+        max_words (`int`, *optional*): Read no more rows once they have so many words: what lies behind is not fetched.
 
     Returns:
         `Iterator[Document]`: Documents with ids `row-0000000`, ..., which are their titles too.
@@ -135,8 +143,8 @@ def read_hub_text(
         `FileNotFoundError`: If the dataset cannot be found or reached.
         `ValueError`: If it has no such configuration, split or column, or the column holds no text.
     """
-    rows = itertools.islice(open_hub_rows(dataset, [column], config, split), max_documents)
-    return _read_rows(rows, dataset, column)
+    rows = itertools.islice(open_hub_rows(dataset, [column], config, split, revision), max_documents)
+    return _read_rows(rows, dataset, column, max_words)
 
 
 def passages_from_documents(
@@ -348,12 +356,14 @@ def _decode(data: bytes) -> str:
     return repair_encoding(text)
 
 
-def _read_rows(rows: Iterable[Mapping], dataset: str, column: str) -> Iterator[Document]:
-    has_text = False
+def _read_rows(rows: Iterable[Mapping], dataset: str, column: str, max_words: int | None) -> Iterator[Document]:
+    words = 0
     for i, row in enumerate(checked_hub_rows(rows, dataset, column)):
         text = row[column]
         if text and text.strip():
-            has_text = True
+            words += len(text.split())
             yield Document(id=f"row-{i:07d}", text=repair_encoding(text), title=f"row-{i:07d}")
-    if not has_text:
+            if max_words is not None and words >= max_words:
+                return
+    if not words:
         raise ValueError(f"The column {column!r} of the dataset {dataset!r} holds no text.")

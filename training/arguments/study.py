@@ -63,10 +63,12 @@ class CorpusArguments:
         dataset (`str`, *optional*): Dataset id or folder for `--corpus hub`.
         dataset_config (`str`, *optional*): Its configuration.
         dataset_split (`str`, *optional*, defaults to `"train"`): Its split.
+        dataset_revision (`str`, *optional*): Its commit, branch or tag on the Hub; the main branch when not given.
         dataset_column (`str`, *optional*, defaults to `"text"`): Its column of text.
         audio_column (`str`, *optional*): Its column of recordings.
         speaker_column (`str`, *optional*): Its column of speakers.
         document_column (`str`, *optional*): Its column of documents (books, talks, ...), which lie in one split each.
+        topic_column (`str`, *optional*): Its column of topics (the books of chapters), for Topic-SC.
         max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
         voices (`str`, *optional*, defaults to `"many"`): Who speaks: timbre and pitch only (factor C). Of synthesized
             speech; recordings have their own.
@@ -85,10 +87,12 @@ class CorpusArguments:
     dataset: str | None = None
     dataset_config: str | None = None
     dataset_split: str = "train"
+    dataset_revision: str | None = None
     dataset_column: str = "text"
     audio_column: str | None = None
     speaker_column: str | None = None
     document_column: str | None = None
+    topic_column: str | None = None
     max_words: int = field(default=60_000, metadata={"least": 1})
     voices: Literal["one", "many"] = "many"
     rate: Literal["fixed", "random"] = "fixed"
@@ -270,7 +274,7 @@ class HardwareArguments:
         loader_workers (`int`, *optional*, defaults to 0): Processes that lay out batches ahead of the training.
         save_every (`int`, *optional*): Updates between checkpoints, beside those that follow every validation.
         report_to (`str`, *optional*, defaults to `"none"`): Where losses are logged, beside the run's own files.
-        dry_run (`bool`, *optional*, defaults to `False`): Print what `evoslm pretrain` would need, and stop.
+        dry_run (`bool`, *optional*, defaults to `False`): Print what the command would need, and stop.
         num_devices (`int`, *optional*, defaults to 1): Devices that `dry_run` reckons with.
         device_memory_gb (`float`, *optional*, defaults to 80): Memory of each of them.
         device_tflops (`float`, *optional*): Matrix rate of each of them; measured here when not given.

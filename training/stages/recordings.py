@@ -6,12 +6,15 @@ folder | LibriHeavy's manifests | Hub dataset -> [`read_recordings`] -> [`build_
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ...datasets_scripts.phones.stretch import measure_stretch_factor
+from ...datasets_scripts.recordings.aligners.loading import pin_aligner
 from ...datasets_scripts.recordings.sources import Recording
 from ...models.files import write_json
+from ...models.hub_commit import find_commit
 from ..run.execution import Execution
 from ..run.folder import SKIPPED_FILE, SUMMARY_FILE
 from ..run.stage import Stage, fingerprint_files
@@ -32,8 +35,10 @@ class RecordingSource:
         audio_column (`str`, *optional*): Its column of recordings.
         speaker_column (`str`, *optional*): Its column of speakers.
         document_column (`str`, *optional*): Its column of documents.
+        topic_column (`str`, *optional*): Its column of topics.
         config (`str`, *optional*): Its configuration.
         split (`str`, *optional*, defaults to `"train"`): Its split.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
     """
 
     audio_dir: str | None = None
@@ -43,8 +48,16 @@ class RecordingSource:
     audio_column: str | None = None
     speaker_column: str | None = None
     document_column: str | None = None
+    topic_column: str | None = None
     config: str | None = None
     split: str = "train"
+    revision: str | None = None
+
+    def pinned(self) -> "RecordingSource":
+        """The same, of the commit that a dataset on the Hub has now."""
+        if self.dataset is None:
+            return self
+        return replace(self, revision=find_commit(self.dataset, self.revision))
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class RecordingSettings:
 
     Args:
         aligner (`str`): `pocketsphinx`, `ctc:MODEL` or `textgrid:FOLDER`.
-        corpus_seed (`int`): Seed of the splits, where the source has none.
+        corpus_seed (`int`): Seed of the documents that are taken, and of the splits that the source has not.
         max_words (`int`): Words of transcripts, of all splits together.
         max_skipped_fraction (`float`): Share of recordings that cannot be used above which the stage stops.
     """
@@ -65,10 +78,13 @@ class RecordingSettings:
     max_skipped_fraction: float
 
     def describe(self) -> dict:
-        """All of it, with what an aligner's folder holds instead of where it lies: part of the stage's fingerprint."""
+        """
+        All of it, with what an aligner's folder holds instead of where it lies, or the commit of its model: part of
+        the stage's fingerprint.
+        """
         kind, _, place = self.aligner.partition(":")
         if not Path(place).is_dir() or not place:
-            return asdict(self)
+            return asdict(self) | {"aligner": pin_aligner(self.aligner)}
         patterns = ("**/*.TextGrid",) if kind == "textgrid" else _MODEL_FILES
         return asdict(self) | {"aligner": kind, "aligner_files": fingerprint_files(Path(place), patterns)}
 
@@ -89,13 +105,17 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
     """
     from ...datasets_scripts.recordings.utterances import build_recorded_utterances
 
-    recordings, without_audio = read_recordings(source, settings.max_words)
+    source = source.pinned()
+    # What a commit holds need not be read to be known.
+    is_known = source.revision is not None
+    found = None if is_known else read_recordings(source, settings.max_words, settings.corpus_seed)
 
     def build(partial: Path) -> None:
+        recordings, without_audio = found or read_recordings(source, settings.max_words, settings.corpus_seed)
         summary = build_recorded_utterances(
             recordings,
             partial,
-            aligner=settings.aligner,
+            aligner=pin_aligner(settings.aligner),
             seed=settings.corpus_seed,
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,
@@ -107,32 +127,48 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
                 file.write(json.dumps({"id": recording.id, "reason": recording.problem}, ensure_ascii=False) + "\n")
         write_json(partial / SUMMARY_FILE, summary)
 
-    # Their `repr` leaves paths out.
-    digest = hashlib.sha256("\n".join(map(repr, recordings)).encode()).hexdigest()[:16]
-    read = {"recordings": len(recordings), "digest": digest}
+    if is_known:
+        read = asdict(source)
+    else:
+        # Their `repr` leaves paths out.
+        digest = hashlib.sha256("\n".join(map(repr, found[0])).encode()).hexdigest()[:16]
+        read = {"recordings": len(found[0]), "digest": digest}
     packages = ("pocketsphinx", "espeakng-loader", "soxr", "num2words")
-    stage = Stage(folder, 3, settings.describe() | {"source": read}, packages=packages)
+    stage = Stage(folder, 4, settings.describe() | {"source": read}, packages=packages)
     stage.run(build, execution.overwrite)
 
 
-def read_recordings(source: RecordingSource, max_words: int) -> tuple[list[Recording], list[Recording]]:
+def read_recordings(source: RecordingSource, max_words: int, seed: int) -> tuple[list[Recording], list[Recording]]:
     """
-    The recordings of a corpus in the order of their source, until `max_words` of their transcripts are reached.
+    As many recordings of a corpus as have `max_words` words: documents of a folder or of manifests are chosen by the
+    seed ([`sample_recordings`]); a dataset, of which every row has to be fetched, is read from its beginning.
 
     Args:
         source ([`RecordingSource`]): Where they come from.
         max_words (`int`): Words of transcripts.
+        seed (`int`): Which documents are chosen.
 
     Returns:
-        `tuple[list[Recording], list[Recording]]`: The recordings, among them those that cannot be used, with the
-        reason; and transcripts that have no audio, which are no bad recordings: one may hold a part of a corpus.
+        `tuple[list[Recording], list[Recording]]`: The recordings in the order of their source, among them those that
+        cannot be used, with the reason; and transcripts that have no audio, which are no bad recordings: one may hold
+        a part of a corpus.
 
     Raises:
         `FileNotFoundError`: If the folder, the manifest or the dataset is not there.
         `ValueError`: If it cannot be read.
     """
     from ...datasets_scripts.recordings.hub import read_hub_recordings
+    from ...datasets_scripts.recordings.sampling import sample_recordings
     from ...datasets_scripts.recordings.sources import read_audio_folder, read_libriheavy
+
+    without_audio: list[Recording] = []
+
+    def with_audio(found: Iterable[Recording]) -> Iterator[Recording]:
+        for recording in found:
+            if recording.problem and recording.size is None and recording.text:
+                without_audio.append(recording)
+            else:
+                yield recording
 
     if source.dataset is not None:
         found = read_hub_recordings(
@@ -141,20 +177,24 @@ def read_recordings(source: RecordingSource, max_words: int) -> tuple[list[Recor
             audio_column=source.audio_column,
             speaker_column=source.speaker_column,
             document_column=source.document_column,
+            topic_column=source.topic_column,
             config=source.config,
             split=source.split,
+            revision=source.revision,
         )
-    elif source.manifest is not None:
+        return list(_until(with_audio(found), max_words)), without_audio
+    if source.manifest is not None:
         found = read_libriheavy(source.manifest, source.audio_dir)
     else:
         found = read_audio_folder(source.audio_dir)
-    recordings, without_audio, words = [], [], 0
-    for recording in found:
-        if recording.problem and recording.size is None and recording.text:
-            without_audio.append(recording)
-            continue
+    return sample_recordings(with_audio(found), max_words, seed), without_audio
+
+
+def _until(recordings: Iterable[Recording], max_words: int) -> Iterator[Recording]:
+    """The first recordings, until their transcripts have `max_words` words."""
+    words = 0
+    for recording in recordings:
         words += len(recording.text.split())
         if words > max_words:
-            break
-        recordings.append(recording)
-    return recordings, without_audio
+            return
+        yield recording

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.text.hub_rows import describe_dataset
 from ...datasets_scripts.text.passages import SPLITS, Passage, write_passages
 from ...datasets_scripts.text.sources import list_text_files
 from ...datasets_scripts.text.splits import seeded_rank
 from ...models.files import write_json
+from ...models.hub_commit import find_commit
 from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
@@ -27,6 +29,8 @@ _HELD_OUT_SEED = 1_000_003
 # Enough for thousands of pairs; a small corpus need not read so much text for its items.
 _MOST_HELD_OUT_WORDS, _HELD_OUT_SHARE, _LEAST_HELD_OUT_WORDS = 300_000, 2, 20_000
 _HELD_OUT_SENTENCES = 6
+# Of a stream, which has no end that one would wait for: as much as sections are chosen from.
+_STREAMED_SHARE = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class TextSource:
         column (`str`, *optional*, defaults to `"text"`): Its column of text.
         config (`str`, *optional*): Its configuration.
         split (`str`, *optional*, defaults to `"train"`): Its split.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
     """
 
     stories: str = "rich"
@@ -51,6 +56,13 @@ class TextSource:
     column: str = "text"
     config: str | None = None
     split: str = "train"
+    revision: str | None = None
+
+    def pinned(self) -> "TextSource":
+        """The same, of the commit that a dataset on the Hub has now."""
+        if self.dataset is None:
+            return self
+        return replace(self, revision=find_commit(self.dataset, self.revision))
 
     def describe(self) -> dict[str, str | None]:
         """What the text is, whatever the path that it lies at: part of the stage's fingerprint."""
@@ -62,8 +74,8 @@ class TextSource:
                 digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
             return {"kind": "text", "files": digest.hexdigest()[:16]}
         if self.dataset is not None:
-            name = Path(self.dataset).name if Path(self.dataset).exists() else self.dataset
-            return {"kind": "hub", "dataset": name, "config": self.config, "split": self.split, "column": self.column}
+            described = describe_dataset(self.dataset, self.revision)
+            return {"kind": "hub", **described, "config": self.config, "split": self.split, "column": self.column}
         return {"kind": "stories", "stories": self.stories, "lexicon": describe_lexicon(self.lexicon)}
 
 
@@ -102,6 +114,7 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
         `FileNotFoundError`: If there is no such folder or dataset.
         `ValueError`: If it holds too little text, or too much that cannot be read.
     """
+    source = source.pinned()
 
     def build(partial: Path) -> None:
         if source.text_dir is None and source.dataset is None:
@@ -161,7 +174,14 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
     if source.text_dir is not None:
         documents = read_text_folder(source.text_dir, settings.max_skipped_fraction, skipped)
     else:
-        documents = read_hub_text(source.dataset, source.column, source.config, source.split)
+        documents = read_hub_text(
+            source.dataset,
+            source.column,
+            source.config,
+            source.split,
+            source.revision,
+            max_words=_STREAMED_SHARE * (settings.max_words + settings.held_out_words),
+        )
     passages, held_out, summary = passages_from_documents(
         documents,
         max_words=settings.max_words,

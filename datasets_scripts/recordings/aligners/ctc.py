@@ -41,13 +41,14 @@ class CtcAligner:
         self._synthesizer = shared_synthesizer()
 
     @classmethod
-    def from_pretrained(cls, name: str, min_score: float = MIN_SCORE) -> "CtcAligner":
+    def from_pretrained(cls, name: str, min_score: float = MIN_SCORE, revision: str | None = None) -> "CtcAligner":
         """
         Load a model and its processor.
 
         Args:
             name (`str`): A folder, or a name on the Hub. Only safetensors are read.
             min_score (`float`, *optional*, defaults to -0.5): See [`CtcAligner`].
+            revision (`str`, *optional*): Commit, branch or tag on the Hub.
 
         Raises:
             `FileNotFoundError`: If they cannot be loaded.
@@ -56,8 +57,8 @@ class CtcAligner:
         from transformers import AutoModelForCTC, AutoProcessor
 
         try:
-            model = AutoModelForCTC.from_pretrained(name, use_safetensors=True)
-            processor = AutoProcessor.from_pretrained(name)
+            model = AutoModelForCTC.from_pretrained(name, revision=revision, use_safetensors=True)
+            processor = AutoProcessor.from_pretrained(name, revision=revision)
         except (OSError, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             where = "in the folder" if Path(name).is_dir() else "as a folder or on the Hub under the name"

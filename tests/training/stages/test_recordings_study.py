@@ -70,9 +70,9 @@ def test_passages_are_the_transcripts_of_the_utterances(run):
     assert {passage.split for passage in held_out} == {"test"}
 
 
-def test_words_are_counted_until_there_are_enough(audio_dir):
-    few = read_recordings(RecordingSource(audio_dir=str(audio_dir)), max_words=40)
-    assert [recording.id for recording in few[0]] == ["LJ001-0001", "LJ001-0002"] and few[1] == []
+def test_a_document_is_read_until_there_are_enough_words(audio_dir):
+    few = read_recordings(RecordingSource(audio_dir=str(audio_dir)), max_words=40, seed=0)
+    assert [recording.id for recording in few[0]] == ["LJ001-0001", "LJ001-0002"]
 
 
 @pytest.mark.parametrize(

@@ -114,4 +114,5 @@ def test_the_files_of_an_aligner_count_and_not_where_they_lie(tmp_path):
         described.append(RecordingSettings(f"textgrid:{tmp_path / 'grids'}", 0, 100, 0.05).describe())
         grid.write_text("two")
     assert described[0] != described[1] and str(tmp_path) not in str(described)
-    assert RecordingSettings("ctc:user/name", 0, 100, 0.05).describe()["aligner"] == "ctc:user/name"
+    pinned = f"ctc:user/name@{'0' * 40}"
+    assert RecordingSettings(pinned, 0, 100, 0.05).describe()["aligner"] == pinned

@@ -1,0 +1,68 @@
+"""Which commit of a repository on the Hub is read, so that a result can say so and be made again.
+
+id, branch or tag -> [`find_commit`] -> the commit. What was found is kept in the cache, so that what is finished, or
+lies in the Hub client's own cache, can be used where the Hub cannot be reached.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+
+from .cache import default_cache_dir
+from .files import written_whole
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+def find_commit(repo_id: str, revision: str | None = None, repo_type: str = "dataset") -> str | None:
+    """
+    Find the commit of a revision.
+
+    Args:
+        repo_id (`str`): An id on the Hub, or a folder.
+        revision (`str`, *optional*): Commit, branch or tag; the main branch when not given.
+        repo_type (`str`, *optional*, defaults to `"dataset"`): `"dataset"` or `"model"`.
+
+    Returns:
+        `str`, *optional*: The commit; `None` for a folder, which has none.
+
+    Raises:
+        `FileNotFoundError`: If there is no such repository or revision, or if the Hub cannot be reached and nobody
+            has asked for it before.
+        `ValueError`: If a revision of a folder is asked for.
+    """
+    if Path(repo_id).exists():
+        if revision is not None:
+            raise ValueError(
+                f"{repo_id} lies on this machine and has no revision {revision!r}; give an id on the Hub."
+            )
+        return None
+    if revision is not None and _COMMIT.fullmatch(revision):
+        return revision
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import httpx
+
+    asked = f"{constants.ENDPOINT} {repo_type} {repo_id} {revision or 'main'}"
+    key = hashlib.sha256(asked.encode()).hexdigest()[:16]
+    kept = default_cache_dir() / "commits" / f"{key}.txt"
+    try:
+        commit = HfApi().repo_info(repo_id, repo_type=repo_type, revision=revision).sha
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(f"The {repo_type} {repo_id!r} has no revision {revision!r} on the Hub.") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise FileNotFoundError(
+            f"The {repo_type} {repo_id!r} cannot be found, neither as a folder nor on the Hub."
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        if kept.is_file():
+            return kept.read_text()
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FileNotFoundError(
+            f"The {repo_type} {repo_id!r} cannot be found: the Hub cannot be asked for its commit ({reason}); give "
+            "the commit itself as the revision, or a folder."
+        ) from error
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(kept) as partial:
+        partial.write_text(commit)
+    return commit
