@@ -1,20 +1,21 @@
 """Log-likelihoods of token sequences under any causal language model, many at a time.
 
-(context ids, sequence ids) -> duplicates dropped, common beginnings grouped, batches of like shape
-(`plan.py`) -> forward passes -> log p of the wanted tokens (`network.py`) -> one sum a sequence.
+(context ids, sequence ids) -> duplicates dropped, common beginnings found, batches of like shape (`plan.py`)
+-> forward passes (`network.py`) -> log p of the wanted tokens, one sum a sequence (`output_layer.py`).
 Sequences longer than the model's window are an error, or are cut into overlapping pieces ([`slide`]) where that is
 asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from .beginning import find_beginning
-from .network import Network, score_batch, scoring_mode
-from .plan import Group, group_by_prefix, make_batches, unique_items
+from .network import Network, scoring_mode
+from .output_layer import OutputLayer, Scored
+from .plan import Group, Tokens, group_by_prefix, grow_trees, make_batches, make_tree_batches, unique_items
 
 LONG_SEQUENCES = ("error", "slide")
 """What can be done with a sequence that is longer than the model's window."""
@@ -168,25 +169,52 @@ def score_rows(
         model.to(device)
 
     tokens, owners = unique_items(rows, starts)
-    sums = np.zeros((len(tokens.rows), 1 + greedy))
     with scoring_mode(model), tqdm(total=len(tokens.flat), unit="token", disable=not progress) as bar:
-        network = Network(model, batch_tokens, greedy)
-        if share_prefixes and network.can_share:
-            groups = group_by_prefix(tokens)
-        else:
-            groups = [Group((i,), len(row) - 1) for i, row in enumerate(tokens.rows)]
-        for batch in make_batches(groups, tokens, network.batch_tokens):
-            members = [member for group in batch for member in group.members]
-            sums[members] = score_batch(network, batch, tokens)
-            bad = [member for member in members if not np.isfinite(sums[member, 0])]
-            if bad:
-                first = int(np.flatnonzero(owners == bad[0])[0])
-                raise ValueError(
-                    f"The log-likelihood of {names[first]} is {sums[bad[0], 0]}: the model's weights are not usable "
-                    "(did its training diverge?)."
-                )
+        network = Network(model, batch_tokens)
+        output = OutputLayer(network.head, len(tokens.rows), greedy)
+        for members, scored in _passes(network, tokens, share_prefixes):
+            grown = output.add(scored)
+            if not np.isfinite(output.sums[grown, 0]).all():
+                raise _unusable(network, tokens, grown, owners, names)
             bar.update(sum(len(tokens.rows[member]) for member in members))
-    return sums[owners]
+        grown = output.finish()
+        if not np.isfinite(output.sums[grown, 0]).all():
+            raise _unusable(network, tokens, grown, owners, names)
+    return output.sums[owners]
+
+
+def _passes(network: Network, tokens: Tokens, share_prefixes: bool) -> Iterator[tuple[list[int], Scored]]:
+    """Forward passes, and the items that each of them is done with; the largest first of either kind."""
+    in_tree = tokens.lengths - 1 <= (network.longest_in_tree if share_prefixes else 0)
+    others = np.flatnonzero(~in_tree).tolist()
+    if share_prefixes and network.can_share:
+        groups = group_by_prefix(tokens, others)
+    else:
+        groups = [Group((item,), int(tokens.lengths[item]) - 1) for item in others]
+    for batch in make_batches(groups, tokens, network.batch_tokens):
+        members = [member for group in batch for member in group.members]
+        for scored in network.of_groups(batch, tokens):
+            yield members, scored
+            members = []
+    trees = grow_trees(tokens, np.flatnonzero(in_tree).tolist())
+    for batch in make_tree_batches(trees, network.batch_tokens):
+        yield [member for tree in batch for member in tree.members], network.of_trees(batch, tokens)
+
+
+def _unusable(network: Network, tokens: Tokens, items: np.ndarray, owners: np.ndarray, names) -> ValueError:
+    """The error about the first item that has no finite log-likelihood by itself: one spoils its whole tree."""
+    for owner, item in enumerate(owners):
+        if item in items:
+            output = OutputLayer(network.head, len(tokens.rows), greedy=False)
+            for scored in network.of_groups([Group((item,), int(tokens.lengths[item]) - 1)], tokens):
+                output.add(scored)
+            output.finish()
+            if not np.isfinite(output.sums[item, 0]):
+                return ValueError(
+                    f"The log-likelihood of {names[owner]} is {output.sums[item, 0]}: the model's weights are not "
+                    "usable (did its training diverge?)."
+                )
+    return ValueError("Log-likelihoods are not finite: the weights are not usable (did the training diverge?).")
 
 
 def _row(bos: int, context, sequence) -> np.ndarray:

@@ -1,19 +1,25 @@
 """What is computed with what, when log-likelihoods of many sequences are wanted.
 
-rows of ids, some of them equal -> each different one once ([`unique_items`]) -> groups with a common beginning
-([`group_by_prefix`]) -> batches of groups of like shape ([`make_batches`]). Nothing here knows of a model.
+rows of ids, some of them equal -> each different one once ([`unique_items`]) -> short ones as trees of beginnings
+([`grow_trees`]), long ones as groups with a common beginning ([`group_by_prefix`]) -> batches of like shape. Nothing
+here knows of a model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-# Two short passes cost more than one: a common beginning is computed once where it has so many tokens and saves such a
-# share of all (measured on BLiMP's sentences, which it slows down, and on contexts of 100 and 700 tokens).
+# A group is two passes, which cost more than one where they are short: a common beginning is computed once where it
+# has so many tokens and saves such a share of all.
 _SHORTEST_PREFIX = 16
 _SMALLEST_SAVING = 0.35
 _LARGEST_GROUP = 32
+# A tree is one row of positions and attends over its full square: many short items fill a row up to so many positions,
+# and what saves a good share of its own goes on in the row of the others up to so many.
+_TREE, _LARGEST_TREE = 48, 512
+LONGEST_IN_TREE = 256
+"""Most inputs of an item in a tree; longer ones gain more from a causal mask's empty half."""
 
 
 @dataclass
@@ -50,6 +56,23 @@ class Group:
     prefix: int
 
 
+@dataclass(frozen=True)
+class Tree:
+    """
+    Items in one row of positions, in which a beginning that neighbours have in common stands once: the inputs of the
+    first member, then of each further one those in which it differs from the member before it.
+
+    Args:
+        members (`tuple[int, ...]`): Which items, in alphabetical order.
+        shared (`tuple[int, ...]`): How many of its first inputs each member has in common with the one before it.
+        size (`int`): Positions in the row.
+    """
+
+    members: tuple[int, ...]
+    shared: tuple[int, ...]
+    size: int
+
+
 def unique_items(rows, starts) -> tuple[Tokens, np.ndarray]:
     """
     Each different row and start once. It saves time, and it makes two equal sides of a pair a tie to the last bit.
@@ -74,30 +97,56 @@ def unique_items(rows, starts) -> tuple[Tokens, np.ndarray]:
     return Tokens(unique, np.array(unique_starts)), owners
 
 
-def group_by_prefix(tokens: Tokens) -> list[Group]:
+def grow_trees(tokens: Tokens, items: Iterable[int]) -> list[Tree]:
     """
-    The grouping that saves most.
-
-    In alphabetical order, items with a common beginning are neighbours; a group is a run of neighbours, and the best
-    runs are found by dynamic programming over where the last of them starts.
+    Rows of short items. In alphabetical order items with a common beginning are neighbours, so that the two sides of
+    a minimal pair differ in little more than what follows their first difference.
 
     Args:
         tokens ([`Tokens`]): The items.
+        items (`Iterable[int]`): Those that are wanted.
 
     Returns:
-        `list[Group]`: Groups, in which every item stands once.
+        `list[Tree]`: Trees, in which every wanted item stands once.
     """
-    rows = tokens.rows
-    order = sorted(range(len(rows)), key=lambda i: rows[i].tobytes())
-    inputs = [rows[i][:-1] for i in order]
-    common = [0] + [_common_prefix(a, b) for a, b in zip(inputs, inputs[1:])]
+    trees, members, shared, size = [], [], [], 0
+    for item, common in zip(*_alphabetical(tokens, items)):
+        inputs = int(tokens.lengths[item]) - 1
+        grown = size + inputs - common
+        if members and grown > (_LARGEST_TREE if common >= _SMALLEST_SAVING * inputs else _TREE):
+            trees.append(Tree(tuple(members), tuple(shared), size))
+            members, shared, size = [], [], 0
+        if not members:
+            common, grown = 0, inputs
+        members.append(item)
+        shared.append(common)
+        size = grown
+    return [*trees, Tree(tuple(members), tuple(shared), size)] if members else trees
+
+
+def group_by_prefix(tokens: Tokens, items: Iterable[int]) -> list[Group]:
+    """
+    The grouping of long items that saves most.
+
+    A group is a run of neighbours in alphabetical order, and the best runs are found by dynamic programming over where
+    the last of them starts.
+
+    Args:
+        tokens ([`Tokens`]): The items.
+        items (`Iterable[int]`): Those that are wanted.
+
+    Returns:
+        `list[Group]`: Groups, in which every wanted item stands once.
+    """
+    order, common = _alphabetical(tokens, items)
+    inputs = [int(tokens.lengths[item]) - 1 for item in order]
     saved, run_start, run_prefix = [0], [0], [0]
     for end in range(1, len(order) + 1):
-        best = (saved[end - 1], end - 1, len(inputs[end - 1]))
-        shared, total = len(inputs[end - 1]), len(inputs[end - 1])
+        best = (saved[end - 1], end - 1, inputs[end - 1])
+        shared, total = inputs[end - 1], inputs[end - 1]
         for start in range(end - 2, max(-1, end - 1 - _LARGEST_GROUP), -1):
-            shared, total = min(shared, common[start + 1]), total + len(inputs[start])
-            if shared < max(_SHORTEST_PREFIX, _SMALLEST_SAVING * len(inputs[end - 1])):  # it only gets shorter
+            shared, total = min(shared, common[start + 1]), total + inputs[start]
+            if shared < max(_SHORTEST_PREFIX, _SMALLEST_SAVING * inputs[end - 1]):  # it only gets shorter
                 break
             prefix = _rounded(shared)
             saving = prefix * (end - start - 1)
@@ -111,6 +160,25 @@ def group_by_prefix(tokens: Tokens) -> list[Group]:
         groups.append(Group(tuple(order[start:end]), run_prefix[end]))
         end = start
     return groups
+
+
+def make_tree_batches(trees: list[Tree], batch_tokens: int) -> Iterator[list[Tree]]:
+    """
+    Trees of like size together, the largest first.
+
+    Args:
+        trees (`list[Tree]`): All trees.
+        batch_tokens (`int`): Most positions, padding included, in a batch; a larger tree makes one of its own.
+
+    Returns:
+        `Iterator[list[Tree]]`: The trees of each batch.
+    """
+    ordered = sorted(trees, key=lambda tree: (-tree.size, tree.members))
+    start = 0
+    while start < len(ordered):
+        end = start + max(1, batch_tokens // ordered[start].size)
+        yield ordered[start:end]
+        start = end
 
 
 def make_batches(groups: list[Group], tokens: Tokens, batch_tokens: int) -> Iterator[list[Group]]:
@@ -147,6 +215,13 @@ def make_batches(groups: list[Group], tokens: Tokens, batch_tokens: int) -> Iter
         rows += len(group.members)
     if batch:
         yield batch
+
+
+def _alphabetical(tokens: Tokens, items: Iterable[int]) -> tuple[list[int], list[int]]:
+    """Items in alphabetical order, and how many first inputs each has in common with the one before it."""
+    order = sorted(items, key=lambda item: (tokens.rows[item].tobytes(), item))
+    inputs = [tokens.rows[item][:-1] for item in order]
+    return order, [0, *(_common_prefix(a, b) for a, b in zip(inputs, inputs[1:]))][: len(order)]
 
 
 def _common_prefix(a: np.ndarray, b: np.ndarray) -> int:

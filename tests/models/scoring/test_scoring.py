@@ -9,11 +9,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from evoslm.models.language_model import make_language_model
-from evoslm.models.scoring import network as likelihood_network
+from evoslm.models.scoring import output_layer
+from evoslm.models.scoring.layout import lay_out
 from evoslm.models.scoring.likelihoods import score_rows, slide
+from evoslm.models.scoring.matrix_products import linear
 from evoslm.models.scoring.network import Network, scoring_mode
+from evoslm.models.scoring.output_layer import OutputLayer, Scored
 from evoslm.models.scoring.pairs import encode_pairs, score_pairs, sequence_log_likelihoods
-from evoslm.models.scoring.plan import group_by_prefix, unique_items
+from evoslm.models.scoring.plan import group_by_prefix, grow_trees, unique_items
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 
 VOCABULARY, BOS = 60, 1
@@ -102,7 +105,7 @@ def test_contexts_are_shared_where_a_model_can_continue_them(items):
         assert not Network(make_model("mamba")).can_share
     computed = sum(
         group.prefix + sum(int(tokens.lengths[member]) - 1 - group.prefix for member in group.members)
-        for group in group_by_prefix(tokens)
+        for group in group_by_prefix(tokens, range(len(tokens.rows)))
     )
     assert computed < 0.65 * (len(tokens.flat) - len(tokens.rows))
 
@@ -135,7 +138,7 @@ def test_equal_sequences_tie_to_the_last_bit(llama, items):
 
 
 def test_logits_exist_only_in_blocks_and_only_where_needed(llama, items, monkeypatch):
-    monkeypatch.setattr(likelihood_network, "MOST_LOGITS", 7 * VOCABULARY)
+    monkeypatch.setattr(output_layer, "_MOST_LOGITS", 7 * VOCABULARY)
     rows = []
     hook = llama.lm_head.register_forward_hook(lambda module, inputs, output: rows.append(output.shape[0]))
     try:
@@ -151,33 +154,95 @@ def test_logits_exist_only_in_blocks_and_only_where_needed(llama, items, monkeyp
     assert sum(rows) <= sum(len(sequence) for sequence, _ in unique) + 32
 
 
-@pytest.mark.parametrize(
-    ("vocabulary", "positions"), [(2048, 512), (32_000, 256), (128_000, 256), (262_144, 256), (2**20, 64)]
-)
-def test_blocks_of_the_output_layer_have_enough_positions_for_its_weights(vocabulary, positions):
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=2,
-        intermediate_size=2,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        tie_word_embeddings=True,
-    )
-    with scoring_mode(model := LlamaForCausalLM(config)):
-        assert Network(model).block == positions
+@pytest.mark.parametrize("vocabulary", [2048, 32_000, 128_000, 262_144])
+def test_the_output_layer_is_read_for_many_positions_at_once_and_leaves_few_logits(vocabulary, monkeypatch):
+    head = torch.nn.Linear(2, vocabulary, bias=False)
+    products = []
+
+    def recorded(features, weight, bias):
+        products.append((len(features), len(weight)))
+        return torch.nn.functional.linear(features, weight, bias)
+
+    monkeypatch.setattr(output_layer, "linear", recorded)
+    layer = OutputLayer(head, items=1, greedy=False)
+    positions, targets = np.arange(100), np.arange(100) * (vocabulary // 100)
+    features = torch.randn(1500, 2)
+    with torch.no_grad():
+        for start in range(0, 1500, 100):  # as from the short continuations of long contexts
+            part = features[start : start + 100]
+            layer.add(Scored.of(part, positions, np.zeros(100, dtype=int), targets))
+        layer.finish()
+        expected = head(features).double().log_softmax(1).gather(1, torch.from_numpy(np.tile(targets, 15))[:, None])
+    assert layer.sums[0, 0] == pytest.approx(expected.sum().item(), rel=1e-6)
+    reads = sum(columns for _, columns in products) / vocabulary
+    assert reads == 2  # for 1,100 positions, and for the 400 that are left
+    assert max(rows * columns for rows, columns in products) <= 2**20
 
 
 def test_a_wide_vocabulary_has_the_scores_of_one_sequence_at_a_time(items):
     torch.manual_seed(0)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=200_000, bos_token_id=BOS, tie_word_embeddings=True, **SHAPE))
     sequences, contexts = [[3000 * id for id in row] for row in items[0]], items[1]
-    blocks = []
-    hook = model.lm_head.register_forward_hook(lambda module, inputs, output: blocks.append(output.shape[0]))
-    found = sequence_log_likelihoods(model.eval(), sequences, contexts, share_prefixes=False)
-    hook.remove()
+    found = sequence_log_likelihoods(model.eval(), sequences, contexts)
     tokens = np.array([len(sequence) for sequence in sequences])
     assert np.abs((found - one_at_a_time(model, sequences, contexts)) / tokens).max() < 1e-5
-    assert max(blocks) == 256  # none of them four positions small, as a bound by logits alone would have it
+
+
+def test_positions_that_items_have_in_common_are_computed_once(llama):
+    rng = np.random.default_rng(5)
+    pairs = []
+    for _ in range(6):  # alike for 10 tokens, then not
+        first = rng.integers(4, VOCABULARY, 10).tolist()
+        pairs += [first + rng.integers(4, VOCABULARY, 3).tolist() for _ in range(2)]
+    seen = []
+
+    def count(module, args, kwargs):
+        seen.append(kwargs["input_ids"].numel())
+
+    hook = llama.model.register_forward_pre_hook(count, with_kwargs=True)
+    scored = []
+    head_hook = llama.lm_head.register_forward_hook(lambda module, inputs, output: scored.append(output.shape[0]))
+    try:
+        found = sequence_log_likelihoods(llama, pairs)
+    finally:
+        hook.remove()
+        head_hook.remove()
+    assert found == pytest.approx(one_at_a_time(llama, pairs, [()] * 12), rel=1e-5)
+    different = len({(BOS, *pair[:length]) for pair in pairs for length in range(len(pair))})
+    assert scored[-1] <= different + 1  # a row of its own begins with BOS again
+    assert seen[-1] < 1.2 * different < 0.75 * sum(map(len, pairs))
+
+
+def test_a_tree_attends_within_its_items_alone(items):
+    rows = [np.array([BOS, *sequence]) for sequence in items[0]]
+    tokens, _ = unique_items(rows, [1] * len(rows))
+    trees = grow_trees(tokens, range(len(tokens.rows)))
+    assert sorted(member for tree in trees for member in tree.members) == list(range(len(tokens.rows)))
+    layout = lay_out(trees, tokens)
+    width = layout.ids.shape[1]
+    for item, position, target in zip(layout.items, layout.positions, layout.targets):
+        row, column = divmod(position, width)
+        before = np.arange(width) <= column
+        seen = layout.ids[row, before & (layout.ends[row] > column)]
+        length = layout.depths[row, column] + 1
+        assert seen.tolist() == tokens.rows[item][:length].tolist() and target == tokens.rows[item][length]
+
+
+def test_items_longer_than_an_attention_window_are_in_no_tree():
+    for kind, longest in (("llama", 256), ("mistral", 8), ("gemma2", 8), ("bloom", 0), ("mamba", 0)):
+        with scoring_mode(model := make_model(kind)):
+            assert Network(model).longest_in_tree == longest
+
+
+def test_linear_layers_are_as_before_after_scoring(llama, items):
+    before = [vars(module).copy() for module in llama.modules()]
+    sequence_log_likelihoods(llama, *items)
+    assert [vars(module).keys() for module in llama.modules()] == [values.keys() for values in before]
+    features, layer = torch.randn(3, 40, 32), llama.model.layers[0].mlp.gate_proj
+    with torch.no_grad():
+        expected = torch.nn.functional.linear(features.double(), layer.weight.double())
+        assert (linear(features, layer.weight) - expected).abs().max() < 1e-5
+    assert linear(features, layer.weight).requires_grad
 
 
 def test_a_bfloat16_model_is_scored_in_float32_and_comes_back_as_it_was(items):
