@@ -40,6 +40,7 @@ def make_blimp_pairs(
     seed: int,
     min_count: int = 1,
     min_pairs_per_phenomenon: int = MIN_PAIRS_PER_PHENOMENON,
+    revision: str | None = None,
 ) -> tuple[list[PairText], dict]:
     """
     Choose the pairs of BLiMP that a corpus can be asked.
@@ -56,6 +57,7 @@ def make_blimp_pairs(
         seed (`int`): Which pairs are chosen among those kept.
         min_count (`int`, *optional*, defaults to 1): How often each word has to occur.
         min_pairs_per_phenomenon (`int`, *optional*, defaults to 20): The fewest pairs worth an accuracy.
+        revision (`str`, *optional*): Commit, branch or tag of the dataset on the Hub.
 
     Returns:
         `tuple[list[PairText], dict]`: The pairs, by phenomenon and paradigm, and a report: for each of the `phenomena`
@@ -72,7 +74,7 @@ def make_blimp_pairs(
     known = frozenset(word for word, count in counts.items() if count >= min_count)
 
     num_read, kept = Counter(), defaultdict(lambda: defaultdict(list))
-    for pair in read_blimp(source):
+    for pair in read_blimp(source, revision):
         num_read[pair.phenomenon] += 1
         if is_in_vocabulary(f"{pair.good} {pair.bad}", known):
             pair = pair._replace(good=normalize_text(pair.good), bad=normalize_text(pair.bad))
@@ -106,13 +108,14 @@ def make_blimp_pairs(
     return pairs, report
 
 
-def read_blimp(source: str | Path) -> Iterator[BlimpPair]:
+def read_blimp(source: str | Path, revision: str | None = None) -> Iterator[BlimpPair]:
     """
     Read all pairs of BLiMP, paradigms in the order of their names.
 
     Args:
         source (`str` or `Path`): Folder of .jsonl files with `sentence_good`, `sentence_bad`, `linguistics_term` and
             `UID`, or the id of a dataset on the Hub with one configuration a paradigm and these columns.
+        revision (`str`, *optional*): Commit, branch or tag of that dataset.
 
     Raises:
         `FileNotFoundError`: If the folder is missing or holds no .jsonl file, or the Hub has no such dataset.
@@ -130,7 +133,7 @@ def read_blimp(source: str | Path) -> Iterator[BlimpPair]:
             f"There is no folder {folder}; give the folder of BLiMP's .jsonl files, or {HUB_ID!r}."
         )
     else:
-        for paradigm, rows in _read_hub(str(source)):
+        for paradigm, rows in _read_hub(str(source), revision):
             yield from _as_blimp_pairs(rows, f"{source}, {paradigm}")
 
 
@@ -164,12 +167,12 @@ def _read_jsonl(file: Path) -> Iterator[dict]:
                 ) from None
 
 
-def _read_hub(dataset_id: str) -> Iterator[tuple[str, Iterable[dict]]]:
+def _read_hub(dataset_id: str, revision: str | None) -> Iterator[tuple[str, Iterable[dict]]]:
     from datasets import get_dataset_config_names, load_dataset
 
     try:
-        for paradigm in sorted(get_dataset_config_names(dataset_id)):
-            yield paradigm, load_dataset(dataset_id, paradigm, split="train")
+        for paradigm in sorted(get_dataset_config_names(dataset_id, revision=revision)):
+            yield paradigm, load_dataset(dataset_id, paradigm, split="train", revision=revision)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FileNotFoundError(

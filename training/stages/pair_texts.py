@@ -21,6 +21,7 @@ from ...datasets_scripts.pairs.texts import PairText
 from ...datasets_scripts.shards.reading import ReadAnew
 from ...datasets_scripts.text.passages import Passage, read_passages
 from ...models.files import write_json
+from ...models.hub_commit import find_commit
 from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, OVERLAP_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
@@ -56,7 +57,7 @@ class PairTextSettings:
     may_lack_tasks: bool = False
 
     def describe(self) -> dict:
-        """All of it, wherever BLiMP lies: part of the stage's fingerprint."""
+        """All of it, wherever BLiMP lies, and the commit of the Hub's: part of the stage's fingerprint."""
         described = asdict(self) | {"lexicon": describe_lexicon(self.lexicon)}
         if self.blimp is None:
             del described["blimp_min_count"]
@@ -65,6 +66,8 @@ class PairTextSettings:
             for path in sorted(Path(self.blimp).glob("*.jsonl")):
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
             described["blimp"] = digest.hexdigest()[:16]
+        else:
+            described["blimp_revision"] = find_commit(self.blimp)
         return described
 
 
@@ -85,8 +88,10 @@ def build_pair_texts(
         `ValueError`: If no pairs of a task can be made, or of any where tasks may be lacking.
     """
 
+    described = settings.describe()
+
     def build(partial: Path) -> None:
-        material = _Material(passages, utterances, settings)
+        material = _Material(passages, utterances, settings, described.get("blimp_revision"))
         pairs, summary = [], {}
         for task, make in _MAKERS.items():
             try:
@@ -108,7 +113,7 @@ def build_pair_texts(
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 4, settings.describe(), inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 4, described, inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -140,6 +145,7 @@ class _Material:
     passages: Path
     utterances: Path
     settings: PairTextSettings
+    blimp_revision: str | None = None
 
     @property
     def train(self) -> Iterable[Passage]:
@@ -235,6 +241,7 @@ def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
         settings.pairs_per_task,
         settings.corpus_seed,
         settings.blimp_min_count,
+        revision=material.blimp_revision,
     )
     return made, report | {"source": "BLiMP (Warstadt et al. 2020)"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import datasets
 
+from ....models.hub_commit import find_commit
 from ....models.scoring.sides import PARTS
 from ...phones.alphabets import find_alphabet, read_phone_table, to_arpabet
 from ...recordings.reading import read_as_flac
@@ -67,7 +68,7 @@ def build_hub_pairs(
         `ValueError`: If it has no such split or column, a side's column holds no audio, an id stands twice in a
             voice, or too many pairs were skipped.
     """
-    source = (str(dataset), config, split, revision)
+    source = (str(dataset), config, split, find_commit(str(dataset), revision))
     named = _find_columns(_open(*source), columns or {}, str(dataset))
     task = task or Path(dataset).name.lower()
     return build_recorded_pairs(
