@@ -19,8 +19,8 @@ class Modality:
         label (`str`): The name in tables and figures.
         column (`str`): Which form of a minimal pair it reads: `"text"`, `"phones"`, `"phones_stretch"`,
             `"phones_repeat"` or `"units"`.
-        tokenizer (`str`): How content becomes ids: `"text_bpe"`, `"text_raw"`, `"phone_bpe"`, `"phone_raw"`,
-            `"units"`, `"units_bpe"`.
+        tokenizer (`str`): How content becomes ids: `"text_bpe"`, `"text_raw"`, `"text_raw_no_space"`,
+            `"phone_bpe"`, `"phone_raw"`, `"units"`, `"units_bpe"`.
         vocabulary (`str`): What its vocabulary is, in words.
         factor (`str`): What it adds to the modality before it (2412.17048, Table 2).
         paper (`bool`): Whether it is one of the six of the paper.
@@ -57,6 +57,15 @@ MODALITIES = {
     for modality in (
         Modality("text_bpe", "Text-BPE", "text", "text_bpe", "SentencePiece BPE", "topline"),
         Modality("text_raw", "Text-Raw", "text", "text_raw", "characters", ""),
+        Modality(
+            "text_raw_no_space",
+            "Text-Raw, no spaces",
+            "text",
+            "text_raw_no_space",
+            "letters",
+            "word boundaries",
+            paper=False,
+        ),
         Modality("phone_bpe", "Phone-BPE", "phones", "phone_bpe", "BPE over phones", "+A"),
         Modality("phone_raw", "Phone-Raw", "phones", "phone_raw", "phones", "+A"),
         Modality("phone_stretch", "Phone-Stretch", "phones_stretch", "phone_raw", "phones", "+B, length", paper=False),

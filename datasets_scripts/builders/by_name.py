@@ -23,10 +23,11 @@ from .speech_syllable import SpeechSyllable
 from .speech_units import SpeechUnits
 from .text_bpe import TextBpe
 from .text_raw import TextRaw
+from .text_raw_no_space import TextRawNoSpace
 from .utterances import Utterances
 
 _BUILDERS = (
-    *(TextBpe, TextRaw, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
+    *(TextBpe, TextRaw, TextRawNoSpace, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
     *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable),
     MinimalPairs,
 )

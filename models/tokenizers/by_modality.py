@@ -14,13 +14,14 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from ..modalities import get_modality
 from .base import INPUT_SENTENCE_SIZE
 from .phones import train_phone_bpe, train_phone_raw
-from .text import train_text_bpe, train_text_raw
+from .text import train_text_bpe, train_text_raw, train_text_raw_no_space
 from .units import train_units, train_units_bpe
 
 # Each with the arguments that it takes.
 _TRAINERS = {
     "text_bpe": (train_text_bpe, {"contents", "vocab_size", "input_sentence_size"}),
     "text_raw": (train_text_raw, {"contents"}),
+    "text_raw_no_space": (train_text_raw_no_space, {"contents"}),
     "phone_bpe": (train_phone_bpe, {"contents", "vocab_size", "input_sentence_size"}),
     "phone_raw": (train_phone_raw, set()),
     "units": (train_units, {"num_units"}),
