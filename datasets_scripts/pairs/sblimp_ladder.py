@@ -1,7 +1,7 @@
 """sBLIMP for the simple stories: a ladder from cues beside their targets to cues that a clause stands between.
 
-training sentences -> [`Material`], their frequent words and what stands beside what -> a frame of each rung, drawn until
-no model can have read it -> mirrored pairs ([`mirrored_pairs`]) -> `PairText`.
+training sentences -> [`Material`], their frequent words and what stands beside what -> a frame of each rung, drawn
+until no model can have read it -> mirrored pairs ([`mirrored_pairs`]) -> `PairText`.
 """
 
 import re
@@ -211,12 +211,10 @@ def anaphor_gender_across_place(words: Words) -> Frame:
     return anaphor_gender(words, words.place())
 
 
-def anaphor_number(words: Words) -> Frame:
-    """Yesterday the girl near the stoves admired herself / *themselves."""
-    gender = words.rng.randrange(2)
-    subject, selves = words.noun(("women", "men")[gender]), (("herself", "himself")[gender], "themselves")
-    place, verb = words.place(), words.past("reflexive")
-    return Frame(lambda cue, target: f"yesterday the {subject[cue]} {place} {verb} {selves[target]}", subject, selves)
+def anaphor_gender_across_clause(words: Words) -> Frame:
+    """The girl that the cooks help admires herself / *himself."""
+    other, plural = words.the("people")
+    return anaphor_gender(words, f"that {other} {words.verb('meeting')[plural]}")
 
 
 RUNGS: dict[str, tuple[Callable[[Words], Frame], ...]] = {
@@ -224,7 +222,7 @@ RUNGS: dict[str, tuple[Callable[[Words], Frame], ...]] = {
     "one word between": (subject_adverb_verb, determiner_adjective_noun),
     "attractor": (place_attractor, thing_attractor),
     "relative clause": (relative_clause_verb, relative_clause_copula),
-    "anaphora": (anaphor_gender, anaphor_gender_across_place, anaphor_number),
+    "anaphora": (anaphor_gender, anaphor_gender_across_place, anaphor_gender_across_clause),
 }
 """What stands between cue and target, from easy to hard."""
 

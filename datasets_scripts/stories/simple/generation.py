@@ -16,7 +16,7 @@ MIN_WORDS, MAX_WORDS = 20, 34
 
 # How often: the past tense; four sentences and not three; a pronoun where it is clear whom it stands for.
 _TRIES = 1000
-PAST, FOUR_SENTENCES, PRONOUN = 0.25, 0.5, 0.5
+PAST, FOUR_SENTENCES, PRONOUN = 0.12, 0.5, 0.5
 
 
 def generate_stories(max_words: int, seed: int, lexicon: str | None = None) -> Iterator[Passage]:
@@ -57,8 +57,8 @@ def generate_story(seed: int, number: int, language: Language) -> Passage:
             break
     else:
         raise ValueError(
-            f"No story of {MIN_WORDS} to {MAX_WORDS} words was told in {_TRIES} tries with the lexicon's sentences and "
-            f"its words for the topic {topic}; give it more words a class, or shorter sentences."
+            f"In {_TRIES} tries no story of {MIN_WORDS} to {MAX_WORDS} words could be told with the lexicon's "
+            f"sentences and its words for the topic {topic}; give it more words a class, or other sentences."
         )
     name = f"story-{number:06d}"
     return Passage(name, name, topic, story_split(seed, number), tuple(sentences))

@@ -4,11 +4,13 @@ language.yaml, or a file of the same form -> [`load_language`], which checks tha
 [`Language`]: classes by topic, inflected forms, templates.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -31,8 +33,19 @@ _LEAST_SHARED = {
     "frequency": 2,
     "degree": 2,
 }
-_LEAST_OF_TOPIC = {"people": 3, "places": 3, "handling": 3, "adjectives": 2, "things": 12}
+_LEAST_OF_TOPIC = {"people": 3, "places": 3, "handling": 3, "adjectives": 2, "things": 6}
 _LEAST_TOPICS = 2
+
+
+_WITHHELD = 0.25
+_POINTERS = (("this", "this"), ("this", "these"), ("that", "that"), ("that", "those"))
+
+
+class Form(NamedTuple):
+    """What a word is a form of: a noun, a verb or a pointing word, and of which."""
+
+    kind: str
+    lemma: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,33 @@ class Language:
         """The words of a class, of all topics."""
         own = (word for lists in self.topics.values() for word in lists.get(name, ()))
         return tuple(dict.fromkeys((*self.common(name), *own)))
+
+    def withholds(self, first: str, second: str) -> bool:
+        """
+        Whether two words never stand beside each other in a story, in any of their forms: a quarter of all nouns with
+        a verb behind them, and of all pointing words with a noun. Minimal pairs ask about these.
+        """
+        kinds = self.kinds
+        one, other = kinds.get(first), kinds.get(second)
+        if one is None or other is None or (one.kind, other.kind) not in (("noun", "verb"), ("pointer", "noun")):
+            return False
+        digest = hashlib.blake2b(f"{one.lemma} {other.lemma}".encode(), digest_size=1).digest()
+        return digest[0] < 256 * _WITHHELD
+
+    @cached_property
+    def kinds(self) -> dict[str, "Form"]:
+        """Kind and lemma of every form of nouns, verbs and pointing words."""
+        inflect = self.inflections
+        forms = {form: Form("verb", "be") for form in ("is", "are", "was", "were")}
+        forms |= {form: Form("pointer", lemma) for lemma, form in _POINTERS}
+        for name in ("handling", "meeting", "reflexive"):
+            for verb in self.every(name):
+                shown = (verb, inflect.verb(verb, "present", False), inflect.past(verb))
+                forms |= {form: Form("verb", verb) for form in shown}
+        for name in ("people", "women", "men", "places", "things", "rarities"):
+            for noun in self.every(name):
+                forms |= {form: Form("noun", noun) for form in (noun, inflect.plural(noun))}
+        return forms
 
     def gender(self, noun: str) -> str:
         """The pronoun of a noun: `"she"`, `"he"`, or the empty string where the language does not say."""

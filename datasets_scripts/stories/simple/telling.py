@@ -17,6 +17,7 @@ PLURAL, ADJECTIVE, NEAR = 0.5, 0.4, 0.75
 _ADJECTIVES_OF_PEOPLE = frozenset({"people", "gendered", "anyone"})
 _GENDERED_AMONG_ANYONE = 0.4
 _PRONOUNS = {"they": ("they", "themselves"), "she": ("she", "herself"), "he": ("he", "himself")}
+_TRIES = 50
 
 
 @dataclass
@@ -62,8 +63,23 @@ class Telling:
     roles: dict[str, Mention] = field(default_factory=dict)
 
     def sentence(self, template: str) -> str:
-        """The next sentence."""
-        self.roles = {role: mention for role, mention in self.roles.items() if role == "hero"}
+        """
+        The next sentence, in which no words stand beside each other that are [`withheld`].
+
+        Raises:
+            `LookupError`: If the words that are left do not make one.
+        """
+        roles = {role: mention for role, mention in self.roles.items() if role == "hero"}
+        used = set(self.used)
+        for _ in range(_TRIES):
+            self.roles, self.used = dict(roles), set(used)
+            text = self._render(template)
+            words = re.findall(r"[a-z]+", text.lower())
+            if not any(self.language.withholds(*pair) for pair in zip(words, words[1:])):
+                return text
+        raise LookupError(f"No sentence can be made of {template!r}.")
+
+    def _render(self, template: str) -> str:
         text = re.sub(r"\s+", " ", parse_template(template).render(self)).strip().replace(" .", ".")
         text = re.sub(r"\b[Aa] (?=(\w+))", lambda match: indefinite_article(match[1]) + " ", text)
         return text[0].upper() + text[1:]
