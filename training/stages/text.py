@@ -6,8 +6,9 @@ Topic-SC) and `summary.json`. Of recordings the transcripts are the passages ([`
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -118,7 +119,7 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
 
     def build(partial: Path) -> None:
         if source.text_dir is None and source.dataset is None:
-            _write(partial, *_tell_stories(source, settings))
+            _tell_stories(partial, source, settings)
         else:
             _write(partial, *_read_text(source, settings))
 
@@ -136,7 +137,7 @@ def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> N
         execution ([`Execution`]): How it is done.
     """
     Stage(folder, 3, {}, {"utterances": utterances}).run(
-        lambda partial: _write(partial, *_read_transcripts(utterances)), execution.overwrite
+        lambda partial: _read_transcripts(partial, utterances), execution.overwrite
     )
 
 
@@ -145,23 +146,30 @@ def describe_lexicon(path: str | None) -> str | None:
     return path and hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _write(folder: Path, passages: list[Passage], held_out: list[Passage], summary: dict) -> None:
+def _write(folder: Path, passages: Iterable[Passage], held_out: Iterable[Passage], summary: dict) -> None:
+    """What is held out is asked for last: it may be known only when all passages are."""
     write_passages(passages, folder / PASSAGES_FILE)
     write_passages(held_out, folder / HELD_OUT_FILE)
     write_json(folder / SUMMARY_FILE, summary)
 
 
-def _tell_stories(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
+def _tell_stories(folder: Path, source: TextSource, settings: TextSettings) -> None:
     from ...datasets_scripts.stories import generate_stories
 
     def tell(max_words: int, seed: int) -> Iterator[Passage]:
         return generate_stories(source.stories, max_words, seed, source.lexicon)
 
-    passages = list(tell(settings.max_words, settings.corpus_seed))
-    known = {passage.text for passage in passages}
-    spare = tell(settings.held_out_words, settings.corpus_seed + _HELD_OUT_SEED)
-    held_out = [replace(passage, split="test") for passage in spare if passage.text not in known]
-    return passages, held_out, {"dropped": {}}
+    spare = list(tell(settings.held_out_words, settings.corpus_seed + _HELD_OUT_SEED))
+    texts, known = {passage.text for passage in spare}, set()
+
+    def passages() -> Iterator[Passage]:
+        for passage in tell(settings.max_words, settings.corpus_seed):
+            if passage.text in texts:
+                known.add(passage.text)
+            yield passage
+
+    held_out = (replace(passage, split="test") for passage in spare if passage.text not in known)
+    _write(folder, passages(), held_out, {"dropped": {}})
 
 
 def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
@@ -201,26 +209,28 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
     return passages, held_out, found
 
 
-def _read_transcripts(utterances: Path) -> tuple[list[Passage], list[Passage], dict]:
-    """
-    The transcripts of utterances as passages. Topic-SC's are held out of the test split, which trains nothing: what
-    follows each other in a document is joined until it is long enough to have a beginning and an end.
-    """
+def _read_transcripts(folder: Path, utterances: Path) -> None:
+    """The transcripts of utterances as passages. Topic-SC's are held out of the test split, which trains nothing."""
     from ...datasets_scripts.text.sentences import split_sentences
 
-    passages = []
-    for split in SPLITS:
+    def passages(split: str) -> Iterator[Passage]:
         for shard in sorted(utterances.glob(f"{split}-*.parquet")):
             for row in pq.read_table(shard, columns=["id", "document", "topic", "text"]).to_pylist():
                 sentences = tuple(split_sentences(row["text"]))
-                passages.append(Passage(row["id"], row["document"], row["topic"], split, sentences))
-    held_out: list[Passage] = []
+                yield Passage(row["id"], row["document"], row["topic"], split, sentences)
+
+    _write(folder, chain.from_iterable(map(passages, SPLITS)), _join(passages("test")), {"dropped": {}})
+
+
+def _join(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """What follows each other in a document, joined until it is long enough to have a beginning and an end."""
+    last: Passage | None = None
     for passage in passages:
-        if passage.split != "test":
-            continue
-        last = held_out[-1] if held_out else None
         if last and last.document == passage.document and len(last.sentences) < _HELD_OUT_SENTENCES:
-            held_out[-1] = replace(last, sentences=last.sentences + passage.sentences)
+            last = replace(last, sentences=last.sentences + passage.sentences)
         else:
-            held_out.append(passage)
-    return passages, held_out, {"dropped": {}}
+            if last:
+                yield last
+            last = passage
+    if last:
+        yield last
