@@ -8,19 +8,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class NgramCheck:
+class ItemCheck:
     """
-    What must not solve a task's items: n-grams that are right for about half of them, or the items test nothing.
+    What must not solve a task's items: rules that are right for about half of them, or the items test nothing.
 
     Args:
-        modalities (`tuple[str, ...]`): Over whose ids the n-grams are.
-        max_order (`int`): The n-grams are of order 1 up to this.
-        over (`str`): What they are over, in words.
+        baselines (`tuple[str, ...]`): The rules, by their names among the baselines.
+        against (`str`): What they are, in words.
+        tolerance (`float`): How far from one half each may be, as a fraction.
+        modalities (`tuple[str, ...]`, *optional*): Over whose ids they are; by default they are not over ids, and any
+            modality has them.
     """
 
-    modalities: tuple[str, ...]
-    max_order: int
-    over: str
+    baselines: tuple[str, ...]
+    against: str
+    tolerance: float
+    modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Task:
         bands (`tuple[str, ...]`, *optional*): The bands that its groups are, in their order, where it has any.
         headline_bands (`tuple[str, ...]`, *optional*): The bands that its headline counts. By default it counts all
             pairs.
-        check (`NgramCheck`, *optional*): What must not solve its items.
+        counted (`str`, *optional*): What its headline counts, in words, with the bands as `{bands}`.
+        check ([`ItemCheck`], *optional*): What must not solve its items.
     """
 
     name: str
@@ -51,7 +55,8 @@ class Task:
     needs_context: bool = False
     bands: tuple[str, ...] = ()
     headline_bands: tuple[str, ...] = ()
-    check: NgramCheck | None = None
+    counted: str = ""
+    check: ItemCheck | None = None
 
 
 TASKS = {
@@ -67,7 +72,13 @@ TASKS = {
             first_column="Occurrences in training",
             bands=("1-5", "6-20", "21-100", ">100"),
             headline_bands=("1-5", "6-20"),
-            check=NgramCheck(("text_raw", "phone_raw"), 3, "letters and phones"),
+            counted="words of the frequency bands {bands}",
+            check=ItemCheck(
+                ("ngram1", "ngram2", "ngram3"),
+                "1- to 3-grams over letters and phones",
+                tolerance=0.05,
+                modalities=("text_raw", "phone_raw"),
+            ),
         ),
         Task(
             "sblimp",
@@ -76,7 +87,12 @@ TASKS = {
             "Syntactic minimal pairs: a grammatical sentence against an ungrammatical one.",
             rule="sum",
             first_column="Phenomenon",
-            check=NgramCheck(("text_raw", "text_bpe", "phone_raw", "phone_bpe"), 1, "single tokens"),
+            check=ItemCheck(
+                ("ngram1",),
+                "1-grams over single tokens",
+                tolerance=0.05,
+                modalities=("text_raw", "text_bpe", "phone_raw", "phone_bpe"),
+            ),
         ),
         Task(
             "topic_sc",
@@ -89,6 +105,10 @@ TASKS = {
             needs_context=True,
             bands=("balanced", "unbalanced"),
             headline_bands=("balanced",),
+            counted="{bands} pairs",
+            check=ItemCheck(
+                ("overlap", "overlap_rarity", "overlap_phones"), "words in common with the context", tolerance=0.02
+            ),
         ),
     )
 }

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evoslm.datasets_scripts.pairs.context_overlap import OVERLAP_RULES
 from evoslm.metrics.tasks import TASKS
 from evoslm.models.modalities import MODALITIES
 from evoslm.training.run.study_file import FORMAT
 
 PAPER_SIX = ("text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat", "speech_units")
 PHENOMENA = ("agreement", "attractor", "determiner", "anaphora", "auxiliary", "quantifier")
-TOPICS = ("market", "garden", "harbour", "school")
+TOPICS = ("market", "garden", "harbour", "school", "unbalanced")
 GROUPS = {"swuggy": TASKS["swuggy"].bands, "sblimp": PHENOMENA}  # and topics of every other task
 SECONDS = {"train": 24_000.0, "validation": 1_200.0, "test": 1_200.0}
 
@@ -101,7 +102,7 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
                         "pair_id": f"{task}-{number:04d}",
                         "cluster": f"{task}-{number // 2 if task == 'sblimp' else number:04d}",
                         "group": group,
-                        "band": group if TASKS[task].bands else "",
+                        "band": group if group in TASKS[task].bands else (*TASKS[task].headline_bands, "")[0],
                         "voice": f"voice-{voice}",
                         "difficulty": difficulty,
                         "point": number < count * 3 // 4,
@@ -135,8 +136,21 @@ def _write_baselines(folder: Path, items: pd.DataFrame, modality: str, rng: np.r
         frame[f"{side}_tokens"] = _lengths(items, modality, rng)
     for order in range(1, 6):
         margin = max(0, order - 3) * 0.5 + rng.logistic(size=len(items))
-        frame[f"ngram{order}_positive"] = -30 + margin / 2
-        frame[f"ngram{order}_negative"] = -30 - margin / 2
+        for runs in ("", "runs_") if MODALITIES[modality].repeats_tokens else ("",):
+            frame[f"{runs}ngram{order}_positive"] = -30 + margin / 2
+            frame[f"{runs}ngram{order}_negative"] = -30 - margin / 2
+    if MODALITIES[modality].repeats_tokens:
+        for side in ("positive", "negative"):
+            frame[f"runs_{side}_tokens"] = frame[f"{side}_tokens"]
+    unbalanced, with_context = (
+        items["group"] == "unbalanced",
+        items["task"].map(lambda task: TASKS[task].needs_context),
+    )
+    for rule in OVERLAP_RULES:
+        # Of unbalanced pairs the true ending shares more; of others one of two.
+        shared = np.where(unbalanced, 1, items["pair_id"].str[-4:].astype(int) % 2)
+        frame[f"{rule}_positive"] = np.where(with_context, shared, np.nan)
+        frame[f"{rule}_negative"] = np.where(with_context, 1 - shared, np.nan)
     (folder / "baselines").mkdir()
     frame.to_parquet(folder / "baselines" / "baselines.parquet")
     _write_json(folder / "baselines" / "summary.json", {"orders": 5, "smoothing": "Witten-Bell, interpolated"})

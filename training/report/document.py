@@ -86,8 +86,7 @@ def _accuracies(results: dict) -> list[str | None]:
     text = f"The paper's Table 4, in per cent with 95 % intervals: {rules}; ties count half"
     for task in (TASKS[name] for name in results["tasks"]):
         if task.headline_bands:
-            text += f"; {task.label}'s headline counts {task.meaning} of the frequency bands "
-            text += listing(task.headline_bands)
+            text += f"; {task.label}'s headline counts {task.counted.format(bands=listing(task.headline_bands))}"
     if results["shows"]:
         marks = "**Bold**: above chance. †: the model is not shown to be better."
     else:
@@ -102,12 +101,24 @@ def _accuracies(results: dict) -> list[str | None]:
         parts += [
             "### Beside the simple baselines",
             f"N-grams of order 1 to 5 over the same model's own ids, trained on the same corpus{smoothing}, and the "
-            "rule that the side with fewer tokens wins. The best of them is chosen with the items in hand, which "
-            "favours it. Items that these solve test nothing.",
+            "rule that the side with fewer tokens wins. Where a token is a frame, five of them are often one sound: "
+            "there the n-grams are given over runs, too, each one token. The best of all is chosen with the items in "
+            "hand, which favours it. Items that these solve test nothing.",
+            _about_overlap(results),
         ]
         for task, table in by_task.items():
             parts += [f"**{TASKS[task].label}**", table] if table else []
     return parts
+
+
+def _about_overlap(results: dict) -> str | None:
+    if not any("overlap" in accuracy for by_task in results["accuracies"].values() for accuracy in by_task.values()):
+        return None
+    return (
+        "Overlap: the side wins that has more word types in common with the context; by rarity: the sum over them of "
+        "log(passages / passages with the word) over the training split; over phones: the same of pronunciations "
+        "without stress. Ties count half. Where one column stands for all three, it is the best of them."
+    )
 
 
 def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
@@ -230,7 +241,8 @@ def _rules_and_groups(results: dict) -> list[str | None]:
         rules = tables.rule_table(results, task)
         parts += [f"### {TASKS[task].label}", rules]
         if TASKS[task].headline_bands:
-            parts += ["All frequency bands together:", tables.rule_table(results, task, "all_bands")]
+            bands = f"All bands together ({listing(TASKS[task].bands)}):"
+            parts += [bands, tables.rule_table(results, task, "all_bands")]
         parts.append(tables.group_table(results, task))
     return parts
 

@@ -7,7 +7,6 @@ its changes that is smaller than 5 per cent of the accuracy counts as none.
 
 from ...metrics.tasks import TASKS
 from .formatting import count, duration, interval, items, listing, percent, spelled
-from .results import ITEM_CHECK_TOLERANCE
 from .tables import BASELINE_LABELS
 
 # Less recorded speech than this says nothing about what a modality costs.
@@ -128,6 +127,8 @@ def _no_better_than_baseline(task: str, accuracies: dict, labels: dict) -> str |
 
 def _ordering(results: dict, task: str) -> str:
     """One task along text, phones, Phone-Repeat, units: the ordering, each step with its interval, and the paper's."""
+    if task in results["too_small"]:
+        return f"**{TASKS[task].label}**: {describe_too_small(results, task)}"
     labels, ordering = _labels(results), results["ordering"][task]
     rungs, steps = ordering["rungs"], ordering["steps"]
     accuracies = {name: results["accuracies"][name][task]["headline"] for name in rungs}
@@ -200,24 +201,33 @@ def _why_missing(step: dict) -> str:
     }[step["verdict"]]
 
 
+def describe_too_small(results: dict, task: str) -> str:
+    """Why nothing can be read off a task."""
+    left, asked = (count(results["too_small"][task][name]) for name in ("n", "asked"))
+    counted = TASKS[task].counted.format(bands=listing(TASKS[task].headline_bands)) or "pairs"
+    return (
+        f"too small to read: {left} {counted} of {asked} that were asked for; more text, of more topics, gives more."
+    )
+
+
 def check_items(results: dict) -> list[str]:
-    """Whether the items could be solved without language modelling: n-grams at 50 ± 5 % where they have to be."""
-    sentences = []
+    """Whether the items could be solved without language modelling: rules at about 50 % where they have to be."""
+    sentences, labels = [], _labels(results)
     for task in TASKS.values():
         checks = [check for check in results["item_checks"] if check["task"] == task.name]
         if not checks:
             continue
-        labels = _labels(results)
         far = [
-            f"the {check['order']}-gram of {labels[check['modality']]} is at {percent(check['value'])} %"
+            f"the {BASELINE_LABELS[check['baseline']]}"
+            + (f" of {labels[check['modality']]}" if task.check.modalities else "")
+            + f" is at {percent(check['value'])} %"
             for check in checks
             if not check["within"]
         ]
-        bands = f", in the bands {listing(task.headline_bands)}," if task.headline_bands else ""
-        orders = f"1- to {task.check.max_order}-grams" if task.check.max_order > 1 else "1-grams"
+        bands = f", in the bands {listing(task.headline_bands)}," if len(task.headline_bands) > 1 else ""
         low, high = (percent(extreme(check["value"] for check in checks)) for extreme in (min, max))
-        asked = f"50 ± {100 * ITEM_CHECK_TOLERANCE:.0f} %"
-        statement = f"{task.label}{bands} against {orders} over {task.check.over}: {low} to {high} %, "
+        asked = f"50 ± {100 * task.check.tolerance:.0f} %"
+        statement = f"{task.label}{bands} against {task.check.against}: {low} to {high} %, "
         statement += f"all within {asked}." if not far else f"not all within {asked}: {listing(far)}."
         sentences.append(statement)
     return sentences

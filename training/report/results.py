@@ -14,15 +14,21 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
+from ...datasets_scripts.pairs.context_overlap import OVERLAP_RULES
 from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
+from ...models.scoring.sides import SIDES
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
 from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
 from .run_folder import FinishedRun, ModalityRun
 
-BASELINES = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5", "fewer_tokens")
+NGRAMS = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5")
+BASELINES = (*NGRAMS, "fewer_tokens", *OVERLAP_RULES)
+"""Simple rules by name: over a modality's ids, and over the words that a side shares with its context."""
+RUN_BASELINES = tuple(f"runs_{name}" for name in NGRAMS)
+"""N-grams over the runs of a modality at a fixed frame rate."""
 CONTRASTS = (
     ("text_bpe", "phone_bpe", "A"),
     ("text_raw", "phone_raw", "A"),
@@ -45,7 +51,6 @@ Outcomes = dict[int, TaskOutcomes]  # by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
 ONE_SEED = "one seed"
 """The verdict on what one training of each modality gave: nothing, since another would give something else."""
-ITEM_CHECK_TOLERANCE = 0.05
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +68,9 @@ def compute_results(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, shows` (whether there are trainings enough
-        to show anything of modalities), `modalities, accuracies, effects, ordering, item_checks, scaling, losses,
-        ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study, missing`) and `paper`.
+        to show anything of modalities), `modalities, accuracies, effects, ordering, item_checks, too_small, scaling,
+        losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study, missing`) and
+        `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
@@ -89,6 +95,7 @@ def compute_results(run: FinishedRun) -> dict:
         "effects": _effects(outcomes, accuracies),
         "ordering": {task: _ordering(outcomes, accuracies, task) for task in tasks},
         "item_checks": _item_checks(accuracies),
+        "too_small": _too_small(run.pairs, accuracies),
         "scaling": {name: _scaling(part) for name, part in run.modalities.items()},
         "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
@@ -149,15 +156,20 @@ def _headlines(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
 
 
 def _accuracies(part: ModalityRun, by_seed: Outcomes) -> dict:
-    baselines = {}
-    if part.baselines is not None:
-        baselines = _outcomes(part.baselines, _baseline_prefixes(part.baselines))
+    baselines = {} if part.baselines is None else _baseline_outcomes(part.baselines)
     tasks = [task for task in TASKS if all(task in outcomes for outcomes in by_seed.values())]
     return {task: _accuracy(by_seed, baselines, task) for task in tasks}
 
 
-def _baseline_prefixes(scored: pd.DataFrame) -> list[str]:
-    return [f"{name}_" for name in (*BASELINES, "noise_floor") if f"{name}_positive" in scored]
+def _baseline_outcomes(scored: pd.DataFrame) -> TaskOutcomes:
+    """The outcomes of the simple rules, by task: a column a rule of [`BASELINES`] and of scores."""
+    names = [name for name in (*BASELINES, "noise_floor") if f"{name}_positive" in scored]
+    outcomes = _outcomes(scored, [f"{name}_" for name in names])
+    if f"{RUN_BASELINES[0]}_positive" in scored:
+        runs = scored.assign(**{f"{side}_tokens": scored[f"runs_{side}_tokens"] for side in SIDES})
+        of_runs = _outcomes(runs, [f"{name}_" for name in RUN_BASELINES])
+        outcomes = {task: found.join(of_runs[task].filter(regex="^runs_")) for task, found in outcomes.items()}
+    return outcomes
 
 
 def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
@@ -197,17 +209,29 @@ def _by_group(of_task: dict[int, pd.DataFrame], task: Task) -> dict:
 
 
 def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
-    """Accuracies of the n-grams and of "fewer tokens wins", and how far the model is above the best of them."""
+    """Accuracies of the simple rules, how far the model is above the best, and the best of shared words by group."""
     if task not in scored:
         return {}
-    columns = {f"{name}_{TASKS[task].rule}": name for name in BASELINES} | {"fewer_tokens": "fewer_tokens"}
-    correct = _headline(scored, task).rename(columns=columns)
-    found = {name: estimate({0: correct[name]}) for name in BASELINES if name in correct}
+    outcomes = scored[task].rename(columns=_baseline_columns(TASKS[task].rule))
+    names = [name for name in (*BASELINES, *RUN_BASELINES) if name in outcomes]
+    correct = outcomes[outcomes["headline"].to_numpy()][names]
+    found = estimates({0: correct})
     best = max(found, key=lambda name: found[name]["value"])
     model = _headlines(by_seed, task)
     above = difference(dict.fromkeys(model, correct[best]), model)
     baselines = {"baselines": found, "best_baseline": best}
+    overlap = [name for name in OVERLAP_RULES if name in found]
+    if overlap:
+        means = outcomes.groupby("group")[overlap].mean()
+        baselines["overlap"] = {"headline": max(found[name]["value"] for name in overlap)}
+        baselines["overlap"]["groups"] = {group: float(value) for group, value in means.max(axis=1).items()}
     return baselines | ({"above_best_baseline": above["points"]} if above else {})
+
+
+def _baseline_columns(rule: str) -> dict[str, str]:
+    """The column of outcomes that each baseline is judged by, and its name: shared words are not counted by token."""
+    of_ids = {f"{name}_{rule}": name for name in (*NGRAMS, *RUN_BASELINES)}
+    return of_ids | {f"{name}_sum": name for name in OVERLAP_RULES}
 
 
 def _effects(outcomes: dict[str, Outcomes], accuracies: dict) -> list[dict]:
@@ -294,7 +318,7 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
         tasks = [task for task in tasks if all(by_name.values())]
         for trained, name in names.items():
             scored = run.modalities[name].baselines if kind == "many" else run.transfer["baselines"].get(name)
-            baselines = {} if scored is None else _outcomes(scored, _baseline_prefixes(scored))
+            baselines = {} if scored is None else _baseline_outcomes(scored)
             accuracies = {
                 task: {"accuracy": estimate(_headlines(by_name[name], task))}
                 | _baselines(by_name[name], baselines, task)
@@ -319,21 +343,31 @@ def _noise_floor(baselines: TaskOutcomes, task: str) -> dict:
 
 
 def _item_checks(accuracies: dict) -> list[dict]:
-    """Whether the items of each task are not solved by the n-grams that must not solve them."""
-    wanted = [
-        (task.name, name, order)
-        for task in TASKS.values()
-        if task.check
-        for name in task.check.modalities
-        for order in range(1, task.check.max_order + 1)
-    ]
+    """Whether the items of each task are not solved by the rules that must not solve them."""
     checks = []
-    for task, name, order in wanted:
-        found = accuracies.get(name, {}).get(task, {}).get("baselines", {}).get(f"ngram{order}")
-        if found:
-            within = abs(found["value"] - 0.5) <= ITEM_CHECK_TOLERANCE + 1e-9  # 55.0 % is within
-            checks.append({"task": task, "modality": name, "order": order, "value": found["value"], "within": within})
+    for task in (task for task in TASKS.values() if task.check):
+        baselines = {name: by_task.get(task.name, {}).get("baselines", {}) for name, by_task in accuracies.items()}
+        # What is not over a modality's ids is the same of all of them.
+        some = [name for name, found in baselines.items() if task.check.baselines[0] in found][:1]
+        for name in task.check.modalities or some:
+            for rule in task.check.baselines:
+                if rule in baselines.get(name, {}):
+                    value = baselines[name][rule]["value"]
+                    within = abs(value - 0.5) <= task.check.tolerance + 1e-9  # 55.0 % is within
+                    found = {"task": task.name, "modality": name, "baseline": rule, "value": value, "within": within}
+                    checks.append(found)
     return checks
+
+
+def _too_small(pairs: dict, accuracies: dict) -> dict:
+    """Tasks whose headline has less than half of the pairs that were asked for, with both numbers."""
+    found = {}
+    for task, summary in pairs.items():
+        asked = summary.get("report", {}).get("asked")
+        numbers = [by_task[task]["headline"]["n"] for by_task in accuracies.values() if task in by_task]
+        if asked and numbers and max(numbers) < asked / 2:
+            found[task] = {"n": max(numbers), "asked": asked}
+    return found
 
 
 def _scaling(part: ModalityRun) -> dict:

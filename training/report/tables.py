@@ -20,9 +20,16 @@ from .formatting import (
     rate,
     with_interval,
 )
-from .results import BASELINES
+from .results import BASELINES, NGRAMS, RUN_BASELINES
 
-BASELINE_LABELS = {f"ngram{order}": f"{order}\u2011gram" for order in range(1, 6)} | {"fewer_tokens": "fewer tokens"}
+BASELINE_LABELS = {
+    **{f"ngram{order}": f"{order}\u2011gram" for order in range(1, 6)},
+    **{f"runs_ngram{order}": f"{order}\u2011gram of runs" for order in range(1, 6)},
+    "fewer_tokens": "fewer tokens",
+    "overlap": "overlap",
+    "overlap_rarity": "by rarity",
+    "overlap_phones": "over phones",
+}
 QUALITY_LABELS = {
     "pnmi": "PNMI (share of the phone's information that a unit carries)",
     "phone_purity": "Phone purity",
@@ -89,10 +96,14 @@ def corpus_table(results: dict) -> str | None:
 
 
 def accuracy_table(results: dict) -> str:
-    """The paper's Table 4: accuracies with intervals, the best baseline and the paper's own figures beside them."""
+    """
+    The paper's Table 4: accuracies with intervals; beside them the best baseline, where there are contexts the best
+    rule of shared words, and the paper's own figures.
+    """
     header, rows = ["Modality"], []
     for task in results["tasks"]:
-        header += [f"{TASKS[task].label} ({_rule(results, task)})", "best baseline", "*paper*"]
+        overlap = ["overlap"] * TASKS[task].needs_context
+        header += [f"{TASKS[task].label} ({_rule(results, task)})", "best baseline", *overlap, "*paper*"]
     for name, by_task in results["accuracies"].items():
         row = [results["modalities"][name]["label"]]
         for task in results["tasks"]:
@@ -100,6 +111,7 @@ def accuracy_table(results: dict) -> str:
             row += [
                 _accuracy_cell(accuracy, results["shows"]),
                 _best_baseline(accuracy),
+                *[percent(_overlap(accuracy).get("headline"))] * TASKS[task].needs_context,
                 _paper_accuracy(results, name, task),
             ]
         rows.append(row)
@@ -107,7 +119,7 @@ def accuracy_table(results: dict) -> str:
 
 
 def baseline_table(results: dict, task: str) -> str | None:
-    """One task: the accuracies with all baselines over the same model's ids."""
+    """One task: the accuracies with all baselines, those over runs in rows of their own."""
     found = {name: by_task[task] for name, by_task in results["accuracies"].items() if task in by_task}
     columns = [name for name in BASELINES if any(name in a.get("baselines", {}) for a in found.values())]
     if not columns:
@@ -123,6 +135,10 @@ def baseline_table(results: dict, task: str) -> str | None:
         rows.append(
             [label, _accuracy_cell(accuracy, results["shows"]), *values, above, _paper_accuracy(results, name, task)]
         )
+        if RUN_BASELINES[0] in baselines:
+            over_runs = dict(zip(NGRAMS, RUN_BASELINES))
+            values = [percent(baselines[over_runs[c]]["value"]) if c in over_runs else "" for c in columns]
+            rows.append([f"{label}, runs", "", *values, "", ""])
     return markdown_table(header, rows)
 
 
@@ -148,6 +164,8 @@ def group_table(results: dict, task: str) -> str | None:
     groups = list(dict.fromkeys(group for by_group in found.values() for group in by_group))
     if len(groups) < 2:
         return None
+    overlap = [_overlap(by_task.get(task)).get("groups", {}) for by_task in results["accuracies"].values()]
+    shared = {group: value for by_group in overlap for group, value in by_group.items()}
     rows = []
     for group in groups:
         estimates = [by_group.get(group) for by_group in found.values()]
@@ -155,11 +173,11 @@ def group_table(results: dict, task: str) -> str | None:
         half_width = max(((estimate["high"] - estimate["low"]) / 2 for estimate in known), default=None)
         values = [percent(estimate and estimate["value"]) for estimate in estimates]
         ns = sorted({estimate["n"] for estimate in known})
-        rows.append(
-            [_group_name(group), " to ".join(str(n) for n in ns[:1] + ns[1:][-1:]), *values, percent(half_width)]
-        )
+        ns = " to ".join(str(n) for n in ns[:1] + ns[1:][-1:])
+        rows.append([_group_name(group), ns, *values, percent(half_width)])
+        rows[-1] += [percent(shared.get(group))] * bool(shared)
     labels = [results["modalities"][name]["label"] for name in found]
-    return markdown_table([TASKS[task].first_column, "n", *labels, "± at most"], rows)
+    return markdown_table([TASKS[task].first_column, "n", *labels, "± at most", *["overlap"] * bool(shared)], rows)
 
 
 def scaling_table(results: dict) -> str | None:
@@ -258,6 +276,8 @@ def _transfer_cells(found: dict | None) -> list[str]:
         return [MISSING, MISSING]
     accuracy, best = found["accuracy"], found.get("best_baseline")
     rules = [f"{BASELINE_LABELS[best]} {percent(found['baselines'][best]['value'])}"] if best else []
+    if overlap := _overlap(found):
+        rules.append(f"overlap {percent(overlap['headline'])}")
     if noise := found.get("noise_floor"):
         rules.append(f"noise floor {percent(noise['value'])}")
     return [f"{with_interval(accuracy)}, {items([accuracy['n']])}", ", ".join(rules) or MISSING]
@@ -336,6 +356,11 @@ def _best_baseline(accuracy: dict | None) -> str:
     if best is None:
         return MISSING
     return percent(accuracy["baselines"][best]["value"]) + _reached(accuracy)
+
+
+def _overlap(accuracy: dict | None) -> dict:
+    """The best of the rules of shared words, of the headline and by group; empty where there are no contexts."""
+    return (accuracy or {}).get("overlap", {})
 
 
 def _reached(accuracy: dict) -> str:
