@@ -20,6 +20,9 @@ from ..run.folder import SKIPPED_FILE, SUMMARY_FILE
 from ..run.stage import Stage, fingerprint_files
 
 _MODEL_FILES = ("*.json", "*.safetensors", "*.txt")
+# A file of up to this is read whole to tell it from another; LibriHeavy's take hours to read.
+_WHOLE_BYTES = 2**20
+_NUM_BLOCKS, _BLOCK_BYTES = 16, 2**16
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
     """
     from ...datasets_scripts.recordings.utterances import build_recorded_utterances
 
-    source = source.pinned()
+    source, settings = source.pinned(), replace(settings, aligner=pin_aligner(settings.aligner))
     # What a commit holds need not be read to be known.
     is_known = source.revision is not None
     found = None if is_known else read_recordings(source, settings.max_words, settings.corpus_seed)
@@ -115,7 +118,7 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
         summary = build_recorded_utterances(
             recordings,
             partial,
-            aligner=pin_aligner(settings.aligner),
+            aligner=settings.aligner,
             seed=settings.corpus_seed,
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,
@@ -130,9 +133,7 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
     if is_known:
         read = asdict(source)
     else:
-        # Their `repr` leaves paths out.
-        digest = hashlib.sha256("\n".join(map(repr, found[0])).encode()).hexdigest()[:16]
-        read = {"recordings": len(found[0]), "digest": digest}
+        read = {"recordings": len(found[0]), "digest": _digest(found[0])}
     packages = ("pocketsphinx", "espeakng-loader", "soxr", "num2words")
     stage = Stage(folder, 4, settings.describe() | {"source": read}, packages=packages)
     stage.run(build, execution.overwrite)
@@ -188,6 +189,31 @@ def read_recordings(source: RecordingSource, max_words: int, seed: int) -> tuple
     else:
         found = read_audio_folder(source.audio_dir)
     return sample_recordings(with_audio(found), max_words, seed), without_audio
+
+
+def _digest(recordings: Iterable[Recording]) -> str:
+    """Sixteen hexadecimal digits for what is said of recordings and for their sound, wherever they lie."""
+    digest, sounds = hashlib.sha256(), {}
+    for recording in recordings:
+        if recording.path not in sounds:
+            sounds.clear()  # cuts of a file stand together
+            sounds[recording.path] = _digest_sound(recording) if recording.size else b""
+        # Its `repr` leaves the path out.
+        digest.update(repr(recording).encode() + sounds[recording.path])
+    return digest.hexdigest()[:16]
+
+
+def _digest_sound(recording: Recording) -> bytes:
+    """A digest of a recording's file: of one that is long, of blocks throughout it."""
+    digest = hashlib.sha256()
+    with open(recording.path, "rb") as file:
+        if recording.size <= _WHOLE_BYTES:
+            digest.update(file.read())
+        else:
+            for block in range(_NUM_BLOCKS):
+                file.seek(block * (recording.size - _BLOCK_BYTES) // (_NUM_BLOCKS - 1))
+                digest.update(file.read(_BLOCK_BYTES))
+    return digest.digest()
 
 
 def _until(recordings: Iterable[Recording], max_words: int) -> Iterator[Recording]:

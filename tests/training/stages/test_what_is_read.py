@@ -7,13 +7,15 @@ from pathlib import Path
 import espeakng_loader
 import pytest
 
+from evoslm.datasets_scripts.recordings import utterances as recorded_utterances
 from evoslm.datasets_scripts.stories.generation import generate_stories
 from evoslm.datasets_scripts.synthesis import espeak, utterances
 from evoslm.datasets_scripts.synthesis.voices import VOICES
 from evoslm.datasets_scripts.text.passages import SPLITS, Passage, read_passages, write_passages
 from evoslm.training.run.execution import Execution
 from evoslm.training.run.stage import Stage
-from evoslm.training.stages.recordings import RecordingSettings
+from evoslm.training.stages import recordings
+from evoslm.training.stages.recordings import RecordingSettings, RecordingSource, build_recordings
 from evoslm.training.stages.speech import SpeechSettings, build_utterances
 from evoslm.training.stages.text import TextSettings, TextSource, build_passages
 
@@ -116,3 +118,54 @@ def test_the_files_of_an_aligner_count_and_not_where_they_lie(tmp_path):
     assert described[0] != described[1] and str(tmp_path) not in str(described)
     pinned = f"ctc:user/name@{'0' * 40}"
     assert RecordingSettings(pinned, 0, 100, 0.05).describe()["aligner"] == pinned
+
+
+def record(folder: Path, changed: str = "") -> None:
+    """Three recordings, as a folder and as LibriHeavy's manifest."""
+    folder.mkdir(exist_ok=True)
+    lines, cuts = ["file_name,text"], []
+    for name in "abc":
+        sound = "x" if (name, changed) == ("b", "a file of the same size") else name
+        (folder / f"{name}.wav").write_bytes(sound.encode() * 100)
+        text = "Four." if (name, changed) == ("c", "a transcript") else "One."
+        lines.append(f"{name}.wav,{text}")
+        recording = {"id": f"small/1/emma/{name}", "sources": [{"source": f"small/1/emma/{name}.wav"}]}
+        cut = {"id": name, "start": 0, "duration": 1, "supervisions": [{"custom": {"texts": [text]}}]}
+        cuts.append(json.dumps(cut | {"recording": recording}))
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    (folder / "libriheavy_cuts_small.jsonl").write_text("\n".join(cuts) + "\n")
+
+
+@pytest.mark.parametrize("kind", ["audio", "libriheavy"])
+@pytest.mark.parametrize("changed", ["a file of the same size", "a transcript"])
+def test_recordings_that_changed_stop_a_stage_that_read_them(tmp_path, monkeypatch, kind, changed):
+    def build(name: str) -> None:
+        source = RecordingSource(audio_dir=str(tmp_path / "audio"))
+        if kind == "libriheavy":
+            source = replace(source, manifest=str(tmp_path / "audio" / "libriheavy_cuts_small.jsonl"))
+        build_recordings(tmp_path / name, source, RecordingSettings("pocketsphinx", 0, 100, 0.05), Execution())
+
+    record(tmp_path / "audio")
+    monkeypatch.setattr(recordings, "measure_stretch_factor", lambda folder: 4)
+    monkeypatch.setattr(recorded_utterances, "build_recorded_utterances", lambda *arguments, **options: {})
+    build("finished")
+    monkeypatch.setattr(recorded_utterances, "build_recorded_utterances", lambda *arguments, **options: stop(None))
+    with pytest.raises(KeyboardInterrupt):
+        build("begun")
+    record(tmp_path / "audio")
+    build("finished")
+    record(tmp_path / "audio", changed)
+    for name, state in (("finished", "made"), ("begun", "begun")):
+        with pytest.raises(ValueError, match=rf"was {state} with another .*: source\.digest \(\w+ there, \w+ now\)"):
+            build(name)
+
+
+def test_a_dataset_in_a_folder_is_its_files(tmp_path):
+    (tmp_path / "data").mkdir()
+    described = []
+    for text in ("One.", "Two.", "Two."):
+        (tmp_path / "data" / "train.jsonl").write_text(json.dumps({"text": text}) + "\n")
+        described.append(TextSource(dataset=str(tmp_path / "data")).describe())
+    assert described[0] != described[1] == described[2] and str(tmp_path) not in str(described)
+    with pytest.raises(ValueError, match="lies on this machine and has no revision 'v2'"):
+        TextSource(dataset=str(tmp_path / "data"), revision="v2").describe()
