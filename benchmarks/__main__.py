@@ -15,7 +15,7 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 
 from .common import BLIMP, QUICK
 
-BENCHMARKS = ("synthesis", "extraction", "training", "scoring")
+BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
     parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
     arguments = parser.parse_args()
-    names, environment = arguments.names, dict(os.environ)
+    names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
     if arguments.quick:
         environment[QUICK] = "1"
     if arguments.blimp is not None:

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "SpeechUnitOutput": ".modeling_speech_units",
         "SpeechUnitProcessor": ".processing_speech_units",
         "compare_units": ".quality",
+        "fit_unit_normalizations": ".clustering",
         "fit_unit_seeds": ".clustering",
         "fit_units": ".clustering",
         "UnitCounts": ".quality",

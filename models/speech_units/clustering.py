@@ -25,6 +25,19 @@ logger = logging.getLogger(__name__)
 MIN_SAMPLE = 100_000
 FRAMES_PER_UNIT = 200
 _FIXED_POINT = 2.0**20
+# What of a configuration says which frames there are, and how much each of their dimensions counts.
+_OF_THE_ENCODER = (
+    "encoder",
+    "sampling_rate",
+    "frame_rate",
+    "num_mel_bins",
+    "num_cepstra",
+    "window_ms",
+    "log_floor",
+    "standardization",
+    "delta_weights",
+    "ssl",
+)
 
 
 def fit_units(
@@ -108,39 +121,94 @@ def fit_unit_seeds(
         ssl = describe_ssl_encoder(ssl_model_id, ssl_layer, ssl_revision)
         config_arguments = {"encoder": "ssl", "ssl": ssl} | config_arguments
         weights = load_ssl_weights(ssl_model_id, ssl)
-    config = SpeechUnitConfig(num_units=num_units, normalization=normalization, **config_arguments)
-    max_frames = max_frames or max(MIN_SAMPLE, FRAMES_PER_UNIT * num_units)
-    if max_frames < num_units:
-        raise ValueError(
-            f"max_frames is {max_frames}, less than the {num_units} units; raise it or ask for fewer units."
-        )
-    model = SpeechUnitModel(config)
+    model = SpeechUnitModel(SpeechUnitConfig(num_units=num_units, normalization=normalization, **config_arguments))
     if weights:
         model.encoder.model.load_state_dict(weights)
-    encoder = model.to(device).encoder
-    corpus = _Corpus(config, [_FrameSample(max_frames, seed) for seed in seeds])
+    return _fit_models([_copy_model(model) for _ in seeds], seeds, batches, max_frames, device, algorithm)
+
+
+def fit_unit_normalizations(
+    batches: Iterable[tuple],
+    normalizations: Sequence[str],
+    num_units: int = 500,
+    seed: int = 0,
+    max_frames: int | None = None,
+    encoder_of: SpeechUnitModel | None = None,
+) -> dict[str, SpeechUnitModel]:
+    """
+    Fit one quantizer of frames for each way to normalise them, with one pass of the encoder over the speech.
+
+    Args:
+        batches (`Iterable[tuple]`): As in [`fit_unit_seeds`].
+        normalizations (`Sequence[str]`): Some of `"none"`, `"utterance"` and `"speaker"`.
+        num_units (`int`, *optional*, defaults to 500): Number of clusters K.
+        seed (`int`, *optional*, defaults to 0): Seed of the sample and of k-means.
+        max_frames (`int`, *optional*): As in [`fit_unit_seeds`].
+        encoder_of ([`SpeechUnitModel`], *optional*): A quantizer whose encoder is taken; MFCC when not given.
+
+    Returns:
+        `dict[str, SpeechUnitModel]`: By normalisation, the model that [`fit_units`] gives. They share the encoder.
+
+    Raises:
+        `ValueError`: As [`fit_unit_seeds`].
+    """
+    arguments = {} if encoder_of is None else {name: getattr(encoder_of.config, name) for name in _OF_THE_ENCODER}
+    models = []
+    for normalization in normalizations:
+        model = SpeechUnitModel(SpeechUnitConfig(num_units=num_units, normalization=normalization, **arguments))
+        model.encoder = models[0].encoder if models else encoder_of.encoder if encoder_of else model.encoder
+        models.append(model)
+    fitted = _fit_models(models, [seed] * len(models), batches, max_frames)
+    return dict(zip(normalizations, fitted))
+
+
+def _copy_model(model: SpeechUnitModel) -> SpeechUnitModel:
+    """A copy that has the same object as its encoder."""
+    return copy.deepcopy(model, {id(model.encoder): model.encoder})
+
+
+def _fit_models(
+    models: list[SpeechUnitModel],
+    seeds: Sequence[int],
+    batches: Iterable[tuple],
+    max_frames: int | None,
+    device: str | torch.device = "cpu",
+    algorithm: str = "minibatch",
+) -> list[SpeechUnitModel]:
+    """Fit models that have one encoder and differ in what they normalise by, or in their seed."""
+    config, encoder = models[0].config, models[0].to(device).encoder
+    max_frames = max_frames or max(MIN_SAMPLE, FRAMES_PER_UNIT * config.num_units)
+    if max_frames < config.num_units:
+        raise ValueError(
+            f"max_frames is {max_frames}, less than the {config.num_units} units; raise it or ask for fewer units."
+        )
+    samples = [_FrameSample(max_frames, seed) for seed in seeds]
+    corpora: dict[str, _Corpus] = {}
+    for model, sample in zip(models, samples):
+        corpora.setdefault(model.config.normalization, _Corpus(model.config)).samples.append(sample)
+    num_utterances = 0
     for audio, speakers, *rest in batches:
         segments = _segments_of(audio, rest, config)
-        if normalization == "speaker" and (speakers is None or len(speakers) != len(audio)):
+        if "speaker" in corpora and (speakers is None or len(speakers) != len(audio)):
             raise ValueError(
                 "normalization='speaker' needs the speaker of each utterance; give them beside the audio."
             )
-        offset = corpus.num_utterances
         waveforms = [
-            check_audio(waveform, config.hop_length, f"Audio {offset + i}").to(device)
+            check_audio(waveform, config.hop_length, f"Audio {num_utterances + i}").to(device)
             for i, waveform in enumerate(audio)
         ]
+        num_utterances += len(waveforms)
         rows = zip(waveforms, encoder(waveforms), speakers or [""] * len(waveforms), segments)
         for waveform, features, speaker, counts in rows:
-            corpus.add(waveform.cpu().numpy(), features.cpu().numpy(), speaker, counts)
-    if corpus.num_utterances == 0:
+            for corpus in corpora.values():
+                corpus.add(waveform.cpu().numpy(), features.cpu().numpy(), speaker, counts)
+    if num_utterances == 0:
         raise ValueError("There is no audio to fit units on; give at least one utterance.")
-    model.to("cpu")
-    # The encoder is the same object in all of them.
-    models = [model, *(copy.deepcopy(model, {id(model.encoder): model.encoder}) for _ in seeds[1:])]
-    corpus.samples.reverse()
-    for fitted in models:  # each sample goes when it has been used
-        _fit_model(fitted, corpus, corpus.samples.pop(), algorithm, device)
+    for corpus in corpora.values():
+        corpus.samples.clear()
+    samples.reverse()
+    for model in models:  # each sample goes when it has been used
+        _fit_model(model.to("cpu"), corpora[model.config.normalization], samples.pop(), algorithm, device)
     return models
 
 
@@ -201,9 +269,9 @@ class _Corpus:
     Sums are kept in fixed point, as integers of any size: float sums would depend on the order of the utterances.
     """
 
-    def __init__(self, config: SpeechUnitConfig, samples: "list[_FrameSample]"):
+    def __init__(self, config: SpeechUnitConfig):
         self.config = config
-        self.samples = samples
+        self.samples: list[_FrameSample] = []
         self.num_utterances = 0
         self._moments: dict[str, np.ndarray] = {}
         self._within = np.zeros(config.feature_size, object)

@@ -200,6 +200,30 @@ class SpeechUnitModel(PreTrainedModel):
         return units
 
     @torch.no_grad()
+    def units_of_frames(
+        self, frames: Sequence[torch.Tensor], speakers: Sequence[str] | None = None
+    ) -> list[np.ndarray]:
+        """
+        Quantize what the encoder has made of utterances already, so that models that share one hear them once.
+
+        Args:
+            frames (`Sequence[torch.DoubleTensor]`): What `encoder` gives, of shape `(num_frames, feature_size)`.
+            speakers (`Sequence[str]`, *optional*): As in [`~SpeechUnitModel.units`].
+
+        Returns:
+            `list[np.ndarray]`: The units of [`~SpeechUnitModel.units`].
+
+        Raises:
+            `ValueError`: If a speaker is needed and unknown, or units are of segments.
+        """
+        self._check_segments(len(frames), None)
+        means, stds = self._statistics(len(frames), speakers)
+        centroids, weight = self.centroids.double(), self.feature_weight.double()
+        rows = zip(frames, means, stds)
+        normalized = (normalize_features(matrix, mean, std) * weight for matrix, mean, std in rows)
+        return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in normalized]
+
+    @torch.no_grad()
     def extract_features(
         self,
         audio: Sequence[np.ndarray | torch.Tensor],

@@ -240,6 +240,9 @@ def speaker_information(
             f"There are {len(units)} utterances, {len(speakers)} speakers and {len(documents)} documents; give one of "
             "each an utterance."
         )
+    import sklearn.linear_model  # noqa: F401  its libraries have to be there when their threads are limited
+    from threadpoolctl import threadpool_limits
+
     speakers, documents = np.asarray(speakers, dtype=object), np.asarray(documents, dtype=object)
     counts = {"utterances": len(units), "speakers": len(set(speakers))}
     folds = min(_MAX_FOLDS, len(set(documents)))
@@ -247,13 +250,14 @@ def speaker_information(
         return dict.fromkeys(("value", "low", "high", "chance"), math.nan) | counts | {"correct": []}
     histograms = _histograms(units)
     correct, guessed = np.zeros(len(units)), np.zeros(len(units))
-    for train, test in _folds(documents, folds, seed):
-        names, frequency = np.unique(speakers[train].astype(str), return_counts=True)
-        guessed[test] = speakers[test] == names[frequency.argmax()]
-        if len(names) > 1:
-            correct[test] = _predict(histograms[train], speakers[train], histograms[test]) == speakers[test]
-        else:
-            correct[test] = guessed[test]
+    with threadpool_limits(1):
+        for train, test in _folds(documents, folds, seed):
+            names, frequency = np.unique(speakers[train].astype(str), return_counts=True)
+            guessed[test] = speakers[test] == names[frequency.argmax()]
+            if len(names) > 1:
+                correct[test] = _predict(histograms[train], speakers[train], histograms[test]) == speakers[test]
+            else:
+                correct[test] = guessed[test]
     drawn = resampled_means(correct[:, None], seed, num_resamples, list(documents))
     low, high = np.quantile(drawn, [0.025, 0.975])
     estimate = {"value": float(correct.mean()), "low": float(low), "high": float(high)}
@@ -333,10 +337,9 @@ def _predict(histograms: np.ndarray, speakers: np.ndarray, asked: np.ndarray) ->
 
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler().fit(histograms)
-    with threadpool_limits(1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Not converged, or few recordings a speaker: a probe need not be the best one.
         warnings.simplefilter("ignore", UserWarning)
         probe = LogisticRegression(max_iter=200).fit(scaler.transform(histograms), speakers.astype(str))

@@ -2,21 +2,25 @@
 
 recordings (`sources.py`) -> a part to fit on, a part to measure on -> quantizers by normalisation -> units
 as they are, collapsed and in BPE pieces -> measures (`models/speech_units/stability.py`, `quality.py`), a row each ->
-`unit_report.json`, and `unit_report.md` with its figure (`page.py`).
+`unit_report.json`, and `unit_report.md` with its figure (`page.py`). All quantizers have one encoder, which hears each
+recording once to fit, once to measure and once for BPE.
 """
 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ...datasets_scripts.phones.frames import phones_to_frames
 from ...datasets_scripts.text.words import words_of
-from ...models.files import write_json
+from ...models.audio import FRAME_SAMPLES
+from ...models.files import write_json, write_json_lines
+from ...models.speech_units.features import check_audio
 from ...models.speech_units.runs import collapse_runs
 from ...models.speech_units.stability import (
     ABX_ERRORS,
@@ -29,9 +33,9 @@ from ...models.speech_units.stability import (
 )
 from ...models.statistics import paired_effect
 from ..run.environment import describe_versions
-from ..run.folder import MODEL_FOLDER
+from ..run.folder import MODEL_FOLDER, SKIPPED_FILE
 from ..run.study_file import open_run
-from .page import write_page
+from .page import describe_skipped, write_page
 from .sources import MeasuredRecording, open_recordings
 
 REPORT_FILE = "unit_report.json"
@@ -90,7 +94,7 @@ def report_units(arguments: UnitReportArguments) -> Path:
         quantizer = quantizer or (own if own.is_dir() else None)
     if source is None or output_dir is None:
         raise ValueError("Give a finished run (`evoslm unit-report RUN`), or both --source and --output_dir.")
-    build_unit_report(
+    report = build_unit_report(
         source,
         output_dir,
         quantizer,
@@ -98,19 +102,44 @@ def report_units(arguments: UnitReportArguments) -> Path:
         normalizations=arguments.normalizations,
         seed=arguments.seed,
     )
+    if skipped := report["measured"]["skipped"]:
+        print(f"{describe_skipped(skipped)} {Path(output_dir) / SKIPPED_FILE} says why.")
     print(f"The report is {Path(output_dir) / 'unit_report.md'}.")
     return Path(output_dir)
 
 
+class _Token(NamedTuple):
+    """A word as it was said: in which recording, as it is compared, and the frames that it has, at least one."""
+
+    recording: int
+    word: str
+    first: int
+    last: int
+
+
 @dataclass
 class _Measured:
-    """The recordings that are measured, as one quantizer writes them."""
+    """The recordings that are measured, and the units of each by normalisation."""
 
-    words: list[list[dict]] = field(default_factory=list)
+    frame_rate: float
+    units: dict[str, list[np.ndarray]]
+    words: list[str] = field(default_factory=list)
+    tokens: list[_Token] = field(default_factory=list)
     phones: list[list[str]] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
-    units: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, row: MeasuredRecording, num_frames: int, hop_length: int) -> None:
+        """Take in what was said in a recording, of which words without letters or beyond its end are not compared."""
+        for word in row.words:
+            spelled = spelled_alike(word["word"])
+            first, last = _frames_of(word, self.frame_rate)
+            if spelled and 0 <= first < num_frames:
+                self.tokens.append(_Token(len(self.speakers), spelled, first, last))
+            self.words.append(spelled)
+        self.phones.append(phones_to_frames(row.phones, num_frames, hop_length) if row.phones else [])
+        self.speakers.append(row.speaker)
+        self.documents.append(row.document)
 
 
 def build_unit_report(
@@ -137,10 +166,10 @@ def build_unit_report(
     Args:
         source (`str` or `Path`): A folder of utterance shards; or a CSV file with a row a word and the columns `file`
             (relative to the CSV file), `start`, `end` (seconds), `word` and `speaker`. A file has one speaker; one
-            that cannot be read is left out.
+            that cannot be read, is cut off or holds no samples is left out and named in `skipped.jsonl`.
         output_dir (`str` or `Path`): Where the report goes.
         quantizer (`str` or `Path`, *optional*): The folder of a speech-unit model. It is measured as it is; for the
-            other normalisations quantizers with as many units are fitted. Without it, all are.
+            other normalisations quantizers with as many units are fitted on its encoder. Without it, all are, on MFCC.
         num_units (`int`, *optional*, defaults to 100): Number of clusters K of the quantizers that are fitted here.
         normalizations (`Sequence[str]`, *optional*): `"none"`, `"utterance"`, `"speaker"`: see [`SpeechUnitConfig`].
         bpe_vocab_size (`int`, *optional*): Size of the BPE vocabulary. Five times K by default; 0 leaves BPE out.
@@ -151,50 +180,39 @@ def build_unit_report(
         seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
 
     Returns:
-        `dict`: What is in `unit_report.json`: `measured` (what was measured), `settings`, `rows`, `effects` (what each
-        step changes, paired by word or recording), `confused_words` (those that are most often nearer to another word,
-        by the first row) and `versions`.
+        `dict`: What is in `unit_report.json`: `measured` (what was measured, and what was `skipped`), `settings`,
+        `rows`, `effects` (what each step changes, paired by word or recording), `confused_words` (those that are most
+        often nearer to another word, by the first row) and `versions`.
 
     Raises:
         `FileNotFoundError`: If there is no such source, quantizer or recording.
         `ValueError`: If a column is missing, there is too little to halve or to fit on, or a speaker is unknown to a
             quantizer and too short to be measured.
     """
-    from ...models.speech_units import SpeechUnitModel, fit_units
+    from ...models.tokenizers.units import train_units_bpe
 
-    read, documents = open_recordings(Path(source), splits)
-    fitted_on, measured_on = _halve(documents, splits, seed)
-    models = {}
-    if quantizer is not None:
-        if not (Path(quantizer) / "model.safetensors").is_file():
-            raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
-        model = SpeechUnitModel.from_pretrained(quantizer)
-        if model.config.segment_parts:
-            raise ValueError(f"{quantizer} quantizes segments; the report is about units of frames.")
-        models[model.config.normalization], num_units = model, model.config.num_units
-    for normalization in normalizations:
-        if normalization not in models:
-            models[normalization] = fit_units(
-                (([row.audio for row in batch], [row.speaker for row in batch]) for batch in read(fitted_on)),
-                num_units=num_units,
-                normalization=normalization,
-                seed=seed,
-                max_frames=max_frames,
-            )
+    given = None if quantizer is None else _load_quantizer(quantizer)
+    recordings = open_recordings(Path(source), splits, given.config.hop_length if given else FRAME_SAMPLES)
+    fitted_on, measured_on = _halve(recordings.documents, splits, seed)
+    num_units = given.config.num_units if given else num_units
     vocab_size = PIECES_PER_UNIT * num_units if bpe_vocab_size is None else bpe_vocab_size
-    rows, draws = [], None
-    for normalization, model in models.items():
-        measured = _encode(model, read, measured_on)
-        # The same tokens for every quantizer, and so the same comparisons.
-        draws = draws or _draw(measured, model.config.frame_rate, draws_per_word, seed)
-        tokenizer = _train_bpe(model, read, fitted_on, vocab_size) if vocab_size else None
+    with _threads_for(given):
+        models = _quantizers(given, recordings.read(fitted_on), num_units, normalizations, max_frames, seed)
+        _add_strangers(models, recordings.read, measured_on)
+        measured = _encode(models, recordings.read(measured_on))
+        contents = _contents(models, recordings.read(fitted_on)) if vocab_size else {}
+    # The same tokens for every quantizer, and so the same comparisons.
+    draws, rows = _draw(measured, draws_per_word, seed), []
+    for normalization in models:
+        tokenizer = train_units_bpe(contents[normalization], num_units, vocab_size) if vocab_size else None
         for form in FORMS if tokenizer else FORMS[:2]:
             label = {"normalization": normalization, "form": form}
-            rows.append(label | _measure(measured, model, form, tokenizer, draws, seed))
+            rows.append(label | _measure(measured, normalization, num_units, form, tokenizer, draws, seed))
     report = {
-        "measured": _describe(measured, model.config.frame_rate),
+        "measured": _describe(measured) | {"skipped": recordings.skipped},
         "settings": {
             "num_units": num_units,
+            "frame_rate": measured.frame_rate,
             "quantizer": "given" if quantizer is not None else "fitted here",
             "splits": None if splits is None else list(splits),
             "draws_per_word": draws_per_word,
@@ -209,6 +227,7 @@ def build_unit_report(
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / REPORT_FILE, report)
+    write_json_lines(folder / SKIPPED_FILE, recordings.skipped)
     write_page(report, folder)
     return report
 
@@ -238,81 +257,120 @@ def _halve(documents: dict[str, str], splits: Sequence[str] | None, seed: int) -
     return fitted, measured
 
 
-def _encode(model, read: Callable, documents: set[str]) -> _Measured:
-    """The units of the recordings that are measured; speakers that the model does not know are added to it."""
-    if model.config.normalization == "speaker":
-        strangers: dict[str, list[np.ndarray]] = {}
-        for batch in read(documents):
-            for row in batch:
-                if row.speaker not in model.config.speakers:
-                    audio = strangers.setdefault(row.speaker, [])
-                    audio += [row.audio] * (len(audio) < _RECORDINGS_PER_NEW_SPEAKER)
-        for speaker, audio in strangers.items():
-            model.add_speaker(speaker, audio)
-    measured = _Measured()
-    for batch in read(documents):
-        for row, units in zip(batch, _units(model, batch)):
-            measured.units.append(units)
-            measured.words.append(row.words)
-            frames = phones_to_frames(row.phones, len(units), model.config.hop_length) if row.phones else []
-            measured.phones.append(frames)
-            measured.speakers.append(row.speaker)
-            measured.documents.append(row.document)
+def _load_quantizer(folder: str | Path):
+    """The speech-unit model that is to be measured."""
+    from ...models.speech_units import SpeechUnitModel
+
+    if not (Path(folder) / "model.safetensors").is_file():
+        raise FileNotFoundError(f"There is no speech-unit model in {folder}; give the folder of one.")
+    model = SpeechUnitModel.from_pretrained(folder)
+    if model.config.segment_parts:
+        raise ValueError(f"{folder} quantizes segments; the report is about units of frames.")
+    return model
+
+
+@contextmanager
+def _threads_for(given) -> Iterator[None]:
+    """
+    One thread, unless an encoder has layers to compute: threads that wait for one another over the few frames of a
+    word take many times the processor time that the frames do.
+    """
+    import torch
+
+    num_threads = torch.get_num_threads()
+    if given is None or given.config.encoder != "ssl":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def _quantizers(given, batches: Iterator, num_units: int, normalizations: Sequence[str], max_frames, seed) -> dict:
+    """The quantizers by normalisation, the given one first; the others are fitted with its encoder."""
+    from ...models.speech_units import fit_unit_normalizations
+
+    models = {} if given is None else {given.config.normalization: given}
+    missing = [normalization for normalization in dict.fromkeys(normalizations) if normalization not in models]
+    if missing:
+        spoken = (([row.audio for row in batch], [row.speaker for row in batch]) for batch in batches)
+        models |= fit_unit_normalizations(spoken, missing, num_units, seed, max_frames, given)
+    return models
+
+
+def _add_strangers(models: dict, read: Callable, documents: set[str]) -> None:
+    """Measure the speakers that a quantizer normalises by and does not know."""
+    if (model := models.get("speaker")) is None:
+        return
+    strangers: dict[str, list[np.ndarray]] = {}
+    for row in (row for batch in read(documents) for row in batch):
+        if row.speaker not in model.config.speakers:
+            audio = strangers.setdefault(row.speaker, [])
+            if len(audio) < _RECORDINGS_PER_NEW_SPEAKER:
+                audio.append(row.audio)
+    for speaker, audio in strangers.items():
+        model.add_speaker(speaker, audio)
+
+
+def _encode(models: dict, batches: Iterator) -> _Measured:
+    """The recordings that are measured, as each quantizer writes them."""
+    config = next(iter(models.values())).config
+    measured = _Measured(config.frame_rate, units={normalization: [] for normalization in models})
+    for batch in batches:
+        encoded = _units(models, batch)
+        for normalization, units in encoded.items():
+            measured.units[normalization] += units
+        for row, units in zip(batch, next(iter(encoded.values()))):
+            measured.add(row, len(units), config.hop_length)
     return measured
 
 
-def _units(model, batch: list[MeasuredRecording]) -> list[np.ndarray]:
-    encoded = model.units([row.audio for row in batch], [row.speaker for row in batch])
-    return [units.astype(np.int64) for units in encoded]
+def _units(models: dict, batch: list[MeasuredRecording]) -> dict[str, list[np.ndarray]]:
+    """Units of some recordings by each quantizer; the encoder that they share hears them once."""
+    first, speakers = next(iter(models.values())), [row.speaker for row in batch]
+    frames = first.encoder([check_audio(row.audio, first.config.hop_length, row.document) for row in batch])
+    return {
+        normalization: [units.astype(np.int64) for units in model.units_of_frames(frames, speakers)]
+        for normalization, model in models.items()
+    }
 
 
-def _train_bpe(model, read: Callable, documents: set[str], vocab_size: int):
-    from ...models.tokenizers.units import train_units_bpe
+def _contents(models: dict, batches: Iterator) -> dict[str, list[str]]:
+    """The collapsed units of recordings by each quantizer, which BPE is trained on."""
+    contents: dict[str, list[str]] = {normalization: [] for normalization in models}
+    for batch in batches:
+        for normalization, encoded in _units(models, batch).items():
+            contents[normalization] += [" ".join(map(str, collapse_runs(units))) for units in encoded]
+    return contents
 
-    contents = [
-        " ".join(map(str, collapse_runs(units))) for batch in read(documents) for units in _units(model, batch)
-    ]
-    return train_units_bpe(contents, model.config.num_units, vocab_size)
 
-
-def _draw(measured: _Measured, frame_rate: float, draws_per_word: int, seed: int) -> WordDraws:
-    words, speakers = [], []
-    for _, speaker, word in _tokens(measured, frame_rate):
-        words.append(spelled_alike(word["word"]))
-        speakers.append(speaker)
-    if not words:
+def _draw(measured: _Measured, draws_per_word: int, seed: int) -> WordDraws:
+    if not measured.tokens:
         raise ValueError("The recordings that are measured have no words with times; give some that do.")
-    return WordDraws(words, speakers, draws_per_word, seed)
+    speakers = [measured.speakers[token.recording] for token in measured.tokens]
+    return WordDraws([token.word for token in measured.tokens], speakers, draws_per_word, seed)
 
 
-def _tokens(measured: _Measured, frame_rate: float) -> Iterator[tuple[int, str, dict]]:
-    """Recording, speaker and times of every word that can be compared."""
-    for index, (speaker, words, units) in enumerate(zip(measured.speakers, measured.words, measured.units)):
-        for word in words:
-            if spelled_alike(word["word"]) and 0 <= round(word["start"] * frame_rate) < len(units):
-                yield index, speaker, word
-
-
-def _measure(measured: _Measured, model, form: str, tokenizer, draws: WordDraws, seed: int) -> dict:
+def _measure(
+    measured: _Measured, normalization: str, num_units: int, form: str, tokenizer, draws: WordDraws, seed: int
+) -> dict:
     """One row: how stable the words are, what the units say of phones and speakers, and what they cost."""
     from ...models.speech_units import unit_quality
 
-    rate = model.config.frame_rate
-    pieces = [_pieces(units, form, tokenizer) for units in measured.units]
+    rate, encoded = measured.frame_rate, measured.units[normalization]
+    pieces = [_pieces(units, form, tokenizer) for units in encoded]
     words = [
-        (spelled_alike(word["word"]), speaker, _cut(*pieces[index], word, rate))
-        for index, speaker, word in _tokens(measured, rate)
+        (token.word, measured.speakers[token.recording], _cut(*pieces[token.recording], token.first, token.last))
+        for token in measured.tokens
     ]
     sequences = [ids for ids, _ in pieces]
-    vocab_size = len(tokenizer) if form == "bpe" else model.config.num_units
+    vocab_size = len(tokenizer) if form == "bpe" else num_units
     row = {"vocab_size": vocab_size} | word_stability(WordTokens(*map(list, zip(*words))), draws, seed)
     row["speaker_probe"] = speaker_information(sequences, measured.speakers, measured.documents, seed)
-    row |= token_rates(sequences, sum(map(len, measured.units)) / rate, vocab_size)
+    row |= token_rates(sequences, sum(map(len, encoded)) / rate, vocab_size)
     if all(measured.phones):
         # A frame has the piece that it lies in.
-        frames = [
-            np.repeat(ids, np.diff(starts, append=len(units))) for (ids, starts), units in zip(pieces, measured.units)
-        ]
+        frames = [np.repeat(ids, np.diff(starts, append=len(units))) for (ids, starts), units in zip(pieces, encoded)]
         quality = unit_quality(frames, measured.phones, rate, vocab_size)
         row |= {name: quality[name] for name in ("pnmi", "pnmi_bias", "phone_purity", "cluster_purity")}
     return row
@@ -340,7 +398,7 @@ def _effects(rows: list[dict], documents: list[str], seed: int) -> list[dict]:
 
 def _confused_words(row: dict, measured: _Measured) -> list[str]:
     """The words that are most often nearer to another one, of those that are said often enough to say so."""
-    said = Counter(spelled_alike(word["word"]) for words in measured.words for word in words)
+    said = Counter(measured.words)
     by_word = row["abx_across_speaker"]["by_word"]
     confused = [word for word in by_word if by_word[word] and said[word] >= _MIN_TOKENS]
     return sorted(confused, key=lambda word: -by_word[word])[:_CONFUSED_WORDS]
@@ -358,23 +416,27 @@ def _pieces(units: np.ndarray, form: str, tokenizer) -> tuple[np.ndarray, np.nda
     return np.array(ids, np.int64), starts[np.cumsum([0, *lengths])[:-1]]
 
 
-def _cut(ids: np.ndarray, starts: np.ndarray, word: dict, frame_rate: float) -> list[int]:
-    """The tokens that have a frame of a word: frames between its rounded times, at least one."""
+def _frames_of(word: dict, frame_rate: float) -> tuple[int, int]:
+    """First and last frame of a word: those between its rounded times, at least one."""
     first = round(word["start"] * frame_rate)
-    last = max(first, round(word["end"] * frame_rate) - 1)
+    return first, max(first, round(word["end"] * frame_rate) - 1)
+
+
+def _cut(ids: np.ndarray, starts: np.ndarray, first: int, last: int) -> list[int]:
+    """The tokens that have one of the frames from the first to the last."""
     low = int(np.searchsorted(starts, first, side="right")) - 1
     return ids[low : int(np.searchsorted(starts, last, side="right"))].tolist()
 
 
-def _describe(measured: _Measured, frame_rate: float) -> dict:
-    words = [spelled_alike(word["word"]) for row in measured.words for word in row]
+def _describe(measured: _Measured) -> dict:
+    frames = sum(map(len, next(iter(measured.units.values()))))
     return {
-        "recordings": len(measured.units),
+        "recordings": len(measured.speakers),
         "documents": len(set(measured.documents)),
-        "seconds": sum(map(len, measured.units)) / frame_rate,
+        "seconds": frames / measured.frame_rate,
         "speakers": len(set(measured.speakers)),
-        "words": len(set(words)),
-        "word_tokens": len(words),
+        "words": len(set(measured.words)),
+        "word_tokens": len(measured.words),
     }
 
 

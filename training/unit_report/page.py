@@ -10,6 +10,7 @@ from ..report.formatting import count, duration, markdown_table, number, percent
 
 PAGE_FILE = "unit_report.md"
 FIGURE = "word_stability"
+_NAMED_SKIPS = 5
 _FORMS = {"units": "units", "collapsed": "collapsed", "bpe": "BPE pieces"}
 _NORMALIZATIONS = {"none": "corpus", "utterance": "utterance", "speaker": "speaker"}
 # Named in the table, and beside the points of the figure.
@@ -60,8 +61,9 @@ def write_page(report: dict, folder: Path) -> None:
         "",
         f"{count(measured['recordings'])} recordings ({duration(measured['seconds'])}) of {measured['speakers']} "
         f"speakers with {count(measured['word_tokens'])} tokens of {count(measured['words'])} words; "
-        f"{settings['num_units']} units. {_held_out(settings)}",
+        f"{settings['num_units']} units, {settings['frame_rate']:g} frames a second. {_held_out(settings)}",
         "",
+        *([describe_skipped(measured["skipped"]), ""] if measured["skipped"] else []),
         *(f"- {sentence}" for sentence in _findings(report)),
         "",
         "## Words within and across speakers",
@@ -80,6 +82,14 @@ def write_page(report: dict, folder: Path) -> None:
         "",
     ]
     (folder / PAGE_FILE).write_text("\n".join(lines), encoding="utf-8")
+
+
+def describe_skipped(skipped: list[dict[str, str]]) -> str:
+    """A sentence on the recordings that were left out: how many, and the first of them with why."""
+    named = "; ".join(f"{entry['file']}: {entry['reason'].rstrip('.')}" for entry in skipped[:_NAMED_SKIPS])
+    more = f"; and {count(len(skipped) - _NAMED_SKIPS)} more" if len(skipped) > _NAMED_SKIPS else ""
+    one = len(skipped) == 1
+    return f"{count(len(skipped))} recording{'' if one else 's'} {'was' if one else 'were'} left out ({named}{more})."
 
 
 def _held_out(settings: dict) -> str:

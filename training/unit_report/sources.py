@@ -1,21 +1,24 @@
 """Where the report on quantizers finds its recordings: shards of utterances, or sound files with a table of words.
 
-folder of shards or CSV file -> [`open_recordings`] -> the documents with their splits, and what reads the recordings
-of some of them in batches, as often as it is asked to: memory does not grow with their number.
+folder of shards or CSV file -> [`open_recordings`] -> [`Recordings`]: the documents with their splits, what was left
+out and why, and the recordings of some documents in batches, as often as they are asked for: memory does not grow with
+their number.
 """
 
 import csv
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.recordings.containers import open_whole
 from ...datasets_scripts.recordings.reading import read_waveform
 from ...datasets_scripts.text.passages import SPLITS
-from ...models.audio import decode_flac
+from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
 
 logger = logging.getLogger(__name__)
 
@@ -34,31 +37,51 @@ class MeasuredRecording:
         speaker (`str`): Who speaks.
         words (`list[dict]`): `{"word", "start", "end"}` in seconds; words to be compared are spelled alike.
         phones (`list[dict]`): `{"phone", "start", "end"}` from the beginning to the end, or none.
-        audio (`np.ndarray`): int16 samples at 16 kHz.
+        decode (`Callable[[], np.ndarray]`): Gives its int16 samples at 16 kHz.
     """
 
     document: str
     speaker: str
     words: list[dict]
     phones: list[dict]
-    audio: np.ndarray = field(repr=False)
+    decode: Callable[[], np.ndarray] = field(repr=False)
+
+    @property
+    def audio(self) -> np.ndarray:
+        """int16 samples at 16 kHz, decoded whenever they are asked for."""
+        return self.decode()
 
 
-def open_recordings(
-    source: Path, splits: Sequence[str] | None = None
-) -> tuple[Callable[[set[str]], Iterator[list[MeasuredRecording]]], dict[str, str]]:
+@dataclass
+class Recordings:
+    """
+    What there is to be measured.
+
+    Args:
+        documents (`dict[str, str]`): Documents with their splits; of a CSV file, its files and the empty string.
+        read (`Callable[[set[str]], Iterator[list[MeasuredRecording]]]`): Gives the recordings of some documents, a
+            batch at a time.
+        skipped (`list[dict[str, str]]`): `{"file", "reason"}` of each recording that was left out.
+    """
+
+    documents: dict[str, str]
+    read: Callable[[set[str]], Iterator[list[MeasuredRecording]]]
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+
+def open_recordings(source: Path, splits: Sequence[str] | None = None, min_samples: int = FRAME_SAMPLES) -> Recordings:
     """
     Find recordings.
 
     Args:
         source (`Path`): A folder of utterance shards; or a CSV file with a row a word and the columns `file` (relative
-            to the CSV file), `start`, `end` (seconds), `word` and `speaker`. A file that cannot be read is left out,
-            with a warning.
+            to the CSV file), `start`, `end` (seconds), `word` and `speaker`. A file that cannot be read, is cut off or
+            holds less than a frame is left out, with a warning.
         splits (`Sequence[str]`, *optional*): Splits that are asked for.
+        min_samples (`int`, *optional*, defaults to 320): Samples of a frame at 16 kHz.
 
     Returns:
-        `tuple[Callable, dict[str, str]]`: What reads the recordings of a set of documents, a batch at a time; and the
-        documents with their splits (of a CSV file, its files and the empty string).
+        [`Recordings`]
 
     Raises:
         `FileNotFoundError`: If there is no such source, or nothing in it can be read.
@@ -78,14 +101,13 @@ def open_recordings(
             for path in paths
             for document in pq.read_table(path, columns=["document"])["document"].to_pylist()
         }
-        paths = [path for paths in shards.values() for path in paths]
-        return lambda wanted: _read_shards(paths, wanted), documents
+        return Recordings(documents, partial(_read_shards, [path for paths in shards.values() for path in paths]))
     if not source.is_file():
         raise FileNotFoundError(f"There is no folder of utterances and no CSV file at {source}.")
     if splits is not None:
         raise ValueError(f"{source} has no splits; leave splits out.")
-    rows = _without_unreadable(source.parent, _read_table(source))
-    return lambda wanted: _read_files(source.parent, rows, wanted), dict.fromkeys(rows, "")
+    rows, skipped = _without_unreadable(source.parent, _read_table(source), min_samples)
+    return Recordings(dict.fromkeys(rows, ""), partial(_read_files, source.parent, rows), skipped)
 
 
 def _read_shards(shards: list[Path], wanted: set[str]) -> Iterator[list[MeasuredRecording]]:
@@ -99,7 +121,7 @@ def _read_shards(shards: list[Path], wanted: set[str]) -> Iterator[list[Measured
                         row["speaker"],
                         row["words"] or [],
                         row["phones"] or [],
-                        decode_flac(row["audio"]["bytes"]),
+                        partial(decode_flac, row["audio"]["bytes"]),
                     )
                     for row in kept
                 ]
@@ -126,30 +148,48 @@ def _read_table(path: Path) -> dict[str, tuple[str, list[dict]]]:
     return rows
 
 
-def _without_unreadable(folder: Path, rows: dict) -> dict:
-    """The recordings that can be read and hold something; the others are named in a warning."""
+def _without_unreadable(folder: Path, rows: dict, min_samples: int) -> tuple[dict, list[dict[str, str]]]:
+    """The recordings that can be read and hold a frame; and the others, each of which is named in a warning."""
+    kept, skipped = {}, []
+    for file, row in rows.items():
+        if reason := _reason_to_skip(folder / file, file, min_samples):
+            logger.warning("%s is left out: %s", folder / file, reason)
+            skipped.append({"file": file, "reason": reason})
+        else:
+            kept[file] = row
+    if rows and not kept:
+        raise FileNotFoundError(
+            f"None of the {len(rows)} recordings can be read; {skipped[0]['file']}, for instance: "
+            f"{skipped[0]['reason']}"
+        )
+    return kept, skipped
+
+
+def _reason_to_skip(path: Path, file: str, min_samples: int) -> str | None:
+    """Why a recording is left out, in a sentence, if it is."""
     import soundfile
 
-    kept = {}
-    for file, row in rows.items():
-        try:
-            if soundfile.info(folder / file).frames:
-                kept[file] = row
-                continue
-            reason = "it is empty"
-        except (soundfile.LibsndfileError, OSError) as error:
-            reason = getattr(error, "error_string", None) or str(error)
-        logger.warning("%s is left out: %s", folder / file, reason)
-    if rows and not kept:
-        raise FileNotFoundError(f"None of the {len(rows)} recordings, {next(iter(rows))} for instance, can be read.")
-    return kept
+    if not path.is_file():
+        return "There is no such file."
+    if not path.stat().st_size:
+        return "It is an empty file."
+    try:
+        with soundfile.SoundFile(open_whole(path, file)) as sound:
+            samples, rate = sound.frames, sound.samplerate
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+        return getattr(error, "error_string", None) or str(error) or "It cannot be read."
+    if not samples:
+        return "It has no samples."
+    if samples * SAMPLE_RATE < min_samples * rate:
+        return f"Its {1000 * samples / rate:.0f} ms are less than a frame."
+    return None
 
 
 def _read_files(folder: Path, rows: dict, wanted: set[str]) -> Iterator[list[MeasuredRecording]]:
     batch = []
     for file, (speaker, words) in rows.items():
         if file in wanted:
-            batch.append(MeasuredRecording(file, speaker, words, [], read_waveform(folder / file, file)))
+            batch.append(MeasuredRecording(file, speaker, words, [], partial(read_waveform, folder / file, file)))
         if len(batch) == _ROWS_AT_A_TIME:
             yield batch
             batch = []

@@ -13,25 +13,26 @@ from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 from evoslm.datasets_scripts.text.passages import Passage
 from evoslm.models.speech_units import SpeechUnitModel, fit_units
 from evoslm.models.tokenizers.units import train_units_bpe
-from evoslm.training.unit_report.measuring import _cut, _pieces, build_unit_report, spelled_alike
+from evoslm.training.unit_report.measuring import _cut, _frames_of, _pieces, build_unit_report, spelled_alike
 
 WORDS = ("river", "garden", "sailor", "horse", "window", "silver", "butter", "monday", "pepper", "castle")
 
 
-def word(start, end):
-    return {"word": "x", "start": start, "end": end}
+def cut(pieces, start, end):
+    """The tokens of a word from its times in seconds."""
+    return _cut(*pieces, *_frames_of({"start": start, "end": end}, 50.0))
 
 
 def test_a_word_has_the_tokens_of_its_frames():
     units = np.array([7, 7, 7, 3, 3, 5, 5, 5, 3])
     plain, collapsed = (_pieces(units, form, None) for form in ("units", "collapsed"))
-    assert _cut(*plain, word(0.04, 0.12), 50.0) == [7, 3, 3, 5]
+    assert cut(plain, 0.04, 0.12) == [7, 3, 3, 5]
     assert collapsed[0].tolist() == [7, 3, 5, 3] and collapsed[1].tolist() == [0, 3, 5, 8]
-    assert _cut(*collapsed, word(0.04, 0.12), 50.0) == [7, 3, 5]
-    assert _cut(*collapsed, word(0.06, 0.10), 50.0) == [3]
+    assert cut(collapsed, 0.04, 0.12) == [7, 3, 5]
+    assert cut(collapsed, 0.06, 0.10) == [3]
     # A word shorter than a frame has one, and one at the end has what there is.
-    assert _cut(*plain, word(0.06, 0.061), 50.0) == [3]
-    assert _cut(*plain, word(0.14, 0.40), 50.0) == [5, 3]
+    assert cut(plain, 0.06, 0.061) == [3]
+    assert cut(plain, 0.14, 0.40) == [5, 3]
 
 
 def test_a_piece_across_two_words_is_of_both():
@@ -40,7 +41,7 @@ def test_a_piece_across_two_words_is_of_both():
     ids, starts = _pieces(np.array([7, 7, 7, 3, 3, 5, 5, 5, 3]), "bpe", tokenizer)
     assert starts.tolist() == [0, 3, 8]
     for first, last, pieces in ((0, 3, [0]), (0, 5, [0, 1]), (5, 8, [1]), (5, 9, [1, 2])):
-        assert _cut(ids, starts, word(first / 50, last / 50), 50.0) == ids[pieces].tolist()
+        assert cut((ids, starts), first / 50, last / 50) == ids[pieces].tolist()
 
 
 def test_words_are_compared_by_their_letters():
