@@ -59,7 +59,7 @@ class CorpusArguments:
         audio_dir (`str`, *optional*): Folder of recordings for `--corpus audio` and `--corpus libriheavy`.
         manifest (`str`, *optional*): LibriHeavy's `*_cuts_*.jsonl.gz`, or a folder of them.
         aligner (`str`, *optional*, defaults to `"pocketsphinx"`): What finds words and phones in recordings:
-            `pocketsphinx`, `ctc:MODEL` (a folder or Hub id) or `textgrid:FOLDER`.
+            `pocketsphinx`, `ctc:MODEL` (a folder, or a Hub id or `ID@REVISION`) or `textgrid:FOLDER`.
         dataset (`str`, *optional*): Dataset id or folder for `--corpus hub`.
         dataset_config (`str`, *optional*): Its configuration.
         dataset_split (`str`, *optional*, defaults to `"train"`): Its split.

@@ -67,7 +67,13 @@ class PairTextSettings:
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
             described["blimp"] = digest.hexdigest()[:16]
         else:
-            described["blimp_revision"] = find_commit(self.blimp)
+            try:
+                described["blimp_revision"] = find_commit(self.blimp)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f"BLiMP cannot be loaded from the Hub as {self.blimp!r} ({error}); --blimp takes the folder of its "
+                    ".jsonl files, too."
+                ) from error
         return described
 
 
