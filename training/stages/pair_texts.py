@@ -71,8 +71,8 @@ class PairTextSettings:
                 described["blimp_revision"] = find_commit(self.blimp)
             except FileNotFoundError as error:
                 raise FileNotFoundError(
-                    f"BLiMP cannot be loaded from the Hub as {self.blimp!r} ({error}); --blimp takes the folder of its "
-                    ".jsonl files, too."
+                    f"BLiMP cannot be loaded from the Hub as {self.blimp!r} ({error}); --blimp takes the folder of "
+                    "its .jsonl files, too."
                 ) from error
         return described
 
