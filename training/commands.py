@@ -22,6 +22,8 @@ def build_dataset(arguments: Arguments) -> Run:
 
     study = Study(arguments)
     run = study.run
+    if _is_only_described(study, "build-dataset"):
+        return run
     _open(study)
     if arguments.corpus.is_recorded:
         _say("recordings")
@@ -43,7 +45,10 @@ def build_dataset(arguments: Arguments) -> Run:
 
 def fit_units(arguments: Arguments) -> Run:
     """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
-    run, study = build_dataset(arguments), Study(arguments)
+    study = Study(arguments)
+    if _is_only_described(study, "fit-units"):
+        return study.run
+    run = build_dataset(arguments)
     for voices, unit_of in study.units:
         what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
         _say(f"{what}, {_SPOKEN[voices]}")
@@ -56,7 +61,10 @@ def fit_units(arguments: Arguments) -> Run:
 
 def train_tokenizers(arguments: Arguments) -> Run:
     """`evoslm train-tokenizer`: a tokenizer for each modality, and the ids of its utterances."""
-    run, study = fit_units(arguments), Study(arguments)
+    study = Study(arguments)
+    if _is_only_described(study, "train-tokenizer"):
+        return study.run
+    run = fit_units(arguments)
     _say("tokenizers")
     jobs = [Job(*study.tokenizer_job(name)) for name in arguments.modalities]
     run_jobs(jobs, study.execution.num_proc, "tokenizers")
@@ -71,10 +79,7 @@ def pretrain_models(arguments: Arguments) -> Run:
     does what comes before, and the others wait for it.
     """
     study = Study(arguments)
-    if arguments.hardware.dry_run:
-        from .pretrain.dry_run import describe_needs
-
-        print(describe_needs(arguments, study.execution.device))
+    if _is_only_described(study, "pretrain"):
         return study.run
     _prepare_tokenizers(study)
     _say(f"language models on {describe_device(study.execution.device)}")
@@ -94,6 +99,8 @@ def evaluate_models(arguments: Arguments) -> Run:
     Processes that a launcher started train each model together and share out its pairs.
     """
     study = Study(arguments)
+    if _is_only_described(study, "evaluate"):
+        return study.run
     _prepare_tokenizers(study)
     _say(f"language models and their scores on {describe_device(study.execution.device)}")
     jobs = []
@@ -112,7 +119,7 @@ def evaluate_models(arguments: Arguments) -> Run:
 def run_study(arguments: Arguments) -> Run:
     """`evoslm study`: all of it, and the report."""
     run = evaluate_models(arguments)
-    if not distributed.is_main():
+    if arguments.hardware.dry_run or not distributed.is_main():
         return run
     study = Study(arguments)
     write_study(run, study.describe(), study.execution.device)
@@ -122,6 +129,22 @@ def run_study(arguments: Arguments) -> Run:
     report = write_report(run.folder)
     print(f"The report is {report} (and report.html beside it).")
     return run
+
+
+def _is_only_described(study: Study, command: str) -> bool:
+    """Whether `--dry_run` asks only what a command would need, which is then printed."""
+    hardware = study.arguments.hardware
+    if not hardware.dry_run:
+        return False
+    from .preparation import STAGES_OF, describe_preparation
+    from .pretrain.dry_run import describe_needs
+
+    if command in STAGES_OF:
+        flops = hardware.device_tflops and hardware.device_tflops * 1e12 * hardware.num_devices
+        print(describe_preparation(study, command, flops))
+    if command in ("pretrain", "evaluate"):
+        print(describe_needs(study.arguments, study.execution.device))
+    return True
 
 
 def _open(study: Study) -> None:

@@ -66,7 +66,7 @@ def test_a_wrong_flag_is_named(command, capsys):
         (["build-dataset", "--num_units=50"], "--num_units is a flag of fit-units, train-tokenizer, pretrain, "),
         (["fit-units", "--unit_bpe_vocab_size", "9"], "--unit_bpe_vocab_size is a flag of train-tokenizer, "),
         (["train-tokenizer", "--training-seeds", "1"], "--training-seeds is a flag of pretrain, evaluate, study"),
-        (["study", "--dry_run"], "--dry_run is a flag of pretrain, not of study"),
+        (["build-dataset", "--num_devices", "2"], "--num_devices is a flag of pretrain, evaluate, study, not of "),
         (["score", "--preset", "smoke"], "--preset is a flag of build-dataset, "),
         (["train-vocoder", "r", "--split", "dev"], "--split is a flag of zerospeech, not of train-vocoder"),
     ],

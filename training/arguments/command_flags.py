@@ -100,12 +100,10 @@ _DATASET = {
     "corpus": _EVERYTHING["corpus"],
     "pairs": _EVERYTHING["pairs"],
     "model": ("bpe_vocab_size",),
+    "hardware": ("dry_run", "device_tflops"),
 }
 _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
 _TOKENIZERS = {**_UNITS, "model": ("bpe_vocab_size", "unit_bpe_vocab_size")}
-# Only a dry run reckons with devices that are not there.
-_RECKONED = ("dry_run", "num_devices", "device_memory_gb", "device_tflops")
-_STUDY = {**_EVERYTHING, "hardware": _all_of(GROUPS["hardware"], *_RECKONED)}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
 _COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words", "voices", "rate", "corpus_seed")
@@ -120,7 +118,7 @@ COMMANDS = {
             "text, utterances and minimal pairs",
             "--preset laptop --voices one",
             "commands:build_dataset",
-            (*_COMMON_DATASET, "pairs_per_task", "blimp"),
+            (*_COMMON_DATASET, "pairs_per_task", "blimp", "dry_run"),
             flags=_DATASET,
         ),
         Command(
@@ -153,15 +151,15 @@ COMMANDS = {
             "--modalities paper --training_seeds 0 1 2",
             "commands:evaluate_models",
             _COMMON_TRAINING,
-            flags=_STUDY,
+            flags=_EVERYTHING,
         ),
         Command(
             "study",
             "all of it, from text to the tables of the report",
             "--preset smoke --modalities all --output_dir runs/first",
             "commands:run_study",
-            _COMMON_TRAINING,
-            flags=_STUDY,
+            (*_COMMON_TRAINING, "dry_run"),
+            flags=_EVERYTHING,
         ),
         Command(
             "report",
