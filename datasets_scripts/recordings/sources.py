@@ -70,8 +70,8 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     """
     Find the recordings of a folder with their transcripts, by what lies in it.
 
-    - LibriSpeech: `SPEAKER/CHAPTER/*.trans.txt` at any depth. A document is a chapter; what lies below a folder such
-      as `dev-clean` has that split. The transcripts' capitals become small letters.
+    - LibriSpeech: `SPEAKER/CHAPTER/*.trans.txt` at any depth. A document is a chapter, its topic the book that
+      `CHAPTERS.TXT` names, if that is there. The transcripts' capitals become small letters.
     - LJSpeech: `metadata.csv` with lines `id|text|normalised text`, of which the last is taken, and audio files `id.*`
       anywhere below; also `wavs/id.wav` or `id.wav` for the id, and a speaker beside the text. A document, and its
       topic, is what stands before the id's last hyphen, if there is one.
@@ -96,9 +96,13 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     recordings: list[Recording] = []
+    books: dict[str, str] = {}
+    for path in files:
+        if path.name.lower() == "chapters.txt":
+            books |= _read_chapters(path)
     for path in files:
         if path.name.endswith(".trans.txt"):
-            recordings += _read_trans(path, folder)
+            recordings += _read_trans(path, folder, books)
         elif path.name.lower() in ("metadata.csv", "metadata.tsv", "metadata.jsonl"):
             recordings += _read_metadata(path, folder, [file for file in audio if path.parent in file.parents])
     if not recordings:
@@ -167,7 +171,13 @@ def small_letters(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
+def _read_chapters(path: Path) -> dict[str, str]:
+    """The book of each chapter: `ID | READER | MINUTES | SUBSET | PROJ. | BOOK ID | CH. TITLE | PROJECT TITLE`."""
+    rows = ([cell.strip() for cell in line.split("|")] for _, line in numbered_lines(path) if not line.startswith(";"))
+    return {row[0]: row[5] for row in rows if len(row) > 5 and row[5]}
+
+
+def _read_trans(path: Path, folder: Path, books: dict[str, str]) -> Iterator[Recording]:
     split = split_of_folders(path.relative_to(folder).parts[:-1])
     files = {file.stem: file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in AUDIO_SUFFIXES}
     for _, line in numbered_lines(path):
@@ -179,6 +189,7 @@ def _read_trans(path: Path, folder: Path) -> Iterator[Recording]:
             id=name,
             document=f"{speaker}-{chapter}",
             speaker=speaker,
+            topic=books.get(chapter),
             split=split,
         )
 

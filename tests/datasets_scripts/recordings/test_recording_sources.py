@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from evoslm.datasets_scripts.recordings.hub import read_hub_recordings
+from evoslm.datasets_scripts.recordings.layout import topic_of
 from evoslm.datasets_scripts.recordings.reading import read_speech
 from evoslm.datasets_scripts.recordings.sources import read_audio_folder, read_libriheavy
 
@@ -186,6 +187,40 @@ class TestFolder:
         assert (found.text, found.split) == ("Go do you hear", "validation")
         assert missing.text == "And I will"
         assert missing.problem == "Its audio file is missing."
+        assert found.topic is None
+        header = ";ID |READER|MINUTES| SUBSET | PROJ.|BOOK ID| CH. TITLE | PROJECT TITLE\n"
+        row = "121123 | 84 | 9.92 | dev-clean | 53 | 1184 | Chapter 1 | The Count of Monte Cristo\n"
+        (tmp_path / "CHAPTERS.TXT").write_text(header + row)
+        assert {recording.topic for recording in read_audio_folder(tmp_path)} == {"1184"}
+
+    def test_lists_of_split_folders_may_name_the_same_files(self, tmp_path):
+        for split in ("train", "test"):
+            write(tmp_path / split / "wavs" / "c0.wav")
+            (tmp_path / split / "metadata.csv").write_text(f"c0|Of {split}.|Of {split}.\n")
+        assert {(r.id, r.split, r.text) for r in read_audio_folder(tmp_path)} == {
+            ("train/c0", "train", "Of train."),
+            ("test/c0", "test", "Of test."),
+        }
+
+    def test_folders_of_audio_are_no_documents(self, tmp_path):
+        names = ("wavs/a.wav", "emma/wavs/b.wav", "train/c.wav", "training_your_dog/d.wav")
+        for name in names:
+            write(tmp_path / name)
+        rows = "".join(f"{name},One.\n" for name in names)
+        (tmp_path / "metadata.csv").write_text("file_name,text\n" + rows)
+        found = {r.id[-1]: (r.document, topic_of(r.document), r.split) for r in read_audio_folder(tmp_path)}
+        assert found == {
+            "a": ("wavs/a", "a", None),
+            "b": ("emma/wavs", "emma", None),
+            "c": ("train/c", "c", "train"),
+            "d": ("training_your_dog", "training_your_dog", None),
+        }
+
+    def test_a_split_that_nobody_knows_is_said(self, tmp_path, caplog):
+        write(tmp_path / "a.wav")
+        (tmp_path / "metadata.csv").write_text("file_name,text,split\na.wav,One.,fold-1\n")
+        assert [recording.split for recording in read_audio_folder(tmp_path)] == [None]
+        assert "The splits fold-1 in" in caplog.text and "are none of train, validation and test" in caplog.text
 
     def test_what_a_recording_is_taken_for_does_not_depend_on_where_it_lies(self, tmp_path):
         for place in ("here", "there"):
