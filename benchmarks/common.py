@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers import LlamaConfig
 
 from evoslm.datasets_scripts.phones.frames import num_frames, phone_content, repeat_content
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset

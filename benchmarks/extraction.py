@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import HubertConfig, HubertModel
 
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel

@@ -12,7 +12,7 @@ WORDS = full_or_quick((10_000, 40_000), (200, 400))
 
 _CODE = """
 import json, resource, sys, tempfile, time
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 if __name__ == "__main__":
     words, num_proc = int(sys.argv[1]), int(sys.argv[2])

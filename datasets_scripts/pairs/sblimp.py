@@ -1,23 +1,14 @@
-"""sBLIMP for the generated stories: sentences that agree against sentences that do not, made of the stories' words.
+"""sBLIMP for the rich stories: sentences that agree against sentences that do not, made of the stories' words.
 
-phenomenon -> a frame with its words drawn -> `say(cue, target)` four times -> two mirrored pairs -> `PairText`.
-
-A frame has a cue (a subject that is singular or plural, ...) and a target that must go with it (a verb, ...); each can
-take two values. Pair `a` sets `say(False, False)` against `say(False, True)`, and its twin, pair `b`, sets
-`say(True, True)` against `say(True, False)`. Over the twins both sides hold the same words equally often: a unigram
-model is right in exactly one of the two, and so is any n-gram model whose window does not reach from cue to target
-([`balanced_order`] says how far that is).
+phenomenon -> a frame with its words drawn -> mirrored pairs (`mirrored.py`) -> `PairText`.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from random import Random
 
+from .mirrored import Say, mirrored_pairs
 from .sblimp_words import MIN_COUNT, PEOPLE, FrequentWords, reference_counts
 from .texts import PairText
-
-Say = Callable[[bool, bool], str]
 
 _TRIES_PER_TWINS = 200
 _WANTING = ("want", "need", "like")
@@ -68,19 +59,6 @@ def generate_sblimp_pairs(
             for letter, (positive, negative) in zip("ab", twins):
                 pairs.append(PairText(f"{stem}{letter}", "sblimp", phenomenon, "", "", positive, negative, stem))
     return pairs
-
-
-def balanced_order(twins: Sequence[PairText], highest: int = 12) -> int:
-    """The highest order of word n-grams that both sides of the twins hold equally often: up to it, 50 % is certain."""
-    for order in range(1, highest + 1):
-        good, bad = Counter(), Counter()
-        for pair in twins:
-            for side, text in ((good, pair.positive), (bad, pair.negative)):
-                words = ["<s>"] * (order - 1) + re.findall(r"\w+|[.,]", text) + ["</s>"]
-                side.update(zip(*(words[start:] for start in range(order))))
-        if good != bad:
-            return order - 1
-    return highest
 
 
 def regular_plural(choice: FrequentWords) -> Say:
@@ -183,8 +161,7 @@ def _distinct_twins(
             say = frame(choice)
         except IndexError:  # a pool is empty, or the frame has had all of it
             continue
-        pair_a = _sentence(say(False, False)), _sentence(say(False, True))
-        pair_b = _sentence(say(True, True)), _sentence(say(True, False))
+        pair_a, pair_b = mirrored_pairs(say)
         new = pair_a[0] not in had and pair_b[0] not in had
         if new and choice.count(" ".join(pair_a + pair_b)) >= choice.min_count:
             twins.append((pair_a, pair_b))
@@ -193,11 +170,6 @@ def _distinct_twins(
         f"Only {2 * len(twins)} of {2 * number} pairs for {phenomenon} can be made of words that occur at least "
         f"{choice.min_count} times; ask for fewer pairs, a lower min_count or more text."
     )
-
-
-def _sentence(words: str) -> str:
-    words = re.sub(r"\s+", " ", words).strip()
-    return f"{words[0].upper()}{words[1:]}."
 
 
 def _predicate(choice: FrequentWords, adjacent: bool = False) -> Callable[[bool], str]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from random import Random
 
-from ..stories.generation import generate_stories
-from ..stories.lexicon import load_lexicon
+from ..stories.rich.generation import generate_stories
+from ..stories.rich.lexicon import load_lexicon
 
 REFERENCE_WORDS, REFERENCE_SEED, MIN_COUNT = 60_000, 0, 10
 """Without other counts, words are frequent that occur at least `MIN_COUNT` times in so many words of that seed."""

@@ -26,6 +26,6 @@ def generate_stories(stories: str, max_words: int, seed: int, lexicon: str | Non
         from .simple import generation as simple
 
         return simple.generate_stories(max_words, seed, lexicon)
-    from . import generation as rich
+    from .rich import generation as rich
 
     return rich.generate_stories(max_words, seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.audio import SAMPLE_RATE
 

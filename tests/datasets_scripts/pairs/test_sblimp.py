@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from evoslm.datasets_scripts.pairs.sblimp import PHENOMENA, balanced_order, generate_sblimp_pairs
+from evoslm.datasets_scripts.pairs.mirrored import balanced_order
+from evoslm.datasets_scripts.pairs.sblimp import PHENOMENA, generate_sblimp_pairs
 from evoslm.datasets_scripts.pairs.sblimp_words import MIN_COUNT, reference_counts
 from evoslm.datasets_scripts.pairs.texts import PairText
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 
 # Up to this order of word n-grams all pairs are at 50 % by construction; longer windows may solve some.
 SAFE_ORDERS = {

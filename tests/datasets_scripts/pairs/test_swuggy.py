@@ -9,7 +9,7 @@ import pytest
 from evoslm.datasets_scripts.pairs.balance import choose_balanced
 from evoslm.datasets_scripts.pairs.pseudo_words import SpellingEditor, edited_segment, reason_to_drop
 from evoslm.datasets_scripts.pairs.swuggy import band_of, make_swuggy_pairs, qualifying_words
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.word_list import Lexicon, build_lexicon
 from evoslm.datasets_scripts.text.words import count_words, words_of

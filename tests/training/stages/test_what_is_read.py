@@ -8,7 +8,7 @@ import espeakng_loader
 import pytest
 
 from evoslm.datasets_scripts.recordings import utterances as recorded_utterances
-from evoslm.datasets_scripts.stories.generation import generate_stories
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis import espeak, utterances
 from evoslm.datasets_scripts.synthesis.voices import VOICES
 from evoslm.datasets_scripts.text.passages import SPLITS, Passage, read_passages, write_passages

@@ -4,7 +4,6 @@
 A word's place in its list sets its frequency, so that a corpus has some common words and a long tail of rare ones.
 """
 
-import re
 from bisect import bisect
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,8 @@ from itertools import accumulate
 from random import Random
 
 import yaml
+
+from ..inflection import Inflections
 
 SHARED_FILES = ("lexicon.yaml", "grammar.yaml")
 TOPIC_FILES = tuple(f"lexicon_{part}.yaml" for part in ("country", "town", "stage", "travel"))
@@ -29,11 +30,6 @@ RANK_LAWS = {
 law."""
 
 _AVOID_TRIES = 8
-_VOWEL_LETTER_CONSONANT_SOUND = re.compile(r"(one$|one-|once|uni|use|usual|eu|ukulele)")
-_SILENT_H = re.compile(r"(hour|honest|honor|heir)")
-_SHORT_CLOSED_SYLLABLE = re.compile(r"[^aeiou]*[aeiou][^aeiouwxy]|[^aeiou]*qu[aeiou][^aeiouwxy]")
-_SIBILANT_END = re.compile(r"(s|x|z|ch|sh)$")
-_CONSONANT_Y_END = re.compile(r"[^aeiou]y$")
 
 
 class WordList(tuple):
@@ -58,21 +54,17 @@ class WordList(tuple):
 @dataclass(frozen=True)
 class Lexicon:
     """
-    All lists by name, and the irregular forms.
+    All lists by name, and how their words inflect.
 
     Args:
         shared (`dict[str, WordList]`): Lists that every topic uses.
         topics (`dict[str, dict[str, WordList]]`): Each topic's own lists, which hide shared ones of that name.
-        irregular_nouns (`dict[str, str]`): Plural of each irregular noun.
-        irregular_verbs (`dict[str, tuple[str, str]]`): Past tense and participle of each irregular verb.
-        doubling_verbs (`frozenset[str]`): Verbs of several syllables that double their last letter (admit, admitted).
+        inflections ([`Inflections`]): Plurals and forms of verbs.
     """
 
     shared: dict[str, WordList]
     topics: dict[str, dict[str, WordList]]
-    irregular_nouns: dict[str, str]
-    irregular_verbs: dict[str, tuple[str, str]]
-    doubling_verbs: frozenset[str]
+    inflections: Inflections
 
     def words(self, topic: str, name: str) -> WordList:
         """The topic's list of that name, else the shared one."""
@@ -85,71 +77,33 @@ class Lexicon:
 
     def plural(self, noun: str) -> str:
         """Plural of a noun; of a compound, that of its last word."""
-        *first, last = noun.split(" ")
-        irregular = self.irregular_nouns.get(last) or (last[:-2] + "en" if last.endswith("man") else "")
-        return " ".join([*first, irregular or _add_s(last)])
+        return self.inflections.plural(noun)
 
     def verb(self, lemma: str, tense: str, plural: bool) -> str:
         """The finite form of a verb in the third person; `tense` is `"present"` or `"past"`."""
-        if lemma == "be":
-            return ("were" if plural else "was") if tense == "past" else ("are" if plural else "is")
-        if tense == "past":
-            return self.past(lemma)
-        if plural or lemma in ("can", "cannot", "will"):
-            return lemma
-        return "has" if lemma == "have" else _add_s(lemma)
+        return self.inflections.verb(lemma, tense, plural)
 
     def past(self, lemma: str) -> str:
         """Past tense of a verb."""
-        irregular = self.irregular_verbs.get(lemma)
-        return irregular[0] if irregular else self._add_ed(lemma)
+        return self.inflections.past(lemma)
 
     def participle(self, lemma: str) -> str:
         """Past participle of a verb."""
-        irregular = self.irregular_verbs.get(lemma)
-        return irregular[1] if irregular else self._add_ed(lemma)
-
-    def _add_ed(self, lemma: str) -> str:
-        if lemma.endswith("e"):
-            return lemma + "d"
-        if _CONSONANT_Y_END.search(lemma):
-            return lemma[:-1] + "ied"
-        return self._doubled(lemma) + "ed"
-
-    def _doubled(self, lemma: str) -> str:
-        doubles = lemma in self.doubling_verbs or _SHORT_CLOSED_SYLLABLE.fullmatch(lemma)
-        return lemma + lemma[-1] if doubles else lemma
-
-
-def indefinite_article(next_word: str) -> str:
-    """`"a"` or `"an"`, by the sound that the next word begins with."""
-    word = next_word.lower()
-    vowel = word[0] in "aeiou" and not _VOWEL_LETTER_CONSONANT_SOUND.match(word)
-    return "an" if vowel or _SILENT_H.match(word) else "a"
+        return self.inflections.participle(lemma)
 
 
 @lru_cache(maxsize=1)
 def load_lexicon() -> Lexicon:
     """Read the lexicon and the grammar that ship with the package (once a process)."""
     shared = {key: value for name in SHARED_FILES for key, value in _read_yaml(name).items()}
-    nouns = (entry.split(":") for entry in shared.pop("irregular_nouns").split())
-    verbs = (entry.replace("_", " ").split(":") for entry in shared.pop("irregular_verbs").split())
-    irregular_nouns = {noun: noun if plural == "=" else plural for noun, plural in nouns}
-    irregular_verbs = {lemma: (past, participle) for lemma, past, participle in verbs}
-    doubling_verbs = frozenset(shared.pop("doubling_verbs").split())
+    forms = (shared.pop(name) for name in ("irregular_nouns", "irregular_verbs", "doubling_verbs"))
+    inflections = Inflections.parse(*forms)
     shared = {key: _parse_list(key, value, "shared") for key, value in shared.items()}
     topics = {}
     for name in TOPIC_FILES:
         for topic, lists in _read_yaml(name).items():
             topics[topic] = {key: _parse_list(key, value, "topic") for key, value in lists.items()}
-    return Lexicon(shared, topics, irregular_nouns, irregular_verbs, doubling_verbs)
-
-
-def _add_s(word: str) -> str:
-    """The regular plural of a noun, which is also the third person of a verb."""
-    if _CONSONANT_Y_END.search(word):
-        return word[:-1] + "ies"
-    return word + ("es" if _SIBILANT_END.search(word) or word in ("go", "do", "echo", "veto") else "s")
+    return Lexicon(shared, topics, inflections)
 
 
 def _parse_list(name: str, text: str, owner: str) -> WordList:

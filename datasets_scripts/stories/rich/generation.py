@@ -3,17 +3,16 @@
 seed and number of the story -> cast, tense and plot -> one template a sentence -> `Story.sentence` -> `Passage`.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import count
 from random import Random
 
-from ..text.passages import Passage
+from ...text.passages import Passage
+from ..corpus import story_split, tell_stories
+from ..templates import Agree, Declare, parse_template, walk
 from .grammar import PEOPLE_LISTS, Referent, Story
 from .lexicon import Lexicon, load_lexicon
-from .templates import Agree, Declare, parse_template, walk
 
 MIN_SENTENCES, MAX_SENTENCES = 4, 6
 MIN_WORDS, MAX_WORDS = 36, 65
@@ -50,15 +49,7 @@ def generate_stories(max_words: int, seed: int) -> Iterator[Passage]:
     Raises:
         `ValueError`: If `max_words` is too small for one story.
     """
-    if max_words < MAX_WORDS:
-        raise ValueError(f"max_words={max_words} may be less than one story: ask for {MAX_WORDS} words or more.")
-    total = 0
-    for number in count():
-        passage = generate_story(seed, number)
-        total += len(passage.text.split())
-        if total > max_words:
-            return
-        yield passage
+    return tell_stories(lambda number: generate_story(seed, number), max_words, MAX_WORDS)
 
 
 def generate_story(seed: int, number: int) -> Passage:
@@ -74,12 +65,6 @@ def generate_story(seed: int, number: int) -> Passage:
             break
     name = f"story-{number:06d}"
     return Passage(name, name, topic, story_split(seed, number), tuple(sentences))
-
-
-def story_split(seed: int, number: int) -> str:
-    """The split of a story, by a hash of the seed and its number."""
-    share = int.from_bytes(hashlib.sha256(f"split-{seed}-{number}".encode()).digest()[:4], "big") % 100
-    return "train" if share < 90 else "validation" if share < 95 else "test"
 
 
 @cache

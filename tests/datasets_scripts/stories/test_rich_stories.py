@@ -10,8 +10,9 @@ from itertools import islice
 import pytest
 import wordfreq
 
-from evoslm.datasets_scripts.stories.generation import generate_stories, generate_story, vocabulary
-from evoslm.datasets_scripts.stories.lexicon import indefinite_article, load_lexicon
+from evoslm.datasets_scripts.stories.inflection import indefinite_article
+from evoslm.datasets_scripts.stories.rich.generation import generate_stories, generate_story, vocabulary
+from evoslm.datasets_scripts.stories.rich.lexicon import load_lexicon
 from evoslm.datasets_scripts.stories.templates import parse_template
 
 _REGULAR = (

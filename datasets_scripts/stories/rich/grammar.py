@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass, field
 from random import Random
 
-from .lexicon import Lexicon, WordList, indefinite_article
-from .templates import mentions, parse_template
+from ..inflection import indefinite_article
+from ..templates import mentions, parse_template
+from .lexicon import Lexicon, WordList
 
 STORY_ROLES = frozenset({"hero", "friend", "thing", "tool", "pet"})
 """Roles that last for the whole story; any other name lasts for one sentence."""
