@@ -25,7 +25,7 @@ from .sampling import assign_splits
 from .sources import Recording
 
 # Part of what a shard is made of: raise it when the same recording gives other rows.
-VERSION = 4
+VERSION = 5
 # A recording that is too long is cut in the middle of a pause of at least this, in seconds, where a sentence ends.
 MIN_CUT_PAUSE = 0.2
 

@@ -135,7 +135,7 @@ def build_recordings(folder: Path, source: RecordingSource, settings: RecordingS
     else:
         read = {"recordings": len(found[0]), "digest": _digest(found[0])}
     packages = ("pocketsphinx", "espeakng-loader", "soxr", "num2words")
-    stage = Stage(folder, 4, settings.describe() | {"source": read}, packages=packages)
+    stage = Stage(folder, 5, settings.describe() | {"source": read}, packages=packages)
     stage.run(build, execution.overwrite)
 
 

@@ -1,6 +1,7 @@
 """Forced alignment with PocketSphinx, which brings its English acoustic model and dictionary with it.
 
-transcript -> words of the dictionary, or espeak's pronunciation -> word pass -> phone pass -> stress -> [`Alignment`].
+transcript -> words of the dictionary, or espeak's pronunciation -> word pass -> phone pass -> does it match? (what the
+phones found explain of the sound, against what any phones would) -> stress -> [`Alignment`].
 The dictionary has no stress: that of espeak's reading of the whole text is laid over the phones that were found, so
 that recorded and synthesized utterances stress their words by the same rule.
 """
@@ -11,26 +12,33 @@ from itertools import groupby
 
 import numpy as np
 
-from ....models.audio import SAMPLE_RATE, to_int16
+from ....models.audio import to_int16
 from ....models.phones import SIL, SPN
 from ...phones.stress import restore_stress
 from ...synthesis.phone_events import TimedPhone, Token
 from ...synthesis.synthesizer import shared_synthesizer
+from .acoustic_model import HOP, WINDOW, shared_acoustic_model
 from .alignment import Alignment, AlignmentError, has_letters, phones_by_word, tokens_of
+from .paths import forced_path, phone_loop
 
-_STEP = SAMPLE_RATE // 100  # PocketSphinx counts in frames of 10 ms
+_STEP = HOP  # PocketSphinx counts in frames of 10 ms
+# A frame describes a window that is longer than a step, so that the border of two frames is where the middles of their
+# windows meet, not where the second of them begins.
+_CENTRE = (WINDOW - HOP) // 2
 # Noise as loud as the recording's quietest moments is put around it: without it a last phone keeps the silence after
 # it, since a recording that ends with its last word has too little for a SIL of three states.
 _EDGE = 20 * _STEP
-# A transcript is refused if the worst stretch of so many frames fits worse than this. LJ001-0001 to LJ001-0032 all
-# pass, also with noise 10 dB below them or through a telephone's band (the worst has -41), and none with the
-# transcript of another clip (the best of some 200 has -56) or without the second half of its own (-53). A mean over
-# the speech tells less: silence takes up what the transcript lacks.
+# A transcript is refused if its phones explain the worst stretch of so many frames of speech worse than this, in nats
+# a frame, than a free loop of phones does. A frame counts at most `_WORST`: single ones that fit no phone, as synthetic
+# voices have, would decide alone. Silence fits any transcript and does not count. Chosen on LJ001-0001 to -0016 and
+# every other synthetic voice, in the middle between the worst of 52 true transcripts (-2.43) and the best of 156 of
+# other clips (-2.73); `docs/recordings.md` has what it does on others.
 _STRETCH = 150
-MIN_SCORE = -45.0
+_WORST = 6.0
+MIN_SCORE = -2.6
 # A few words fit somewhere into any short clip, and silence takes up the rest: a transcript is refused, too, if more
-# than this share of the sound's energy is outside its words. The same clips have less than 0.001, with noise 0.12 at
-# most; with a sentence of one to six words that is not theirs, 0.02 to 0.99, and none such passes both bounds.
+# than this share of the sound's energy is outside its words. LJ001-0001 to LJ001-0032 have less than 0.001, with noise
+# 0.12 at most; with a sentence of one to six words that is not theirs, 0.02 to 0.99, and none such passes both bounds.
 MAX_OUTSIDE = 0.2
 _FILLERS = {"SIL": SIL, "+NSN+": SIL, "+SPN+": SPN}
 # With `bestpath`, PocketSphinx's default, 11 of those clips cannot be aligned; without it all can. Wider beams cost
@@ -50,13 +58,15 @@ class PocketSphinxAligner:
     What it finds depends on its arguments only, not on what was aligned before.
 
     Args:
-        min_score (`float`, *optional*, defaults to -45.0): A transcript that fits worse than this is refused. The
-            score is the mean of PocketSphinx's acoustic log-scores per 10 ms in the 1.5 s that fit worst, 0 at best.
+        min_score (`float`, *optional*, defaults to -2.6): A transcript that fits worse than this is refused. The score
+            is how much better the transcript's phones explain the sound than any others would, as a mean difference of
+            log-densities per 10 ms over the 1.5 s of speech that fit worst: about 0 at best, -6 at worst.
     """
 
     def __init__(self, min_score: float = MIN_SCORE):
         self.min_score = min_score
         self._decoders: dict[int, object] = {}
+        self._model = shared_acoustic_model()
         self._synthesizer = shared_synthesizer()
 
     def align(self, audio: np.ndarray, text: str, name: str = "") -> Alignment:
@@ -78,10 +88,10 @@ class PocketSphinxAligner:
             except RuntimeError as error:
                 failure = str(error)
                 continue
-            score = _worst_stretch(entries, len(audio))
+            score = self._score(samples, entries)
             if score < self.min_score:
                 raise AlignmentError(
-                    f"The transcript does not match the recording: where it fits worst its score is {score:.1f}, "
+                    f"The transcript does not match the recording: where it fits worst its score is {score:.2f}, "
                     f"below {self.min_score:g}."
                 )
             phones = self._phones(entries, words, text, len(audio))
@@ -93,6 +103,18 @@ class PocketSphinxAligner:
                 )
             return Alignment(phones, score)
         raise AlignmentError(f"The transcript could not be aligned with the recording ({failure}).")
+
+    def _score(self, samples: np.ndarray, entries: list[tuple[str, list[tuple[str, int, int, int]]]]) -> float:
+        """See [`PocketSphinxAligner`]."""
+        phones = [found[0] for _, own in entries for found in own]
+        log_densities = self._model.log_densities(samples)
+        path = forced_path(self._model, log_densities, phones)
+        if path is None:
+            return -_WORST
+        positions, explained = path
+        is_speech = np.array([phone not in _FILLERS for phone in phones])[positions]
+        differences = np.maximum(explained - phone_loop(self._model, log_densities), -_WORST)
+        return _worst_stretch(differences[is_speech])
 
     def _decoder(self, attempt: int):
         if attempt not in self._decoders:
@@ -145,7 +167,7 @@ class PocketSphinxAligner:
                 owner = next(owners)
             for symbol, start, length, _ in found:
                 symbol = _FILLERS.get(symbol, symbol)
-                start = start * _STEP - _EDGE
+                start = start * _STEP + _CENTRE - _EDGE
                 cut = [min(max(0, bound), num_samples) for bound in (start, start + length * _STEP)]
                 phones.append(TimedPhone(symbol, *cut, owner))
         phones[-1] = phones[-1]._replace(end=num_samples)
@@ -171,12 +193,9 @@ def _stressed(phones: list[TimedPhone], readings: list[list[str]]) -> list[Timed
     return sorted(stressed + noises, key=lambda phone: phone.start)
 
 
-def _worst_stretch(entries: list[tuple[str, list[tuple[str, int, int, int]]]], num_samples: int) -> float:
-    scores = [score / length for _, found in entries for _, _, length, score in found for _ in range(length)]
-    first = _EDGE // _STEP
-    scores = scores[first : first + max(1, num_samples // _STEP)]
-    sums = np.cumsum([0.0, *scores])
-    length = min(_STRETCH, len(scores))
+def _worst_stretch(differences: np.ndarray) -> float:
+    sums = np.cumsum([0.0, *differences])
+    length = min(_STRETCH, len(differences))
     return float((sums[length:] - sums[:-length]).min() / length)
 
 
