@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import yaml
 from ..inflection import Inflections
 from ..templates import parse_template
 
+LANGUAGE_FILE = Path(__file__).with_name("language.yaml")
 PHASES = ("opening", "middle", "pronoun")
 """Kinds of sentences, by where they stand in a story."""
 
@@ -33,7 +33,7 @@ _LEAST_SHARED = {
     "frequency": 2,
     "degree": 2,
 }
-_LEAST_OF_TOPIC = {"people": 3, "places": 3, "handling": 3, "adjectives": 2, "things": 6}
+_LEAST_OF_TOPIC = {"people": 3, "places": 3, "handling": 3, "adjectives": 2, "things": 6, "rarities": 6}
 _LEAST_TOPICS = 2
 
 
@@ -125,15 +125,11 @@ def load_language(path: str | Path | None = None) -> Language:
         `FileNotFoundError`: If there is no such file.
         `ValueError`: If it is no such file, a class has too few words, or a sentence cannot be read.
     """
-    name = "language.yaml" if path is None else str(path)
-    if path is None:
-        text = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    elif Path(path).is_file():
-        text = Path(path).read_text(encoding="utf-8-sig")
-    else:
-        raise FileNotFoundError(f"There is no file {name}; --lexicon names a YAML file of words and sentences.")
+    path = Path(path or LANGUAGE_FILE)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}; --lexicon names a YAML file of words and sentences.")
     try:
-        content = yaml.safe_load(text)
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
         shared = {key: tuple(words.split()) for key, words in content["shared"].items()}
         topics = {
             topic: {key: tuple(words.split()) for key, words in lists.items()}
@@ -141,10 +137,10 @@ def load_language(path: str | Path | None = None) -> Language:
         }
         sentences = {phase: tuple(line.strip() for line in content[phase].strip().splitlines()) for phase in PHASES}
         inflections = Inflections.parse(content.get("irregular_nouns", ""), content.get("irregular_verbs", ""))
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{name} has not the form of a lexicon of stories ({_first_line(error)}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} has not the form of a lexicon of stories ({_first_line(error)}).") from error
     for complaint in _complaints(shared, topics):
-        raise ValueError(f"{name} {complaint}")
+        raise ValueError(f"{path} {complaint}")
     for line in (line for lines in sentences.values() for line in lines):
         parse_template(line)
     return Language(shared, topics, inflections, sentences)

@@ -11,7 +11,7 @@ from ..inflection import indefinite_article
 from ..templates import parse_template
 from .language import Language
 
-OWN_WORD = 0.65
+OWN_WORD = 0.85
 """How often a word of a class is the topic's own, where both have one."""
 PLURAL, ADJECTIVE, NEAR = 0.5, 0.4, 0.75
 _ADJECTIVES_OF_PEOPLE = frozenset({"people", "gendered", "anyone"})
@@ -138,6 +138,16 @@ class Telling:
         return f"{determiner} {self.draw_adjective(list_name) if described else ''} {shown}"
 
     def refer(self, role: str, form: str) -> str:
-        """The pronoun of a role, as subject or (`self`) reflexive."""
+        """
+        The pronoun of a role, as subject or (`self`) reflexive.
+
+        Raises:
+            `LookupError`: If the story has had that reflexive.
+        """
         subject, reflexive = _PRONOUNS[self.roles[role].pronoun]
-        return reflexive if form == "self" else subject
+        if form != "self":
+            return subject
+        if reflexive in self.used:
+            raise LookupError(f"The story has had {reflexive}.")
+        self.used.add(reflexive)
+        return reflexive
