@@ -31,6 +31,8 @@ TOLERANCE = 0.01
 LEAST_EXCESS = 0.5
 # Candidates an ending, of those that the rules take for true, for wrong, and for either.
 _CANDIDATES = 8
+# Of long texts not all endings are compared, those first that share no content word with their own context.
+_ENDINGS_PER_COUPLE, _FEWEST_ENDINGS = 4, 400
 _SHARED_WORD_COST = 4.0  # in pronouns and tenses that only one of two endings has
 _ROWS = 256
 
@@ -144,6 +146,10 @@ def _couple_in_balance(
         `tuple[list[Couple], int]`: At most `num_couples`, and how many of them share no content word.
     """
     endings = random.Random(f"topic-sc-balanced-{seed}").sample(endings, len(endings))
+    contexts, texts = ([getattr(ending, side) for ending in endings] for side in ("context", "text"))
+    shares_word = SharedKeys(content_forms(contexts), content_forms(texts)).own() > 0
+    first = np.argsort(shares_word, kind="stable")[: max(_ENDINGS_PER_COUPLE * num_couples, _FEWEST_ENDINGS)]
+    endings = [endings[index] for index in first]
     candidates = _find_candidates(endings, overlap)
     best = candidates.of(np.zeros(0, dtype=np.int64))
     for few in (candidates.of(candidates.shared == 0), candidates):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,13 +13,22 @@ import pytest
 import soundfile
 from recorded_stories import record_stories
 
-from evoslm.datasets_scripts.pairs.recorded_topics import build_recorded_topics, find_recorded_pairs, noise_floor
+from evoslm.datasets_scripts.pairs.context_overlap import overlap_votes
+from evoslm.datasets_scripts.pairs.recorded_topics import (
+    RecordedPassage,
+    TopicPair,
+    build_recorded_topics,
+    find_recorded_pairs,
+    keep_balanced,
+    noise_floor,
+)
 from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.text.passages import Passage, read_passages
 from evoslm.models.audio import decode_flac
 from evoslm.training.arguments.parsing import parse_arguments
 from evoslm.training.cli import main
 from evoslm.training.run.folder import Run
+from evoslm.training.stages.baselines import read_overlap
 
 PAIRS = 10
 
@@ -56,8 +66,12 @@ def test_pairs_are_cut_out_of_what_one_reader_read(run, recordings):
     folder, stories = recordings
     rows = read_rows(run.recorded_pairs / "topic_sc")
     summary = json.loads((run.recorded_pairs / "summary.json").read_text())
-    assert summary["pairs"] == PAIRS and summary["rows"] == len(rows) > 0
-    assert summary["left_out"] == {"the wrong ending is of another reader": PAIRS - len(rows)}
+    assert summary["pairs"] == len(read_pairs(run)[0]) and summary["rows"] == len(rows) > 0
+    assert set(summary["left_out"]) <= {
+        "the wrong ending is of another reader",
+        "the words that it shares with its context would tell",
+    }
+    assert sum(summary["left_out"].values()) == summary["pairs"] - summary["rows"]
     assert set(pd.Series([row["cluster"] for row in rows]).value_counts()) == {2}  # with its twin
     by_ending = {story.sentences[-1]: (index, story) for index, story in enumerate(stories)}
     for row in rows:
@@ -82,7 +96,8 @@ def test_pairs_are_cut_out_of_what_one_reader_read(run, recordings):
 def test_the_same_pairs_are_made_by_any_number_of_processes(run, tmp_path):
     pairs = [PairText(**row) for row in pq.read_table(run.pairs_text / "pairs.parquet").to_pylist()]
     held_out = list(read_passages(run.passages / "held_out.parquet"))
-    summary = build_recorded_topics(pairs, held_out, run.utterances(), tmp_path, 4, num_proc=2, progress=False)
+    votes = read_votes(run)
+    summary = build_recorded_topics(pairs, held_out, run.utterances(), tmp_path, 4, votes, num_proc=2, progress=False)
     assert summary == json.loads((run.recorded_pairs / "summary.json").read_text())
     sounds = ["id", "voice", "context_audio", "positive_audio", "negative_audio", "context_phones"]
     first, second = (read_rows(folder / "topic_sc") for folder in (run.recorded_pairs, tmp_path))
@@ -102,6 +117,34 @@ def read_pairs(run) -> tuple[list, list]:
     return [pair for pair in pairs if pair.task == "topic_sc"], list(read_passages(run.passages / "held_out.parquet"))
 
 
+def read_votes(run) -> dict:
+    overlap = read_overlap(run.pairs_text)
+    return dict(zip(overlap.index, overlap_votes(overlap)))
+
+
+def test_what_was_recorded_is_balanced_anew(run):
+    """Of the text's pairs some were read by two readers, and the others need not be in balance."""
+    found = pd.DataFrame(read_rows(run.recorded_pairs / "topic_sc"))
+    votes = np.array([read_votes(run)[name] for name in found["id"][found["band"] == "balanced"]]).reshape(-1, 3)
+    assert (abs(votes.sum(axis=0)) <= 1).all()
+
+
+def test_pairs_that_put_the_rules_out_of_balance_are_left_out_with_their_twins():
+    place = RecordedPassage("p", "reader", (), 0, 0, 0, "")
+    pairs, votes = [], {}
+    for couple, vote in enumerate([1] * 60 + [-1] * 40 + [0] * 20):
+        for twin in "ab":
+            text = PairText(f"{couple}{twin}", "topic_sc", "x", "balanced", "C.", "P.", "N.", cluster=str(couple))
+            pairs.append(TopicPair(text.id, text, place, place))
+            votes[text.id] = (vote, 0, -vote)
+    unbalanced = replace(pairs[0], id="u", text=replace(pairs[0].text, id="u", band="unbalanced", cluster="u"))
+    kept, left_out = keep_balanced([*pairs, unbalanced], votes | {"u": (1, 1, 1)})
+    balanced = np.array([votes[pair.id] for pair in kept if pair.id != "u"])
+    assert abs(balanced.mean(axis=0)).max() / 2 <= 0.02 and kept[-1] == unbalanced
+    assert 30 <= left_out <= 40 and len(kept) + left_out == len(pairs) + 1
+    assert set(pd.Series([pair.text.cluster for pair in kept[:-1]]).value_counts()) == {2}
+
+
 @pytest.fixture
 def change_rows(run, tmp_path):
     """A copy of the utterances with rows that a function has changed."""
@@ -119,7 +162,7 @@ def change_rows(run, tmp_path):
 def test_readers_that_nobody_names_are_not_taken_for_one(run, change_rows):
     pairs, passages = read_pairs(run)
     found, left_out = find_recorded_pairs(pairs, passages, change_rows(lambda row: row | {"speaker": ""}))
-    assert found == [] and left_out == {"nobody says who reads": PAIRS}
+    assert found == [] and left_out == {"nobody says who reads": len(pairs)}
 
 
 def test_a_pair_that_is_too_long_takes_its_twin_with_it(run, change_rows):
