@@ -1,12 +1,15 @@
 """Near-duplicate passages: shingles -> MinHash -> candidates -> exact comparison.
 
 Books come in several editions and quote each other; a test passage that also stands in the training set measures
-memory.
+memory. What was seen lies in a database that has a file of its own as soon as it outgrows its cache, so that memory
+does not grow with the corpus.
 """
 
+import hashlib
 import re
+import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from datasketch import MinHash, MinHashLSH
 
@@ -19,6 +22,14 @@ _CANDIDATE_THRESHOLD = 0.5
 _NUM_PERMUTATIONS = 64
 _LONG_SENTENCE_WORDS = 8
 _WORD = re.compile(r"[a-z]+")
+# SQLite makes a file for a database without a name, and removes it; nobody asks for what a kill leaves of it.
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA cache_size = -32768;
+CREATE TABLE bands (digest INTEGER, passage INTEGER, PRIMARY KEY (digest, passage)) WITHOUT ROWID;
+CREATE TABLE passages (number INTEGER PRIMARY KEY, words TEXT);
+CREATE TABLE long_sentences (digest INTEGER PRIMARY KEY);
+"""
 
 
 class NearDuplicateFilter:
@@ -33,10 +44,12 @@ class NearDuplicateFilter:
     """
 
     def __init__(self):
-        self._index = MinHashLSH(threshold=_CANDIDATE_THRESHOLD, num_perm=_NUM_PERMUTATIONS)
+        index = MinHashLSH(threshold=_CANDIDATE_THRESHOLD, num_perm=_NUM_PERMUTATIONS)
+        self._bands, self._rows_a_band = index.b, index.r
         self._empty = MinHash(num_perm=_NUM_PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
-        self._passages: list[str] = []
-        self._long_sentences: set[str] = set()
+        self._seen = sqlite3.connect("")
+        self._seen.executescript(_TABLES)
+        self._num_passages = 0
 
     def add(self, sentences: Sequence[str]) -> bool:
         """
@@ -50,7 +63,8 @@ class NearDuplicateFilter:
         """
         words = [_WORD.findall(sentence.lower()) for sentence in sentences]
         long_sentences = {" ".join(sentence) for sentence in words if len(sentence) >= _LONG_SENTENCE_WORDS}
-        repeated = sum(len(sentence.split()) for sentence in long_sentences & self._long_sentences)
+        digests = {_digest(sentence.encode()): len(sentence.split()) for sentence in long_sentences}
+        repeated = sum(digests[digest] for (digest,) in self._find("SELECT digest FROM long_sentences", digests))
         if repeated and repeated >= REPEATED_SHARE * sum(map(len, words)):
             return False
 
@@ -58,12 +72,30 @@ class NearDuplicateFilter:
         shingles = _shingles(flat)
         signature = self._empty.copy()
         signature.update_batch([shingle.encode() for shingle in shingles])
-        if any(_jaccard(shingles, _shingles(self._passages[i])) >= THRESHOLD for i in self._index.query(signature)):
+        bands = [_digest(bytes([band]) + values.tobytes()) for band, values in enumerate(self._cut(signature))]
+        query = "SELECT DISTINCT words FROM bands JOIN passages ON number = passage"
+        if any(_jaccard(shingles, _shingles(other)) >= THRESHOLD for (other,) in self._find(query, bands)):
             return False
-        self._index.insert(len(self._passages), signature, check_duplication=False)
-        self._passages.append(flat)
-        self._long_sentences |= long_sentences
+        self._seen.execute("INSERT INTO passages VALUES (?, ?)", (self._num_passages, flat))
+        self._seen.executemany("INSERT INTO bands VALUES (?, ?)", [(band, self._num_passages) for band in bands])
+        self._seen.executemany("INSERT OR IGNORE INTO long_sentences VALUES (?)", [(digest,) for digest in digests])
+        self._num_passages += 1
         return True
+
+    def _cut(self, signature: MinHash) -> list:
+        """The bands of a signature: passages that agree in one of them are compared."""
+        values, rows = signature.hashvalues, self._rows_a_band
+        return [values[band * rows : (band + 1) * rows] for band in range(self._bands)]
+
+    def _find(self, query: str, digests: Iterable[int]) -> list[tuple]:
+        """Rows with one of some digests."""
+        digests = list(digests)
+        return self._seen.execute(f"{query} WHERE digest IN ({','.join('?' * len(digests))})", digests).fetchall()
+
+
+def _digest(data: bytes) -> int:
+    """Eight bytes of a hash, as the signed number that SQLite keeps."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)
 
 
 def _shingles(text: str) -> set[str]:

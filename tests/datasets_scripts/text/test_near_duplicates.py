@@ -36,3 +36,16 @@ def test_short_refrains_do_not_count():
     near_duplicates = NearDuplicateFilter()
     assert near_duplicates.add(("Yes, sir.", "I saw him go down to the water's edge."))
     assert near_duplicates.add(("Yes, sir.", "No, sir.", "Nobody has been here today but the postman."))
+
+
+def test_what_was_seen_long_ago_is_still_found():
+    near_duplicates = NearDuplicateFilter()
+    others = [(f"The {word} said that number {word} of them came by the old road of {word}.",) for word in _words(300)]
+    assert near_duplicates.add(PASSAGE)
+    assert sum(map(near_duplicates.add, others)) == len(others)
+    assert not near_duplicates.add(PASSAGE)
+    assert not any(map(near_duplicates.add, others))
+
+
+def _words(count):
+    return ["".join("abcdefghij"[int(digit)] for digit in f"{number:04d}") for number in range(count)]
