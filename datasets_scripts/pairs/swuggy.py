@@ -7,6 +7,7 @@ every one of these rules is right half of the time -> `PairText`.
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,9 +20,39 @@ from .texts import PairText
 
 _TASK = TASKS["swuggy"]
 # Band -> highest count. As in the ZeroSpeech 2021 benchmark, without its words that are not in the training text.
-BANDS = dict(zip(_TASK.bands, (5, 20, 100, None), strict=True))
-BAND_SHARES = dict(zip(_TASK.bands, (0.4, 0.4, 0.1, 0.1), strict=True))
-HEADLINE_SHARE = sum(BAND_SHARES[band] for band in _TASK.headline_bands)
+BANDS = {"1-5": 5, "6-20": 20, "21-100": 100, ">100": None}
+_UNBALANCED = ", unbalanced"
+
+
+@dataclass(frozen=True)
+class BandChoice:
+    """
+    Which words of a corpus are asked for.
+
+    Args:
+        shares (`Mapping[str, float]`): The share of the pairs that each band gets. What a band cannot give is taken
+            from the others.
+        headline (`tuple[str, ...]`): The bands in which simple rules have to be right in half of the pairs, or there
+            are fewer of them. They are what the headline counts.
+    """
+
+    shares: Mapping[str, float]
+    headline: tuple[str, ...]
+
+    @property
+    def headline_share(self) -> float:
+        """The share of the pairs that the headline counts."""
+        return sum(self.shares.get(band, 0.0) for band in self.headline)
+
+    def label(self, band: str) -> str:
+        """The name of a band among the pairs."""
+        return band if band in self.headline else band + _UNBALANCED
+
+
+LONG_TAIL = BandChoice({"1-5": 0.4, "6-20": 0.4, "21-100": 0.1, ">100": 0.1}, ("1-5", "6-20"))
+"""Of real text and rich stories: many rare words; of frequent ones no pseudo-word is as probable as the word."""
+SMALL_WORLD = BandChoice({"6-20": 0.4, "21-100": 0.4, ">100": 0.2}, ("6-20", "21-100"))
+"""Of simple stories: words that are rarer are not learned, and the frequent ones have letters in common with many."""
 MIN_LETTERS = 4
 TOLERANCE = 0.02
 _WORDS_PER_PAIR = 2  # how many words there are to choose from
@@ -35,14 +66,14 @@ def make_swuggy_pairs(
     texts: Iterable[str],
     phone_sequences: Iterable[Sequence[str]],
     num_tokens: Mapping[str, TokenCounter] | None = None,
-    band_shares: Mapping[str, float] = BAND_SHARES,
+    choice: BandChoice = LONG_TAIL,
     lexicon: Lexicon | None = None,
 ) -> tuple[list[PairText], dict]:
     """
     Make word and pseudo-word pairs that letter and phone n-grams up to order 3 cannot tell apart.
 
     Words are those of at least four letters a-z that stand in lower case at least as often as with a capital, and that
-    wordfreq's list knows. In the bands 1-5 and 6-20 each n-gram, "fewer letters" and "fewer phones" are right for
+    wordfreq's list knows. In the headline's bands each n-gram, "fewer letters" and "fewer phones" are right for
     50 ± 2 % of the pairs, or within one pair of half of them; a band for which that cannot be had for as many pairs as
     wanted has fewer. Higher bands, and the rules of `num_tokens`, come as near as they can.
 
@@ -56,8 +87,7 @@ def make_swuggy_pairs(
         num_tokens (`Mapping[str, Callable]`, *optional*): Further lengths to balance by name, e.g. `"text_bpe"`: each
             takes a list of words and a list of their phones (`"SIL R IH1 V ER0 SIL"`) and returns how many tokens each
             word has.
-        band_shares (`Mapping[str, float]`, *optional*): The share of the pairs that each band gets. What a band cannot
-            give is taken from the others.
+        choice ([`BandChoice`], *optional*, defaults to [`LONG_TAIL`]): The bands that are asked for.
         lexicon ([`Lexicon`], *optional*): The words that no pseudo-word may be. Defaults to [`build_lexicon`] of the
             corpus.
 
@@ -80,12 +110,12 @@ def make_swuggy_pairs(
     by_band = defaultdict(list)
     for word in words:
         by_band[band_of(counts[word])].append(word)
-    wanted = _wanted({band: len(by_band[band]) for band in BANDS}, num_pairs, band_shares)
+    wanted = _wanted({band: len(by_band[band]) for band in BANDS}, num_pairs, choice.shares)
     candidates = {}
     for band in BANDS:
         random.Random(f"swuggy-{seed}-{band}").shuffle(by_band[band])
         candidates[band] = maker.candidates(by_band[band], _WORDS_PER_PAIR * wanted[band])
-    chosen = _choose(candidates, wanted, maker.is_strict)
+    chosen = _choose(candidates, wanted, maker.is_strict, choice.headline)
 
     num_made = sum(len(indices) for indices in chosen.values())
     if num_made < num_pairs:
@@ -95,10 +125,11 @@ def make_swuggy_pairs(
         )
     pairs, bands = [], {}
     for band, indices in chosen.items():
+        label = choice.label(band)
         for item in sorted((candidates[band].pseudo_words[index] for index in indices), key=lambda item: item.word):
-            pairs.append(PairText(f"{_TASK.name}-{item.word}", _TASK.name, band, band, "", item.word, item.spelling))
+            pairs.append(PairText(f"{_TASK.name}-{item.word}", _TASK.name, label, label, "", item.word, item.spelling))
         accuracies = _accuracies(maker.rules, candidates[band].votes[indices])
-        bands[band] = {"pairs": len(indices), "words": len(by_band[band]), **accuracies}
+        bands[label] = {"pairs": len(indices), "words": len(by_band[band]), **accuracies}
     return pairs, {"words": len(words), **maker.report(), "bands": bands}
 
 
@@ -135,13 +166,13 @@ def _wanted(num_words: Mapping[str, int], num_pairs: int, band_shares: Mapping[s
 
 
 def _choose(
-    candidates: Mapping[str, Candidates], wanted: Mapping[str, int], is_strict: np.ndarray
+    candidates: Mapping[str, Candidates], wanted: Mapping[str, int], is_strict: np.ndarray, headline: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Choose in every band, then make up for what is missing where there are more words, headline bands first."""
 
     def choose(band: str, count: int) -> np.ndarray:
         owners = np.array([item.word for item in candidates[band].pseudo_words])
-        strict = is_strict if band in _TASK.headline_bands else False
+        strict = is_strict if band in headline else False
         return choose_balanced(owners, candidates[band].votes, candidates[band].costs, count, TOLERANCE, strict)
 
     chosen = {band: choose(band, wanted[band]) for band in BANDS}

@@ -194,15 +194,16 @@ def test_clusters_of_unequal_sizes_change_the_interval_and_no_accuracy(metrics, 
 def test_bands_choose_the_headlines_pairs_where_they_are_the_tasks_own(metrics):
     predictions, references = given([1, -1, 1, 1])
     asked = {"predictions": predictions, "references": references}
-    own = metrics["swuggy"].compute(**asked, bands=["1-5", "6-20", ">100", "21-100"], groups=["a", "a", "b", "b"])
+    bands = ["1-5", "6-20", ">100, unbalanced", "21-100, unbalanced"]
+    own = metrics["swuggy"].compute(**asked, bands=bands, groups=["a", "a", "b", "b"])
     assert own["accuracy"] == 0.5 and own["bands"] == ["1-5", "6-20"] and own.items() >= counts(2, 2).items()
     assert own["groups"]["b"]["accuracy_sum"] == 1
     official = metrics["swuggy"].compute(**asked, bands=["1-5", "6-20", ">100", "oov"])
     assert official["accuracy"] == 0.75 and official["n_pairs"] == 4 and len(official["bands"]) == 4
-    frequent = metrics["swuggy"].compute(**asked, bands=[">100"] * 4)
-    assert frequent["accuracy"] == 0.75 and frequent["bands"] == [">100"]
+    frequent = metrics["swuggy"].compute(**asked, bands=[">100, unbalanced"] * 4)
+    assert frequent["accuracy"] == 0.75 and frequent["bands"] == [">100, unbalanced"]
     for name in ("sblimp", "topic_sc"):  # these have no bands
-        assert metrics[name].compute(**asked, bands=["1-5", "6-20", ">100", "21-100"])["n_pairs"] == 4
+        assert metrics[name].compute(**asked, bands=bands)["n_pairs"] == 4
     with pytest.raises(ValueError, match="4 predictions and 1 bands"):
         metrics["swuggy"].compute(**asked, bands=["1-5"])
 
@@ -407,7 +408,7 @@ def test_the_app_says_which_bands_it_counted(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "pair_app", raising=False)
     app = importlib.import_module("pair_app")
     score = {"positive": -3, "negative": -4, "positive_tokens": 2, "negative_tokens": 2}
-    scores = [score | {"id": band, "band": band} for band in ("6-20", ">100")]
+    scores = [score | {"id": band, "band": band} for band in ("6-20", ">100, unbalanced")]
     (tmp_path / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     rows = app.result_table(app.evaluate_file(str(FOLDER / "swuggy" / "swuggy.py"), str(tmp_path / "scores.json")))
     assert {(row[0], row[4]) for row in rows} == {("bands 6-20", 1)}

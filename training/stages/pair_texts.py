@@ -189,19 +189,21 @@ class _Material:
 
 
 def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
-    from ...datasets_scripts.pairs.swuggy import HEADLINE_SHARE, make_swuggy_pairs
+    from ...datasets_scripts.pairs.swuggy import LONG_TAIL, SMALL_WORLD, make_swuggy_pairs
     from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
     from ...datasets_scripts.text.words import count_words
 
+    choice = SMALL_WORLD if material.settings.stories == "simple" else LONG_TAIL
     settings, texts = material.settings, material.texts
     return make_swuggy_pairs(
         count_words(texts),
-        round(settings.pairs_per_task / HEADLINE_SHARE),
+        round(settings.pairs_per_task / choice.headline_share),
         settings.corpus_seed,
         EspeakSynthesizer(),
         texts,
         material.phones,
         num_tokens=_piece_counters(settings.bpe_vocab_size, texts, material.phones),
+        choice=choice,
     )
 
 

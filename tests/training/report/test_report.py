@@ -121,24 +121,43 @@ class TestEstimates:
         assert difference({1: a[1]}, b) is None
 
     def test_slope_is_accuracy_for_ten_times_the_tokens(self):
-        steps = [pd.Series(np.arange(100) < n, dtype=float) for n in (50, 60, 70)]
+        steps = [{0: pd.Series(np.arange(100) < n, dtype=float)} for n in (50, 60, 70)]
         line = slope([1e3, 1e4, 1e5], steps)
         assert line["value"] == pytest.approx(0.1)
         assert line["intercept"] + 4 * line["value"] == pytest.approx(0.6)
         assert line["low"] < 0.1 < line["high"]
         assert slope([1e3, 1e4], steps[:2]) is None
 
+    def test_intervals_of_several_seeds_are_over_seeds(self):
+        """Models that get the same pairs right in each training are as sure as the pairs, others less so."""
+        pairs = pd.Series(np.arange(200) % 10 < 7, dtype=float)
+        alike, apart = {0: pairs, 1: pairs, 2: pairs}, {0: pairs, 1: pairs * (pairs.index >= 40), 2: pairs}
+        single, same, spread = estimate({0: pairs}), estimate(alike), estimate(apart)
+        assert [found["over"] for found in (single, same)] == ["pairs", "pairs and training seeds"]
+        assert [found["n_seeds"] for found in (single, same)] == [1, 3]
+        widths = [found["high"] - found["low"] for found in (single, same, spread)]
+        assert widths[1] == pytest.approx(widths[0], rel=0.1) and widths[2] > 2 * widths[1]
+        assert difference(alike, apart)["points"]["high"] > 0 > difference({0: pairs}, {0: apart[1]})["points"]["high"]
+
+    def test_slope_over_seeds_is_that_of_their_mean(self):
+        steps = [
+            {seed: pd.Series(np.arange(100) < n + 5 * seed, dtype=float) for seed in (0, 1)} for n in (50, 60, 70)
+        ]
+        line = slope([1e3, 1e4, 1e5], steps)
+        assert (line["n_seeds"], line["over"]) == (2, "pairs and training seeds")
+        assert line["value"] == pytest.approx(0.1) and line["seeds"] == pytest.approx([0.1, 0.1])
+
 
 class TestResults:
     def test_headline_of_swuggy_counts_the_lower_bands(self, tmp_path):
         run = make_fake_run(tmp_path / "run", modalities=("text_raw",), pairs=40)
         scored = pd.read_parquet(run / "scores/text_raw/seed-0/best/items.parquet")
-        lower = scored[scored["band"].isin(["1-5", "6-20"])]
+        lower = scored[scored["band"].isin(["1-5", "6-20", "21-100"])]
         accuracy = compute_results(read_run(run))["accuracies"]["text_raw"]["swuggy"]
         assert accuracy["headline"]["value"] == pytest.approx((lower["positive"] > lower["negative"]).mean())
         assert accuracy["headline"]["n"] == lower["pair_id"].nunique()
         assert accuracy["all_bands"]["sum"]["n"] == 40
-        assert set(accuracy["groups"]) == {"1-5", "6-20", "21-100", ">100"}
+        assert set(accuracy["groups"]) == set(TASKS["swuggy"].bands)
 
     @pytest.mark.parametrize("task", ["swuggy", "sblimp", "topic_sc"])
     @pytest.mark.parametrize("clusters", ["equal", "unequal"])
@@ -231,8 +250,8 @@ class TestProse:
         assert chance.startswith("**Above chance**")
         assert "Text and phone modalities are all above chance on sWUGGY and sBLIMP." in chance
         assert "Text-Raw" in words and "> Speech-MFCC" in words
-        assert "The paper's ordering (a drop at C) shows." in words
-        assert "The paper's ordering (drops at B and C) shows." in syntax
+        assert "As in the paper, accuracy drops at C." in words
+        assert "As in the paper, accuracy drops at B and C." in syntax
 
     def test_what_does_not_show_is_said(self, tmp_path):
         level = dict.fromkeys(PAPER_SIX, (2.0, -0.3, -0.3))
@@ -242,8 +261,10 @@ class TestProse:
             units.write_bytes(repeat.read_bytes())
         chance, words, syntax, topics = summarize(compute_results(read_run(run)))
         assert "on sBLIMP none" in chance
-        assert "The paper's ordering (a drop at C) does not show at this size: at C the interval holds zero." in words
-        assert "at B both sides are at chance, at C both sides are at chance." in syntax
+        alike = "Not shown here: at C the two models may be alike (the interval includes zero)."
+        assert f"In the paper accuracy drops at C. {alike}" in words
+        guessing = "both models may be guessing (at chance)"
+        assert f"Not shown here: at B {guessing}; at C {guessing}." in syntax
         assert "≈ Speech-MFCC" in words and "C: +0.0 [+0.0,\u00a0+0.0] points" in words
 
     def test_models_that_a_baseline_reaches_are_named(self, tmp_path):
@@ -260,6 +281,37 @@ class TestProse:
         assert "means over the training seeds 0 and 1" in text and "items only" not in text
         assert "trained from scratch in fp32 on" in text
         assert re.search(r"Text-Raw \| \**\d+\.\d\u00a0±\u00a0\d", text)
+
+    def test_every_interval_says_what_it_is_over(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), seeds=(0, 1, 2), pairs=40)
+        results = compute_results(read_run(run))
+
+        def intervals(part):
+            if isinstance(part, dict):
+                yield from [part] if "over" in part else []
+                part = list(part.values())
+            for entry in part if isinstance(part, list) else []:
+                yield from intervals(entry)
+
+        rules = results["statistics"]["intervals"]
+        found = list(intervals([results[name] for name in ("accuracies", "effects", "ordering", "scaling")]))
+        assert {(each["over"], each["n_seeds"]) for each in found} == {(name, n) for name, n in zip(rules, (1, 3))}
+        for by_task in results["accuracies"].values():
+            for accuracy in by_task.values():
+                assert all(rule["over"] == "pairs" for rule in accuracy["baselines"].values())
+                assert accuracy["headline"]["over"] == accuracy["above_best_baseline"]["over"] == list(rules)[1]
+        text = write_document(results, {})
+        assert "Intervals of models are over pairs and training seeds (S = 3)" in text
+        assert "95\u00a0% intervals over pairs and training seeds (S = 3)" in text
+
+    def test_what_was_trained_once_among_several_seeds_shows_nothing(self, tmp_path):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), seeds=(0, 1), points=False)
+        (run / "scores/phone_raw/seed-1/best/items.parquet").unlink()
+        results = compute_results(read_run(run))
+        above = {name: by_task["swuggy"]["above_chance"] for name, by_task in results["accuracies"].items()}
+        assert above == {"text_raw": True, "phone_raw": False}
+        assert {change["verdict"] for change in results["effects"][0]["tasks"].values()} == {"one seed"}
+        assert "accuracy drops" not in " ".join(summarize(results))
 
     def test_one_seed_is_items_only_and_shows_nothing(self, six):
         text = write_document(six, {})
