@@ -29,10 +29,10 @@ _CENTRE = (WINDOW - HOP) // 2
 # it, since a recording that ends with its last word has too little for a SIL of three states.
 _EDGE = 20 * _STEP
 # A transcript is refused if its phones explain the worst stretch of so many frames of speech worse than this, in nats
-# a frame, than a free loop of phones does. A frame counts at most `_WORST`: single ones that fit no phone, as synthetic
-# voices have, would decide alone. Silence fits any transcript and does not count. Chosen on LJ001-0001 to -0016 and
-# every other synthetic voice, in the middle between the worst of 52 true transcripts (-2.43) and the best of 156 of
-# other clips (-2.73); `docs/recordings.md` has what it does on others.
+# a frame, than a free loop of phones does. A frame counts at most `_WORST`, or single ones that fit no phone, which
+# synthetic voices have, would decide. Silence fits any transcript and does not count. Chosen on LJ001-0001 to -0016
+# and every other synthetic voice, in the middle between the worst of 52 true transcripts (-2.43) and the best of 156
+# of other clips (-2.73); `docs/recordings.md` has what it does on others.
 _STRETCH = 150
 _WORST = 6.0
 MIN_SCORE = -2.6

@@ -6,6 +6,7 @@ import pytest
 
 from evoslm.datasets_scripts.phones.stress import restore_stress
 from evoslm.datasets_scripts.recordings.aligners import pocketsphinx as alignment_pocketsphinx
+from evoslm.datasets_scripts.recordings.aligners.acoustic_model import cepstra, shared_acoustic_model
 from evoslm.datasets_scripts.recordings.aligners.alignment import (
     Alignment,
     AlignmentError,
@@ -20,6 +21,7 @@ from evoslm.datasets_scripts.recordings.aligners.ctc import (
     word_spans,
 )
 from evoslm.datasets_scripts.recordings.aligners.loading import load_aligner
+from evoslm.datasets_scripts.recordings.aligners.paths import forced_path, phone_loop
 from evoslm.datasets_scripts.recordings.aligners.pocketsphinx import PocketSphinxAligner
 from evoslm.datasets_scripts.recordings.aligners.textgrid import TextGridAligner, read_textgrid
 from evoslm.datasets_scripts.recordings.reading import read_speech
@@ -204,6 +206,66 @@ class TestPocketSphinx:
     def test_floats_are_read_as_well(self, sphinx, clips):
         audio, text = clips["LJ001-0002"]
         assert sphinx.align(audio / np.float32(32767), text) == sphinx.align(audio, text)
+
+
+# A woman, a man and a child of the synthetic voices, none of which the bound was chosen on.
+KLATT = {
+    "female-2": "The little dog sat on the old chair by the window all morning.",
+    "male-8": "A farmer and his brother carried seven baskets to the market.",
+    "child-2": "Nobody remembered what the captain had promised them in spring.",
+}
+
+
+@pytest.fixture(scope="module")
+def klatt() -> dict:
+    """An utterance of each voice."""
+    synthesizer = EspeakSynthesizer()
+    return {voice: synthesizer.render(text, voice) for voice, text in KLATT.items()}
+
+
+class TestSyntheticVoices:
+    def test_true_transcripts_are_accepted_and_others_refused(self, sphinx, klatt):
+        for voice, other in zip(KLATT, [*KLATT][1:] + [*KLATT][:1]):
+            assert sphinx.align(klatt[voice].audio, KLATT[voice]).score > sphinx.min_score
+            with pytest.raises(AlignmentError, match="does not match|could not be aligned"):
+                sphinx.align(klatt[voice].audio, KLATT[other])
+
+    def test_word_edges_are_neither_early_nor_late(self, sphinx, klatt):
+        differences = []
+        for voice, spoken_words in klatt.items():
+            phones = sphinx.align(spoken_words.audio, KLATT[voice]).phones
+            starts: dict[int, int] = {}
+            for phone in phones:
+                starts.setdefault(phone.token, phone.start)
+            differences += [starts[i] / 16 - 1000 * word["start"] for i, word in enumerate(spoken_words.words) if i]
+        assert abs(np.median(differences)) < 6
+        assert np.mean(np.abs(differences) < 20) > 0.7
+
+
+class TestPaths:
+    @pytest.fixture(scope="class")
+    def model(self):
+        return shared_acoustic_model()
+
+    def test_densities_belong_to_frames(self, model, klatt):
+        audio = klatt["male-8"].audio
+        densities = model.log_densities(audio)
+        assert densities.shape == (len(cepstra(audio)), len(model.phones), 3)
+        assert len(densities) == 2 + (len(audio) - 410) // 160
+        assert np.isfinite(densities).all()
+        assert np.isfinite(model.log_densities(np.zeros(8000, np.int16))).all()
+
+    def test_forced_path_goes_through_all_phones_in_order(self, model):
+        densities = np.full((12, len(model.phones), 3), -9.0, np.float32)
+        densities[:7, model.index["S"]] = densities[7:, model.index["IY"]] = -1.0
+        positions, explained = forced_path(model, densities, ["S", "IY"])
+        assert positions.tolist() == [0] * 7 + [1] * 5
+        assert (explained == -1).all()
+        assert (phone_loop(model, densities) == -1).all()
+        positions, explained = forced_path(model, densities, ["IY", "S"])
+        assert positions.tolist() == sorted(positions.tolist())
+        assert explained.mean() < -6
+        assert forced_path(model, densities, ["S", "IY", "S", "IY", "S"]) is None
 
 
 LETTERS = {"<pad>": 0, "<unk>": 1, "|": 2, "'": 3} | {chr(ord("A") + i): 4 + i for i in range(26)}
