@@ -67,9 +67,9 @@ def run() -> str:
             "",
             f"`build_unit_report` on {TAKES * len(VOICES) * len(DIGITS)} recordings of spoken digits in {len(VOICES)} "
             f"Klatt voices, {seconds / 60:.1f} minutes, half of them measured: two quantizers of {UNITS} units, "
-            "as they are, collapsed and in BPE pieces. Processor time is that of all threads, without imports. The last two "
-            f"rows are only the frames, made {PASSES} times for half of the recordings by `torchaudio`, with torch's "
-            f"threads. With other work, {count_cores()} processes compute beside it. Medians of {TURNS} turns.",
+            "as they are, collapsed and in BPE pieces. Processor time is that of all threads, without imports. The "
+            f"last two rows are only the frames, made {PASSES} times for half of the recordings by `torchaudio`, with "
+            f"torch's threads. With other work, {count_cores()} processes compute beside it. Medians of {TURNS}.",
             "",
             "| | processor s | spread | s | beside |",
             "| :--- | ---: | ---: | ---: | :--- |",

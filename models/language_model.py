@@ -21,7 +21,7 @@ def make_language_model_config(
         modality ([`Modality`]): What the model reads.
         tokenizer (`PreTrainedTokenizerBase`): Gives the vocabulary and the special ids.
         shape (`dict`): `LlamaConfig` arguments: `hidden_size`, `num_hidden_layers`, ...
-        **extra: Further keys to keep with the model, such as `unit_encoder`.
+        **extra: Further keys to keep with the model, such as `unit_encoder`, or a `frame_rate` other than 50.
 
     Returns:
         `LlamaConfig`: With `modality`, `frame_rate` and the extra keys beside Llama's own.
@@ -32,9 +32,8 @@ def make_language_model_config(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         modality=modality.name,
-        frame_rate=modality.frame_rate,
         **shape,
-        **extra,
+        **{"frame_rate": modality.frame_rate} | extra,
     )
 
 

@@ -5,9 +5,11 @@
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..models.audio import SAMPLE_RATE
 from ..models.files import read_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
 from .arguments.study import RECORDED, Arguments
@@ -79,6 +81,11 @@ class Study:
         order = [UnitsOf(voices, unit_of) for unit_of in ("frame", "syllable") for voices in self.renderings]
         return [units for units in order if units in needed]
 
+    @cached_property
+    def frame_samples(self) -> int:
+        """Samples from one frame of the encoder to the next, and so from one symbol of Phone-Repeat to the next."""
+        return self.encoder.frame_samples
+
     @property
     def encoder(self) -> EncoderSettings:
         """What makes the frames of speech units."""
@@ -96,6 +103,7 @@ class Study:
             "seeds": self.arguments.run.training_seeds,
             "encoder": self.encoder.describe(),
             "encoder_label": self.encoder.label,
+            "frame_rate": SAMPLE_RATE / self.frame_samples,
         }
 
     def summarize(self) -> dict[str, Any]:
@@ -201,6 +209,7 @@ class Study:
             # In one voice there is one rendering of each pair.
             voices_per_pair=self.arguments.pairs.voices_per_pair if spoken == "many" else 1,
             max_skipped_fraction=corpus.max_skipped_fraction,
+            frame_samples=self.frame_samples,
         )
         folder, texts = self.run.pairs(voices), self.run.pairs_text
         build_spoken_pairs(folder, texts, self.run.utterances(), settings, self.execution)
@@ -281,7 +290,7 @@ class Study:
 
         run, execution = self.run, self.execution
         speech, pairs = run.voice_transfer / "speech", run.recorded_pairs
-        build_recorded_pairs(pairs, run.pairs_text, run.passages, run.utterances(), execution)
+        build_recorded_pairs(pairs, run.pairs_text, run.passages, run.utterances(), self.frame_samples, execution)
         sides = {
             name: TransferSide(voices, run.utterances(voices), run.quantizer(name), run.tokenizer(name))
             for name, voices in ((RECORDINGS_MODALITY, RECORDED), (SYNTHETIC_MODALITY, "many"))
@@ -320,11 +329,13 @@ class Study:
                 modality,
                 vocab_size=sizes.get(entry.tokenizer),
                 num_units=self.arguments.units.codebook_size(entry.unit_of) if entry.is_speech else None,
+                frame_samples=self.frame_samples if entry.column in ("phones_stretch", "phones_repeat") else None,
             ),
         }
 
     def _model(self, modality: str, seed: int) -> dict[str, Any]:
-        encoder = self.arguments.units.encoder if get_modality(modality).is_speech else None
+        entry = get_modality(modality)
+        encoder = self.arguments.units.encoder if entry.is_speech else None
         settings = ModelSettings(
             modality,
             seed,
@@ -332,6 +343,7 @@ class Study:
             self.arguments.pretrain,
             precision=resolve_precision(self.arguments.hardware.precision, self.execution.device),
             unit_encoder=encoder,
+            frame_rate=SAMPLE_RATE / self.frame_samples if entry.frame_rate else None,
         )
         return {
             "folder": self.run.model(modality, seed),

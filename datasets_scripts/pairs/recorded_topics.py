@@ -96,6 +96,7 @@ def build_recorded_topics(
     votes: Mapping[str, Sequence[float]],
     num_proc: int = 1,
     progress: bool = True,
+    frame_samples: int = FRAME_SAMPLES,
 ) -> dict:
     """
     Cut pairs of Topic-SC out of recordings and write them as shards, as [`render_pairs`] does for spoken ones.
@@ -110,6 +111,7 @@ def build_recorded_topics(
             true ending, as [`overlap_votes`] gives them.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
 
     Returns:
         `dict`: How many `pairs` of text there are, how many `rows` were written, and how many pairs were `left_out`
@@ -125,7 +127,7 @@ def build_recorded_topics(
             found,
             lambda pair: "test",
             make_rows,
-            {"stretch_factor": stretch_factor, "version": VERSION},
+            {"stretch_factor": stretch_factor, "frame_samples": frame_samples, "version": VERSION},
             PAIR_SCHEMA,
             Path(output_dir) / "topic_sc",
             num_proc,
@@ -203,7 +205,7 @@ def make_rows(pair: TopicPair, settings: dict) -> list[dict]:
 
     Args:
         pair (`TopicPair`): The pair.
-        settings (`dict`): The `stretch_factor`.
+        settings (`dict`): `stretch_factor` and `frame_samples`.
 
     Returns:
         `list[dict]`: One row.
@@ -213,9 +215,8 @@ def make_rows(pair: TopicPair, settings: dict) -> list[dict]:
     spoken = {"context": context, "positive": positive, "negative": negative}
     row = {column: getattr(pair.text, column) for column in ("id", "cluster", "task", "group", "band")}
     row |= {"voice": pair.true.speaker, "rate": 0}
-    forms = {"stretch_factor": settings["stretch_factor"], "frame_samples": FRAME_SAMPLES}
     for side in PARTS:
-        values = {"text": getattr(pair.text, side), **spoken_forms(spoken[side], forms)}
+        values = {"text": getattr(pair.text, side), **spoken_forms(spoken[side], settings)}
         row |= {f"{side}_{form}": value for form, value in values.items()}
         row[f"{side}_audio"]["path"] = f"{pair.id}-{side}.flac".replace("/", "-")
     return [row]

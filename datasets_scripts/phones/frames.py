@@ -36,6 +36,8 @@ def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_
 
     A phone has the frames between its rounded boundaries. One that is too short for any borrows a frame from its
     longest neighbour, or from the nearest phone that has one to spare; the last phone takes what is left at the end.
+    Every phone has at least 20 ms. Where an encoder's frames are longer and fewer than the phones, the shortest phones
+    have none.
 
     Args:
         ends (`Sequence[float]`): Where each phone ends, in seconds from the start of the first, without gaps.
@@ -43,13 +45,15 @@ def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
-        `np.ndarray`: Frames of each phone, int64 of shape `(phones,)`: each at least 1, `frames` together.
+        `np.ndarray`: Frames of each phone, int64 of shape `(phones,)`: each at least 1 where there are as many frames,
+        `frames` together.
 
     Raises:
-        `ValueError`: If there are more phones than frames, or the phones end elsewhere than the frames.
+        `ValueError`: If there are more phones than frames of 20 ms or less, or the phones end elsewhere than the
+            frames.
     """
     ends = np.asarray(ends, dtype=np.float64)
-    if len(ends) > frames or (len(ends) == 0 and frames > 0):
+    if (len(ends) > frames and frame_samples <= FRAME_SAMPLES) or (len(ends) == 0 and frames > 0):
         raise ValueError(f"{len(ends)} phones do not fit on {frames} frames; align the utterance again.")
     if len(ends) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -59,6 +63,8 @@ def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_
             f"{len(ends)} phones end at {ends[-1]:.2f} s and {frames} frames at {frames / frame_rate:.2f} s; they are "
             "not of the same audio."
         )
+    if len(ends) > frames:
+        return _of_the_longest(ends, frames)
     boundaries = np.minimum(np.floor(ends * frame_rate + 0.5).astype(np.int64), frames)
     boundaries[-1] = frames
     counts = np.diff(boundaries, prepend=0)
@@ -78,10 +84,10 @@ def phones_to_frames(phones: Sequence[dict], frames: int, frame_samples: int = F
         frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
-        `list[str]`: Exactly `frames` symbols, in the order of the phones, each phone at least once.
+        `list[str]`: Exactly `frames` symbols, in the order of the phones, each phone as [`frame_counts`] says.
 
     Raises:
-        `ValueError`: If there are more phones than frames, or the phones end elsewhere than the frames.
+        `ValueError`: As [`frame_counts`].
     """
     counts = frame_counts([phone["end"] for phone in phones], frames, frame_samples)
     return [phone["phone"] for phone, count in zip(phones, counts) for _ in range(count)]
@@ -95,6 +101,13 @@ def phone_content(phones: Sequence[dict]) -> str:
 def repeat_content(phones: Sequence[dict], frames: int, frame_samples: int = FRAME_SAMPLES) -> str:
     """The content of Phone-Repeat: each phone once a frame, see [`phones_to_frames`]."""
     return " ".join(phones_to_frames(phones, frames, frame_samples))
+
+
+def _of_the_longest(ends: np.ndarray, frames: int) -> np.ndarray:
+    """One frame for each of the longest phones, none for the others."""
+    counts = np.zeros(len(ends), dtype=np.int64)
+    counts[np.argsort(-np.diff(ends, prepend=0.0), kind="stable")[:frames]] = 1
+    return counts
 
 
 def _lender(counts: np.ndarray, phone: int) -> int:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from ...metrics.pair_accuracy import read_pairs
+from ...models.audio import FRAME_RATE, SAMPLE_RATE
 from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES, Modality, get_modality
 from ..run.environment import describe_commit, describe_device, describe_versions
-from ..run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
+from ..run.folder import MODEL_FOLDER, Run
 from ..run.stage import fingerprint_files
-from ..run.study_file import open_run
+from ..run.study_file import open_run, read_study
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
+from ..stages.speech import read_stretch_factor
 from .pair_files import load_for_scoring, wait_for_scores
 
 RESULTS_FILE = "zerospeech.json"
@@ -75,13 +77,14 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
     run, device = open_run(arguments.run_dir), resolve_device(arguments.device)
     chosen = _modalities(run, arguments)
     folder = Path(arguments.output_dir or run.folder / f"zerospeech2021-{arguments.split}")
+    rate = read_study(run.folder).get("frame_rate", FRAME_RATE)
     workers = 1 if device == "cuda" else arguments.num_proc or count_cores()
     build_zerospeech2021(
         arguments.zerospeech_dir,
         folder / "pairs",
         split=arguments.split,
         phone_table=arguments.phone_table,
-        stretch_factor=read_json(run.utterances() / SUMMARY_FILE)["stretch_factor"],
+        stretch_factor=read_stretch_factor(run.utterances(), round(SAMPLE_RATE / rate)),
         num_proc=arguments.num_proc or count_cores(),
         max_skipped_fraction=arguments.max_skipped_fraction,
     )

@@ -26,6 +26,7 @@ class ModelSettings:
         protocol ([`PretrainArguments`]): The training protocol.
         precision (`str`): Of the computation, `"bf16"` or `"fp32"`.
         unit_encoder (`str`, *optional*): The encoder that its units are of, noted in its configuration.
+        frame_rate (`float`, *optional*): Ids a second, noted there, too, where a modality has one a frame.
     """
 
     modality: str
@@ -34,6 +35,7 @@ class ModelSettings:
     protocol: PretrainArguments
     precision: str = "fp32"
     unit_encoder: str | None = None
+    frame_rate: float | None = None
 
 
 def model_stage(folder: Path, tokenizer: Path, settings: ModelSettings) -> Stage:
@@ -63,7 +65,8 @@ def train_model(
     """
     from ..pretrain.pretraining import pretrain
 
-    extra = {} if settings.unit_encoder is None else {"unit_encoder": settings.unit_encoder}
+    noted = {"unit_encoder": settings.unit_encoder, "frame_rate": settings.frame_rate}
+    extra = {name: value for name, value in noted.items() if value is not None}
 
     def build(partial: Path) -> None:
         pretrain(

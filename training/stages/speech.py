@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from ...datasets_scripts.phones.stretch import measure_stretch_factor
 from ...datasets_scripts.text.passages import SPLITS, read_passages
-from ...models.files import write_json
+from ...models.audio import FRAME_SAMPLES
+from ...models.files import read_json, write_json
 from ..run.execution import Execution
 from ..run.folder import PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
@@ -101,6 +102,19 @@ def summarize_utterances(utterances: Path) -> dict:
         summary["documents"][split] = len(documents)
     summary["speakers"] = len(speakers)
     return summary
+
+
+def read_stretch_factor(utterances: Path, frame_samples: int = FRAME_SAMPLES) -> int:
+    """
+    How often Phone-Stretch repeats each phone, so that it is as long as Phone-Repeat on the whole.
+
+    Args:
+        utterances (`Path`): A stage of speech, whose summary has it for frames of 20 ms.
+        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+    """
+    if frame_samples != FRAME_SAMPLES:
+        return measure_stretch_factor(utterances, frame_samples)
+    return read_json(utterances / SUMMARY_FILE)["stretch_factor"]
 
 
 def _digests(names: list[str]) -> np.ndarray:

@@ -14,6 +14,7 @@ from ...models.files import read_json, write_json
 from ..run.execution import Execution
 from ..run.folder import PAIRS_FILE, SUMMARY_FILE
 from ..run.stage import Stage
+from .speech import read_stretch_factor
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class SpokenPairSettings:
         corpus_seed (`int`): Seed of voices, pitches and rates.
         voices_per_pair (`int`): Renderings of a pair, each by another voice.
         max_skipped_fraction (`float`): Share of pairs that cannot be spoken above which the stage stops.
+        frame_samples (`int`): Samples from one frame of the encoder to the next, which phones are repeated by.
     """
 
     voices: str
@@ -34,6 +36,7 @@ class SpokenPairSettings:
     corpus_seed: int
     voices_per_pair: int
     max_skipped_fraction: float
+    frame_samples: int
 
 
 def build_spoken_pairs(
@@ -62,7 +65,8 @@ def build_spoken_pairs(
             settings.voices,
             settings.rate,
             settings.corpus_seed,
-            stretch_factor=read_json(utterances / SUMMARY_FILE)["stretch_factor"],
+            stretch_factor=read_stretch_factor(utterances, settings.frame_samples),
+            frame_samples=settings.frame_samples,
             voices_per_pair=settings.voices_per_pair,
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,

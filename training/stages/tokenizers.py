@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...models.files import read_json, write_json
+from ...models.files import write_json
 from ...models.modalities import get_modality
 from ...models.tokenizers.base import INPUT_SENTENCE_SIZE
 from ..run.execution import Execution
 from ..run.folder import SUMMARY_FILE
 from ..run.stage import Stage
+from .speech import read_stretch_factor
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class TokenizerSettings:
         vocab_size (`int`, *optional*): How many ids are asked for; `None` where the alphabet says it.
         num_units (`int`, *optional*): Clusters of the quantizer, for modalities of speech.
         input_sentence_size (`int`, *optional*, defaults to 8000): Utterances that SentencePiece sees.
+        frame_samples (`int`, *optional*): Samples from one frame of the encoder to the next, for modalities of phones
+            that are as long as its frames.
     """
 
     modality: str
     vocab_size: int | None = None
     num_units: int | None = None
     input_sentence_size: int = INPUT_SENTENCE_SIZE
+    frame_samples: int | None = None
 
 
 def tokenizer_stage(folder: Path, utterances: Path, units: Path | None, settings: TokenizerSettings) -> Stage:
@@ -71,7 +75,9 @@ def build_tokenizer(
     def build(partial: Path) -> None:
         options = {}
         if get_modality(name).column == "phones_stretch":
-            options["stretch_factor"] = read_json(utterances / SUMMARY_FILE)["stretch_factor"]
+            options["stretch_factor"] = read_stretch_factor(utterances, settings.frame_samples)
+        if get_modality(name).column == "phones_repeat":
+            options["frame_samples"] = settings.frame_samples
         tokens = {}
         with tempfile.TemporaryDirectory(dir=partial) as cache:
             contents = stream_contents(name, units or utterances, cache, **options)

@@ -16,7 +16,7 @@ from ...datasets_scripts.pairs.context_overlap import overlap_votes
 from ...datasets_scripts.pairs.recorded_topics import VERSION, build_recorded_topics, noise_floor
 from ...datasets_scripts.text.passages import read_passages
 from ...models.audio import decode_flac
-from ...models.files import read_json, write_json
+from ...models.files import write_json
 from ...models.modalities import get_modality
 from ...models.scoring.sides import PARTS, SIDES
 from ..run.execution import Execution
@@ -25,6 +25,7 @@ from ..run.stage import Stage
 from ..score.pair_files import load_for_scoring
 from .baselines import read_overlap, score_baselines
 from .contents import KEYS, read_contents
+from .speech import read_stretch_factor
 from .spoken_pairs import read_pair_texts
 from .units.encoding import PAIR_COLUMNS, encode_shard
 from .units.quality import held_out_units
@@ -51,7 +52,9 @@ class TransferSide:
     tokenizer: Path
 
 
-def build_recorded_pairs(folder: Path, texts: Path, passages: Path, utterances: Path, execution: Execution) -> None:
+def build_recorded_pairs(
+    folder: Path, texts: Path, passages: Path, utterances: Path, frame_samples: int, execution: Execution
+) -> None:
     """
     Cut Topic-SC out of recordings.
 
@@ -60,6 +63,7 @@ def build_recorded_pairs(folder: Path, texts: Path, passages: Path, utterances: 
         texts (`Path`): The text of the pairs.
         passages (`Path`): The text stage, with what was held out.
         utterances (`Path`): The stage of recordings.
+        frame_samples (`int`): Samples from one frame of the encoder to the next, which phones are repeated by.
         execution ([`Execution`]): How it is done.
     """
 
@@ -70,14 +74,15 @@ def build_recorded_pairs(folder: Path, texts: Path, passages: Path, utterances: 
             read_passages(passages / HELD_OUT_FILE),
             utterances,
             partial,
-            stretch_factor=read_json(utterances / SUMMARY_FILE)["stretch_factor"],
+            stretch_factor=read_stretch_factor(utterances, frame_samples),
+            frame_samples=frame_samples,
             votes=dict(zip(overlap.index, overlap_votes(overlap))),
             num_proc=execution.num_proc,
         )
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "passages": passages, "utterances": utterances}
-    Stage(folder, 2, {"version": VERSION}, inputs).run(build, execution.overwrite)
+    Stage(folder, 2, {"version": VERSION, "frame_samples": frame_samples}, inputs).run(build, execution.overwrite)
 
 
 def build_transfer_speech(

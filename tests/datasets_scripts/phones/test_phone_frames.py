@@ -51,6 +51,12 @@ def test_phones_that_outnumber_the_frames_are_an_error():
     assert phones_to_frames([], 0) == []
 
 
+def test_the_shortest_phones_have_no_frame_where_frames_are_long_and_fewer():
+    phones = aligned(("S", 60), ("T", 20), ("R", 30), ("IH1", 90), ("NG", 40))
+    assert phones_to_frames(phones, 3, 1_280) == ["S", "IH1", "NG"]
+    assert phones_to_frames(phones, 6, 640) == ["S", "T", "R", "IH1", "IH1", "NG"]
+
+
 def test_phones_of_other_audio_are_an_error():
     with pytest.raises(ValueError, match=r"end at 1\.00 s and 25 frames at 0\.50 s"):
         phones_to_frames(aligned(("SIL", 1000)), 25)

@@ -146,18 +146,21 @@ def test_convolutions_between_frames_see_no_padding(kind, tmp_path):
     assert (np.concatenate(model.units(recordings)) == np.concatenate(alone)).all()
 
 
-def test_a_run_refuses_other_frame_rates_in_words_that_can_be_followed(tmp_path):
-    config = CONVOLVING["25 Hz"][1]
-    HubertModel(config).save_pretrained(tmp_path / "mhubert")
-    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "mhubert")
-    with pytest.raises(ValueError, match="makes 25 frames a second of audio at 16000 Hz, and a run has 50") as refused:
-        EncoderSettings(str(tmp_path / "mhubert")).describe()
-    assert "--" not in str(refused.value)
-    assert "facebook/hubert-base-ls960" in str(refused.value)
+def test_a_run_refuses_what_it_has_no_audio_or_frames_for_in_words_that_can_be_followed(tmp_path):
+    HubertModel(HubertConfig(**SHAPE)).save_pretrained(tmp_path / "hubert")
+    Wav2Vec2FeatureExtractor(sampling_rate=8_000).save_pretrained(tmp_path / "hubert")
+    with pytest.raises(ValueError, match="reads audio at 8000 Hz, and a run has it at 16000 Hz") as refused:
+        EncoderSettings(str(tmp_path / "hubert")).describe()
+    assert "--" not in str(refused.value) and "facebook/hubert-base-ls960" in str(refused.value)
     rates = dict(re.findall(r"(sampling_rate|frame_rate)=(\d+)", str(refused.value)))
     rates = {name: int(value) for name, value in rates.items()}
-    model = fit_units([(AUDIO[:5], None)], num_units=4, ssl_model_id=str(tmp_path / "mhubert"), **rates)
-    assert model.config.frame_rate == 25 and len(model.units(AUDIO[:1])[0]) == 25
+    model = fit_units([(AUDIO[:5], None)], num_units=4, ssl_model_id=str(tmp_path / "hubert"), **rates)
+    assert model.config.frame_rate == 25
+
+    quick = {"conv_dim": (16,) * 4, "conv_stride": (5, 2, 2, 2), "conv_kernel": (10, 3, 3, 3)}
+    HubertModel(HubertConfig(**SHAPE | quick, num_feat_extract_layers=4)).save_pretrained(tmp_path / "quick")
+    with pytest.raises(ValueError, match=r"quick makes 400 frames a second, and a run has 12\.5 to 100"):
+        EncoderSettings(str(tmp_path / "quick")).describe()
 
 
 def test_windows_change_no_unit_in_a_hundred(model, monkeypatch):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ....models.audio import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE
+from ....models.audio import FRAME_SAMPLES, SAMPLE_RATE
 from ...arguments.study import FRAME_FEATURES
 from ...run.stage import fingerprint_files
 
+# 100 and 12.5 frames a second.
+_FEWEST_SAMPLES, _MOST_SAMPLES = 160, 1_280
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors")
 
 
@@ -42,7 +44,23 @@ class EncoderSettings:
         """Arguments of [`fit_units`] and [`fit_unit_seeds`]."""
         if not self.is_ssl:
             return {"encoder": self.name}
-        return {"ssl_model_id": self.name, "ssl_layer": self.layer, "ssl_revision": self.revision}
+        named = {"ssl_model_id": self.name, "ssl_layer": self.layer, "ssl_revision": self.revision}
+        return named | {"frame_rate": self.frame_rate}
+
+    @property
+    def frame_samples(self) -> int:
+        """
+        Samples from one frame to the next, at 16 kHz: 320, unless the encoder says otherwise.
+
+        Raises:
+            `ValueError`: As [`~EncoderSettings.describe`].
+        """
+        return math.prod(self._describe_ssl()["model"]["conv_stride"]) if self.is_ssl else FRAME_SAMPLES
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames, and so units, a second."""
+        return SAMPLE_RATE / self.frame_samples
 
     def describe(self) -> str | dict[str, Any]:
         """
@@ -53,12 +71,13 @@ class EncoderSettings:
             precision and, if it is a folder, what its files hold.
 
         Raises:
-            `ValueError`: If there is no such encoder, no such layer in it, or its frames are not those of a run.
+            `ValueError`: If there is no such encoder, no such layer in it, or a run cannot have its frames.
         """
         if not self.is_ssl:
             return self.name
         ssl = self._describe_ssl()
         described = {name: ssl[name] for name in ("source", "layer", "revision")} | {"precision": self.precision}
+        described["frame_rate"] = self.frame_rate
         if Path(self.name).is_dir():
             # Not its other files: the record of a training says how long it took.
             described["files"] = fingerprint_files(Path(self.name), _FILES)
@@ -69,19 +88,26 @@ class EncoderSettings:
         """The encoder's name in tables and figures: that of its kind."""
         from ....models.speech_units import SpeechUnitConfig
 
-        config = {"encoder": "ssl", "ssl": self._describe_ssl()} if self.is_ssl else {"encoder": self.name}
-        return SpeechUnitConfig(**config).encoder_label
+        if not self.is_ssl:
+            return SpeechUnitConfig(encoder=self.name).encoder_label
+        ssl = self._describe_ssl()
+        return SpeechUnitConfig(encoder="ssl", ssl=ssl, frame_rate=self.frame_rate).encoder_label
 
     def _describe_ssl(self) -> dict[str, Any]:
         from ....models.speech_units.ssl_encoder import describe_ssl_encoder
 
         ssl = describe_ssl_encoder(self.name, self.layer, self.revision)
         samples, rate = math.prod(ssl["model"]["conv_stride"]), ssl["sampling_rate"]
-        if (samples, rate) != (FRAME_SAMPLES, SAMPLE_RATE):
+        if rate != SAMPLE_RATE:
             raise ValueError(
-                f"{ssl['source']} makes {rate / samples:g} frames a second of audio at {rate} Hz, and a run has "
-                f"{FRAME_RATE:g} units a second at {SAMPLE_RATE} Hz; choose an encoder of that rate, such as "
-                f"facebook/hubert-base-ls960, or fit a quantizer in Python with fit_units(..., ssl_model_id="
-                f"{self.name!r}, sampling_rate={rate}, frame_rate={rate / samples:g})."
+                f"{ssl['source']} reads audio at {rate} Hz, and a run has it at {SAMPLE_RATE} Hz; choose an encoder "
+                f"of that rate, such as facebook/hubert-base-ls960, or fit a quantizer in Python with fit_units(..., "
+                f"ssl_model_id={self.name!r}, sampling_rate={rate}, frame_rate={rate / samples:g})."
+            )
+        if not _FEWEST_SAMPLES <= samples <= _MOST_SAMPLES or rate % (rate / samples):
+            fewest, most = rate / _MOST_SAMPLES, rate / _FEWEST_SAMPLES
+            raise ValueError(
+                f"{ssl['source']} makes {rate / samples:g} frames a second, and a run has {fewest:g} to {most:g}, a "
+                f"number that divides {rate}; choose another encoder."
             )
         return ssl

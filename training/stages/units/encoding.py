@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
 from ....datasets_scripts.phones.syllables import syllable_frames
-from ....models.audio import FRAME_SAMPLES, decode_flac
+from ....models.audio import decode_flac
 from ....models.files import read_json, write_json, written_whole
 from ....models.scoring.sides import PARTS
 from ...run.execution import Execution
@@ -45,7 +45,7 @@ def build_utterance_units(
         _encode({utterances: partial}, quantizer, ("audio",), precision, execution)
         config = read_json(quantizer / "config.json")
         measure = measure_syllable_quality if config["segment_parts"] else measure_quality
-        write_json(partial / QUALITY_FILE, measure(utterances, partial, config["num_units"]))
+        write_json(partial / QUALITY_FILE, measure(utterances, partial, config["num_units"], config["frame_rate"]))
 
     inputs = {"quantizer": quantizer, "utterances": utterances}
     Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)
@@ -134,7 +134,7 @@ def encode_shard(
             segments = None
             if is_of_syllables:
                 said = batch[phones[column]].to_pylist()
-                segments = [_syllables(said[index], samples) for index, samples in zip(present, audio)]
+                segments = [_syllables(said[index], samples, model.config) for index, samples in zip(present, audio)]
             who = [speakers[index] for index in present]
             found = {"units": model.units(audio, who, segments=segments) if present else []}
             if is_of_syllables:
@@ -158,8 +158,8 @@ def encode_shard(
         pq.write_table(pa.concat_tables(tables), partial)
 
 
-def _syllables(phones: list[dict] | str, samples: np.ndarray) -> np.ndarray:
+def _syllables(phones: list[dict] | str, samples: np.ndarray, config) -> np.ndarray:
     """Frames of each syllable, from the aligned phones of an utterance or the phones of a pair's frames."""
     if isinstance(phones, str):
         return syllable_frames(phones.split())
-    return syllable_frames(phones_to_frames(phones, len(samples) // FRAME_SAMPLES))
+    return syllable_frames(phones_to_frames(phones, config.num_frames(len(samples)), config.hop_length))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
 from ....datasets_scripts.phones.syllables import syllable_names
-from ....models.audio import FRAME_RATE, decode_flac
+from ....models.audio import SAMPLE_RATE, decode_flac
 from .quantizer import ROWS_AT_A_TIME
 
 _WITHOUT_STRESS = str.maketrans("", "", "012")
@@ -30,7 +30,7 @@ def held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray
             audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
             # Statistics are of the corpus, which the models have in common; only centroids differ.
             for row, features in zip(rows, models[0].extract_features(audio, [row["speaker"] for row in rows])):
-                phones.append(phones_to_frames(row["phones"], len(features)))
+                phones.append(phones_to_frames(row["phones"], len(features), models[0].config.hop_length))
                 for sequences, model in zip(found, models):
                     centroids = model.centroids.double().to(features.device)
                     sequences.append(nearest_centroids(features, centroids)[0].cpu().numpy())
@@ -42,27 +42,28 @@ def held_out_shards(utterances: Path) -> list[Path]:
     return [shard for split in ("validation", "test") for shard in sorted(utterances.glob(f"{split}-*.parquet"))]
 
 
-def measure_quality(utterances: Path, units: Path, num_units: int) -> dict:
+def measure_quality(utterances: Path, units: Path, num_units: int, frame_rate: float) -> dict:
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
     from ....models.speech_units import UnitCounts
 
-    counts = UnitCounts(num_units)
+    counts, frame_samples = UnitCounts(num_units), round(SAMPLE_RATE / frame_rate)
     for row, encoded in _read_held_out(utterances, units):
-        counts.add(np.array(encoded["units"]), phones_to_frames(row["phones"], len(encoded["units"])))
-    return _json_numbers(counts.quality())
+        frames = len(encoded["units"])
+        counts.add(np.array(encoded["units"]), phones_to_frames(row["phones"], frames, frame_samples))
+    return _json_numbers(counts.quality(frame_rate))
 
 
-def measure_syllable_quality(utterances: Path, units: Path, num_units: int) -> dict:
+def measure_syllable_quality(utterances: Path, units: Path, num_units: int, frame_rate: float) -> dict:
     """PNMI, purity, use and rates of syllable units against syllables, on the splits that trained nothing."""
     from ....models.speech_units import unit_quality
 
-    sequences, syllables, frames = [], [], 0
+    sequences, syllables, frames, frame_samples = [], [], 0, round(SAMPLE_RATE / frame_rate)
     for row, encoded in _read_held_out(utterances, units):
         sequences.append(np.array(encoded["units"]))
-        names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"])))
+        names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"]), frame_samples))
         syllables.append([name.translate(_WITHOUT_STRESS) for name in names])
         frames += sum(encoded["frames"])
-    rate = sum(map(len, sequences)) / (frames / FRAME_RATE)
+    rate = sum(map(len, sequences)) / (frames / frame_rate)
     quality = unit_quality(sequences, syllables, frame_rate=rate, num_units=num_units)
     kept = {
         "syllable_pnmi": quality["pnmi"],

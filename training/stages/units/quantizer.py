@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
 from ....datasets_scripts.phones.syllables import syllable_frames
-from ....models.audio import FRAME_SAMPLES, decode_flac
+from ....models.audio import decode_flac
 from ...run.execution import Execution
 from ...run.stage import Stage
 from ...run.workers import Job, run_jobs
@@ -92,7 +92,10 @@ def fit_quantizers(
     from ....models.speech_units import fit_unit_seeds
 
     return fit_unit_seeds(
-        read_audio_batches(sorted(utterances.glob("train-*.parquet")), with_syllables=settings.segment_parts > 0),
+        read_audio_batches(
+            sorted(utterances.glob("train-*.parquet")),
+            syllables_of=settings.encoder.frame_samples if settings.segment_parts else None,
+        ),
         list(seeds),
         num_units=settings.num_units,
         max_frames=settings.fit_frames,
@@ -104,31 +107,30 @@ def fit_quantizers(
     )
 
 
-def read_audio_batches(shards: list[Path], with_syllables: bool = False) -> Iterator[tuple]:
+def read_audio_batches(shards: list[Path], syllables_of: int | None = None) -> Iterator[tuple]:
     """
     Read utterances, a few at a time: memory does not grow.
 
     Args:
         shards (`list[Path]`): Shards of utterances.
-        with_syllables (`bool`, *optional*, defaults to `False`): Whether to find their syllables as well.
+        syllables_of (`int`, *optional*): Find their syllables as well, in frames of so many samples.
 
     Yields:
         `tuple`: Waveforms (int16, 16 kHz), their speakers and, where asked for, the frames of each of their syllables.
     """
-    columns = ["audio", "speaker"] + ["phones"] * with_syllables
+    columns = ["audio", "speaker"] + ["phones"] * (syllables_of is not None)
     for shard in shards:
         for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=columns):
             audio = [decode_flac(row["bytes"]) for row in batch["audio"].to_pylist()]
-            syllables = (
-                [
-                    syllable_frames(phones_to_frames(phones, len(samples) // FRAME_SAMPLES))
-                    for phones, samples in zip(batch["phones"].to_pylist(), audio)
-                ]
-                if with_syllables
-                else None
-            )
             speakers = batch["speaker"].to_pylist()
-            yield (audio, speakers, syllables) if with_syllables else (audio, speakers)
+            if syllables_of is None:
+                yield audio, speakers
+                continue
+            syllables = [
+                syllable_frames(phones_to_frames(phones, len(samples) // syllables_of, syllables_of))
+                for phones, samples in zip(batch["phones"].to_pylist(), audio)
+            ]
+            yield audio, speakers, syllables
 
 
 def _fit_and_save(
