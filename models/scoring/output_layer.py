@@ -77,7 +77,8 @@ class OutputLayer:
         Returns:
             `np.ndarray`: Items whose sums have grown.
         """
-        self.waiting.append(scored)
+        if len(scored.items):  # of a context alone nothing is scored
+            self.waiting.append(scored)
         enough = POSITIONS if self.head is not None else 1
         return self.finish() if sum(len(one.features) for one in self.waiting) >= enough else np.zeros(0, dtype=int)
 

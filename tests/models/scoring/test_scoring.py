@@ -35,6 +35,7 @@ MODELS = {
     "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4},
     "mistral": SHAPE | {"sliding_window": 8},
     "gemma2": SHAPE | {"head_dim": 8, "sliding_window": 8},
+    "gemma3_text": SHAPE | {"head_dim": 8, "sliding_window": 32},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
 }
 
@@ -228,7 +229,14 @@ def test_a_tree_attends_within_its_items_alone(items):
 
 
 def test_items_longer_than_an_attention_window_are_in_no_tree():
-    for kind, longest in (("llama", 256), ("mistral", 8), ("gemma2", 8), ("bloom", 0), ("mamba", 0)):
+    for kind, longest in (
+        ("llama", 256),
+        ("mistral", 8),
+        ("gemma2", 8),
+        ("gemma3_text", 32),
+        ("bloom", 0),
+        ("mamba", 0),
+    ):
         with scoring_mode(model := make_model(kind)):
             assert Network(model).longest_in_tree == longest
 
