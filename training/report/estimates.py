@@ -1,8 +1,9 @@
 """From scored items to accuracies, differences and slopes with their intervals.
 
 items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
-Intervals are 95 % percentile intervals of a seeded bootstrap over clusters of pairs: a pair stays together with all
-its voices and with its mirrored twin. Outcomes, accuracies and intervals are made by the functions of the metrics.
+A pair stays together with all its voices and with its mirrored twin, in a cluster. Intervals of several training seeds
+are over clusters and seeds (`models/seed_intervals.py`); those of one seed, or of what has none, are over clusters
+only, and each estimate says which. Outcomes, accuracies and intervals over clusters are those of the metrics.
 """
 
 import math
@@ -13,9 +14,12 @@ import pandas as pd
 
 from ...metrics.judging import accuracy_over_pairs, compared_sides, judge_sides
 from ...models.scoring.sides import SIDES
+from ...models.seed_intervals import accuracy_intervals, difference_interval, half_widths
 from ...models.statistics import average_voices, paired_effect, resampled_means
 
 BOOTSTRAP_SEED = 0
+PAIRS, PAIRS_AND_SEEDS = "pairs", "pairs and training seeds"
+"""What an interval is over: it says how far others of these would change the value."""
 RULES = ("sum", "mean", "pmi")
 
 
@@ -63,15 +67,16 @@ def estimate(by_seed: dict[int, pd.Series]) -> dict | None:
         by_seed (`dict[int, pandas.Series]`): Outcomes of the pairs, of each training seed.
 
     Returns:
-        `dict` or `None`: `value, low, high` (fractions), `n_pairs` (also as `n`), `n_clusters`, and `seeds, seed_sd`
-        where there are several training seeds: the value is then their mean. `None` without a pair.
+        `dict` or `None`: `value, low, high` (fractions), `n_pairs` (also as `n`), `n_clusters`, `n_seeds`, `over`
+        (what the interval is over: [`PAIRS`] or [`PAIRS_AND_SEEDS`]), and `seeds, seed_sd` where there are several
+        training seeds: the value is then their mean. `None` without a pair.
     """
     return estimates({seed: outcomes.to_frame("only") for seed, outcomes in by_seed.items()}).get("only")
 
 
 def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     """
-    Accuracies of several columns with their intervals, from the same resampled pairs.
+    Accuracies of several columns with their intervals.
 
     Args:
         by_seed (`dict[int, pandas.DataFrame]`): Outcomes of the pairs, a column a rule, of each training seed. A
@@ -88,11 +93,15 @@ def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     if not pairs or not columns:
         return {}
     values = np.stack([table[columns].to_numpy(float) for table in outcomes])  # (seeds, pairs, columns)
-    found = accuracy_over_pairs(values.mean(axis=0), cluster_ids=_clusters(outcomes[0]), seed=BOOTSTRAP_SEED)
+    clusters = _clusters(outcomes[0])
+    if len(values) > 1:
+        found = dict(zip(("value", "low", "high"), accuracy_intervals(values, clusters)))
+    else:
+        found = accuracy_over_pairs(values[0], cluster_ids=clusters, seed=BOOTSTRAP_SEED)
     return {
         column: {end: float(found[end][index]) for end in ("value", "low", "high")}
         | _counts(outcomes[0])
-        | _spread(values[..., index].mean(axis=1))
+        | _over_seeds(values[..., index].mean(axis=1))
         for index, column in enumerate(columns)
     }
 
@@ -106,8 +115,8 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
         by_seed_b (`dict[int, pandas.Series]`): Outcomes of the pairs, of what it is compared with.
 
     Returns:
-        `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions) from
-        the same resampled pairs; `n_pairs` (also as `n`), `n_clusters`; `seeds, seed_sd` of the points where there are
+        `dict` or `None`: `points` (b - a) and `relative` ((b - a) / a), each with `value, low, high` (fractions);
+        `n_pairs` (also as `n`), `n_clusters`, `n_seeds`, `over`; `seeds, seed_sd` of the points where there are
         several seeds. `relative` is `None` where the baseline's accuracy may be zero. `None` without a common seed or
         pair.
     """
@@ -119,39 +128,52 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
     if not len(common):
         return None
     a, b = a.loc[common], b.loc[common]
-    effect = paired_effect(a.mean(axis=1), b.mean(axis=1), _clusters(a), seed=BOOTSTRAP_SEED)
+    if len(seeds) > 1:
+        effect = difference_interval(a.to_numpy(float).T, b.to_numpy(float).T, _clusters(a))
+    else:
+        effect = paired_effect(a[seeds[0]], b[seeds[0]], _clusters(a), seed=BOOTSTRAP_SEED)
     points, relative = (
         {key: effect[f"{form}{end}"] / 100 for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
         for form in ("points", "percent")
     )
     if math.isnan(relative["value"]):
         relative = None
-    return {"points": points, "relative": relative} | _counts(a) | _spread((b - a).mean().to_numpy())
+    return {"points": points, "relative": relative} | _counts(a) | _over_seeds((b - a).mean().to_numpy())
 
 
-def slope(tokens: list[float], by_point: list[pd.Series]) -> dict | None:
+def slope(tokens: list[float], by_point: list[dict[int, pd.Series]]) -> dict | None:
     """
     The straight line through a modality's accuracies over the logarithm of the tokens it has seen.
 
     Args:
         tokens (`list[float]`): Tokens seen at each point.
-        by_point (`list[pandas.Series]`): Outcomes of the pairs at each point.
+        by_point (`list[dict[int, pandas.Series]]`): Outcomes of the pairs at each point, by training seed.
 
     Returns:
         `dict` or `None`: `value, low, high` (accuracy, as a fraction, for ten times the tokens), `intercept` (at one
-        token), `points`, and `n_pairs` (also as `n`) and `n_clusters` that all points share. `None` with fewer than
-        three points.
+        token), `points`, `n_pairs` (also as `n`) and `n_clusters` that all points and seeds share, `n_seeds`, `over`
+        and, of several seeds, `seeds, seed_sd`. `None` with fewer than three points or without a common seed.
     """
-    table = pd.concat(by_point, axis=1, join="inner") if len(by_point) >= 3 else pd.DataFrame()
-    if table.empty or len(set(tokens)) < 3:
+    seeds = sorted(set.intersection(*map(set, by_point))) if len(set(tokens)) >= 3 else []
+    if not seeds:
+        return None
+    columns = {(seed, point): outcomes[seed] for seed in seeds for point, outcomes in enumerate(by_point)}
+    table = pd.concat(columns, axis=1, join="inner").dropna()
+    if table.empty:
         return None
     x = np.log10(np.asarray(tokens, dtype=float))
     centred = (x - x.mean()) / np.square(x - x.mean()).sum()  # least squares: slope = centred . accuracies
-    means = table.mean().to_numpy()
-    value = float(means @ centred)
-    resampled = resampled_means(table.to_numpy(), BOOTSTRAP_SEED, cluster_ids=_clusters(table))
-    line = _with_interval(value, resampled @ centred)
-    return line | {"intercept": float(means.mean() - value * x.mean()), "points": len(tokens)} | _counts(table)
+    outcomes = table.to_numpy(float).reshape(len(table), len(seeds), len(by_point))
+    of_pairs = (outcomes @ centred).T  # each pair's share of the slope, by seed
+    value = float(of_pairs.mean())
+    if len(seeds) > 1:
+        half = float(half_widths(of_pairs[..., None], _clusters(table))[0])
+        low, high = value - half, value + half
+    else:
+        drawn = resampled_means(of_pairs.T, BOOTSTRAP_SEED, cluster_ids=_clusters(table))
+        low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
+    line = {"value": value, "low": low, "high": high, "intercept": float(outcomes.mean() - value * x.mean())}
+    return line | {"points": len(tokens)} | _counts(table) | _over_seeds(of_pairs.mean(axis=1))
 
 
 def _clusters(outcomes: pd.DataFrame) -> pd.Index:
@@ -162,12 +184,9 @@ def _counts(outcomes: pd.DataFrame) -> dict[str, int]:
     return {"n": len(outcomes), "n_pairs": len(outcomes), "n_clusters": _clusters(outcomes).nunique()}
 
 
-def _with_interval(value: float, resampled: np.ndarray) -> dict:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return {"value": float(value), "low": float(low), "high": float(high)}
-
-
-def _spread(by_seed: np.ndarray) -> dict:
-    if len(by_seed) < 2:
-        return {}
-    return {"seeds": [float(value) for value in by_seed], "seed_sd": float(np.std(by_seed, ddof=1))}
+def _over_seeds(values: np.ndarray) -> dict:
+    """Of how many training seeds a value is the mean, and what its interval is over."""
+    if len(values) < 2:
+        return {"n_seeds": len(values), "over": PAIRS}
+    spread = {"seeds": [float(value) for value in values], "seed_sd": float(np.std(values, ddof=1))}
+    return {"n_seeds": len(values), "over": PAIRS_AND_SEEDS} | spread

@@ -4,11 +4,11 @@ from .formatting import count, markdown_table, number, papers, with_interval
 from .tables import step
 
 VERDICTS = {
-    "falls": "falls",
-    "rises": "rises",
+    "falls": "a drop, shown",
+    "rises": "a rise, shown",
     "not shown": "no change shown",
-    "at chance": "both at chance",
-    "one seed": "one seed",
+    "at chance": "both may be guessing",
+    "one seed": "not judged: one seed",
 }
 
 

@@ -160,7 +160,8 @@ def draw_figures(results: dict) -> dict[str, Figure]:
     """
     tasks = results["tasks"]
     titles = {task: f"{TASKS[task].label} ({TASKS[task].rule})" for task in tasks}
-    caption = "Accuracy in per cent with its 95 % interval; dashed: chance."
+    over = "over pairs and training seeds" if results["shows"] else "over pairs only (one training seed)"
+    caption = f"Accuracy in per cent with its 95 % interval {over}; dashed: chance."
     key = {"paper": "the paper (2412.17048)"}
     if any("baselines" in accuracy for by_task in results["accuracies"].values() for accuracy in by_task.values()):
         key = {"baseline": "best n-gram over the same ids"} | key
@@ -177,17 +178,17 @@ def draw_figures(results: dict) -> dict[str, Figure]:
             for task in tasks
             if any(task in effect["tasks"] for effect in effects)
         }
-        caption = "Change of the accuracy in points from one modality to the next, with its paired 95 % interval."
+        caption = f"Change of accuracy in points from one modality to the next, with its paired 95 % interval {over}."
         key = {}
         if any(change["verdict"] == "at chance" for effect in effects for change in effect["tasks"].values()):
-            key = {"at chance": "both sides at chance"}
-            caption += " Hollow: both sides are at chance, so that there is nothing to lose."
+            key = {"at chance": "both sides may be guessing"}
+            caption += " Hollow: both sides may be guessing, so that there is nothing to lose."
         figures.append(Figure("effects", caption, panels, 1.1 + 0.42 * len(effects), key))
     scaled = [task for task in tasks if any(task in by_task for by_task in results["scaling"].values())]
     if scaled:
         caption = (
             "Accuracy in per cent at points along the training by tokens seen (logarithmic), with a straight line "
-            "through the points of each modality. Each point has its 95 % interval; dashed: chance."
+            f"through the points of each modality. Each point has its 95 % interval {over}; dashed: chance."
         )
         panels = {titles[task]: lambda axes, task=task: _scaling(axes, results, task) for task in scaled}
         figures.append(Figure("scaling", caption, panels, 3.6))

@@ -1,8 +1,9 @@
 """The sentences of the report, each made from the numbers by a rule that is written down here.
 
 A modality is above chance where its whole interval is above 50 %. A step falls (rises) where its whole paired interval
-is below (above) zero; nothing is said of a step between two modalities at chance. The paper gives no intervals: one of
-its changes that is smaller than 5 per cent of the accuracy counts as none.
+is below (above) zero; nothing is said of a step between two modalities at chance. Only intervals over pairs and
+training seeds show anything. The paper gives no intervals: one of its changes that is smaller than 5 per cent of the
+accuracy counts as none.
 """
 
 from ...metrics.tasks import TASKS
@@ -52,7 +53,9 @@ def describe_run(results: dict) -> str:
     else:
         sentences.append(
             f"Numbers are means over the training seeds {listing([str(seed) for seed in seeds])}; ± is the standard "
-            "deviation over seeds, and the intervals are 95 % bootstrap intervals over pairs."
+            "deviation over seeds. The 95 % intervals are over pairs and training seeds: they say how far other pairs "
+            "and other trainings of the same models would move a number. A difference is called shown only where its "
+            "whole interval lies on one side of zero."
         )
     made = [
         study.get("device"),
@@ -93,7 +96,9 @@ def _above_chance(results: dict) -> str:
             f"Of this one training of each, the whole interval over pairs lies above 50 %: {'; '.join(parts)}. "
             "Another seed may give another list."
         )
-    sentences = [f"**Above chance** (whole interval above 50 %): {'; '.join(parts)}."]
+    sentences = [
+        f"**Above chance** (the whole interval, over pairs and training seeds, is above 50 %): {'; '.join(parts)}."
+    ]
     if text_and_phones:
         where = f"on {listing(sure)}" if sure else "on no task"
         sentences.append(f"Text and phone modalities are all above chance {where}.")
@@ -161,7 +166,7 @@ def _step(step: dict, labels: dict) -> str:
 
 
 def _beside_the_paper(steps: list[dict]) -> str:
-    """Which of the paper's drops show here, which do not and why, and which drops are not the paper's."""
+    """Which of the paper's drops are shown here, which are not and why, and what is shown that is not the paper's."""
     steps = [step for step in steps if "paper_verdict" in step]
     drops = [step for step in steps if step["paper_verdict"] == "falls"]
     extra = [
@@ -172,32 +177,28 @@ def _beside_the_paper(steps: list[dict]) -> str:
     ]
     sentences = []
     if drops:
-        names = _drops([step["factor"] for step in drops])
+        names = listing([step["factor"] for step in drops])
         missing = [step for step in drops if step["verdict"] != "falls"]
         shown = [step["factor"] for step in drops if step["verdict"] == "falls"]
         if not missing:
-            sentences.append(f"The paper's ordering ({names}) shows.")
+            sentences.append(f"As in the paper, accuracy drops at {names}.")
         else:
-            reasons = ", ".join(f"at {step['factor']} {_why_missing(step)}" for step in missing)
-            part = f"; its drop at {listing(shown)} does" if shown else ""
-            whole = "does not show in full" if shown else "does not show"
-            sentences.append(f"The paper's ordering ({names}) {whole} at this size: {reasons}{part}.")
+            reasons = "; ".join(f"at {step['factor']} {_why_missing(step)}" for step in missing)
+            part = f"The drop at {listing(shown)} is shown here, too. " if shown else ""
+            sentences.append(f"In the paper accuracy drops at {names}. {part}Not shown here: {reasons}.")
     elif steps:
         sentences.append("The paper has no drop at these steps.")
     if extra:
-        sentences.append(f"Here, not in the paper: {listing(extra)}.")
+        sentences.append(f"Shown here and not in the paper: {listing(extra)}.")
     return " ".join(sentences)
-
-
-def _drops(factors: list[str]) -> str:
-    return f"a drop at {factors[0]}" if len(factors) == 1 else f"drops at {listing(factors)}"
 
 
 def _why_missing(step: dict) -> str:
     return {
-        "at chance": "both sides are at chance",
-        "not shown": "the interval holds zero",
-        "rises": "the accuracy rises",
+        "at chance": "both models may be guessing (at chance)",
+        "not shown": "the two models may be alike (the interval includes zero)",
+        "rises": "accuracy rises",
+        "one seed": "one of the models was trained once",
     }[step["verdict"]]
 
 

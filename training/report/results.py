@@ -21,7 +21,17 @@ from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.scoring.sides import SIDES
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
-from .estimates import BOOTSTRAP_SEED, RULES, difference, estimate, estimates, pair_outcomes, slope
+from .estimates import (
+    BOOTSTRAP_SEED,
+    PAIRS,
+    PAIRS_AND_SEEDS,
+    RULES,
+    difference,
+    estimate,
+    estimates,
+    pair_outcomes,
+    slope,
+)
 from .run_folder import FinishedRun, ModalityRun
 
 NGRAMS = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5")
@@ -49,6 +59,13 @@ RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",)
 TaskOutcomes = dict[str, pd.DataFrame]  # `pair_outcomes` by task
 Outcomes = dict[int, TaskOutcomes]  # by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
+INTERVALS = {
+    PAIRS: "95 % percentile bootstrap over clusters of pairs",
+    PAIRS_AND_SEEDS: "95 % interval over clusters of pairs and training seeds, as crossed random effects: half² = "
+    "t²(S - 1) max(0, s²(seed) - 3/4 s²(rest) / I) / S + t²(I - 1) s²(cluster) / I for S seeds and I clusters; of an "
+    "accuracy Wilson's interval of that width, of a relative change symmetric in the logarithm of the ratio",
+}
+"""By what an interval is over, the rule that makes it."""
 ONE_SEED = "one seed"
 """The verdict on what one training of each modality gave: nothing, since another would give something else."""
 
@@ -77,10 +94,13 @@ def compute_results(run: FinishedRun) -> dict:
     }
     accuracies = {name: _accuracies(part, outcomes[name]) for name, part in run.modalities.items()}
     seeds = sorted({seed for part in run.modalities.values() for seed in part.items})
+    if len(seeds) > 1:
+        _show_by_seeds_alone(accuracies)
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
     return {
         "statistics": {
-            "interval": "95 % percentile bootstrap over pairs; the voices of a pair and mirrored twins stay together",
+            "intervals": INTERVALS,
+            "cluster": "a pair with all its voices and its mirrored twin",
             "resamples": NUM_RESAMPLES,
             "seed": BOOTSTRAP_SEED,
         },
@@ -190,6 +210,13 @@ def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
     return accuracy | _baselines(by_seed, baselines, task)
 
 
+def _show_by_seeds_alone(accuracies: dict) -> None:
+    """Among models of several training seeds one that was trained once shows nothing."""
+    for by_task in accuracies.values():
+        for accuracy in by_task.values():
+            accuracy["above_chance"] &= accuracy["headline"]["over"] == PAIRS_AND_SEEDS
+
+
 def _by_rule(by_seed: dict[int, pd.DataFrame]) -> dict:
     return estimates(
         {seed: outcomes[[rule for rule in RULES if rule in outcomes]] for seed, outcomes in by_seed.items()}
@@ -225,7 +252,9 @@ def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
         means = outcomes.groupby("group")[overlap].mean()
         baselines["overlap"] = {"headline": max(found[name]["value"] for name in overlap)}
         baselines["overlap"]["groups"] = {group: float(value) for group, value in means.max(axis=1).items()}
-    return baselines | ({"above_best_baseline": above["points"]} if above else {})
+    return baselines | (
+        {"above_best_baseline": above["points"] | {name: above[name] for name in ("n_seeds", "over")}} if above else {}
+    )
 
 
 def _baseline_columns(rule: str) -> dict[str, str]:
@@ -266,8 +295,7 @@ def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes]
     if change is None:
         return None
     above_chance = any(accuracies[name][task]["above_chance"] for name in (baseline, result))
-    several_seeds = len(_headlines(outcomes[result], task)) > 1
-    change["verdict"] = _verdict(change["points"], above_chance) if several_seeds else ONE_SEED
+    change["verdict"] = _verdict(change["points"], above_chance) if change["over"] == PAIRS_AND_SEEDS else ONE_SEED
     paper = paper_effect(baseline, result) or {}
     if task in paper:
         change["paper_percent"] = paper[task]
@@ -387,13 +415,12 @@ def _scaling(part: ModalityRun) -> dict:
         headlines = {name: _headlines(by_seed, task) for name, by_seed in outcomes.items()}
         points = {name: found for name, by_seed in headlines.items() if (found := estimate(by_seed))}
         if points:
-            means = [pd.DataFrame(headlines[name]).dropna().mean(axis=1) for name in points]
             scaling[task] = {
                 "points": [
                     {"name": name, "tokens": seen[name], "epochs": epochs[name], **found}
                     for name, found in points.items()
                 ],
-                "line": slope([seen[name] for name in points], means),
+                "line": slope([seen[name] for name in points], [headlines[name] for name in points]),
             }
     return scaling
 
