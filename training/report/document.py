@@ -46,24 +46,47 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
 
 
 def _how_to_read(results: dict) -> str:
-    paper, statistics = results["paper"], results["statistics"]
+    paper = results["paper"]
     speech = " ‡: of the paper's Speech-HuBERT." if "speech_units" in results["modalities"] else ""
     return (
         f"**How to read this.** {_signs(results)}"
         f"The paper is [{paper['paper']}]({paper['url']}) ({paper['setting']}). *Its own "
         f"figures are in italics*; none of them was measured here.{speech} It gives no intervals, so a change of less "
-        f"than {PAPER_CHANGE:.0f} per cent of the accuracy counts as none. Intervals come from "
-        f"{statistics['resamples']:,} resamples (seed {statistics['seed']}) of pairs, a pair together with all its "
-        "voices and its mirrored twin, and are not corrected for their number. All numbers are in "
-        "[results.json](results.json)."
+        f"than {PAPER_CHANGE:.0f} per cent of the accuracy counts as none. {_intervals(results)} In intervals a pair "
+        "stays together with all its voices and its mirrored twin, in a cluster; they are not corrected for their "
+        f"number. All numbers are in [results.json](results.json), where each interval says what it is over."
     )
+
+
+def _intervals(results: dict) -> str:
+    """By which rule the intervals are made."""
+    statistics = results["statistics"]
+    drawn = f"{statistics['resamples']:,} resamples of clusters of pairs (seed {statistics['seed']})"
+    if not results["shows"]:
+        return f"Intervals are over pairs only (one training seed), from {drawn}."
+    return (
+        f"Intervals of models are over pairs and training seeds ({_number_of_seeds(results)}), as two crossed random "
+        "effects, each with Student's t of its own degrees of freedom. Rules that are not trained with seeds, such as "
+        f"n-grams, and what was trained with one seed have intervals over pairs only, from {drawn}."
+    )
+
+
+def _number_of_seeds(results: dict) -> str:
+    found = {accuracy["headline"]["n_seeds"] for by in results["accuracies"].values() for accuracy in by.values()}
+    return "S = " + " to ".join(str(number) for number in sorted({min(found), max(found)}))
+
+
+def _over(results: dict) -> str:
+    """What the intervals of a table of models are over."""
+    return f"over pairs and training seeds ({_number_of_seeds(results)})" if results["shows"] else "over pairs only"
 
 
 def _signs(results: dict) -> str:
     if not results["shows"]:
         return ""
     return (
-        "> and <: the paired interval of the difference leaves zero out; ≈: it does not, or both sides are at chance. "
+        "> and <: the difference is shown, since its whole interval lies on one side of zero; ≈: it is not, or both "
+        "models may be guessing. "
     )
 
 
@@ -83,7 +106,7 @@ def _accuracies(results: dict) -> list[str | None]:
     for task in results["tasks"]:
         by_rule.setdefault(results["headline"][task]["rule"], []).append(TASKS[task].label)
     rules = ", ".join(f"{listing(labels)} by {meanings[rule]}" for rule, labels in by_rule.items())
-    text = f"The paper's Table 4, in per cent with 95 % intervals: {rules}; ties count half"
+    text = f"The paper's Table 4, in per cent with 95 % intervals {_over(results)}: {rules}; ties count half"
     for task in (TASKS[name] for name in results["tasks"]):
         if task.headline_bands:
             text += f"; {task.label}'s headline counts {task.counted.format(bands=listing(task.headline_bands))}"
@@ -129,8 +152,8 @@ def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
     parts = [
         "## What each factor costs",
         "The paper's Table 3: the change of the accuracy from one modality to the next, in accuracy points and in per "
-        "cent of the accuracy before (the paper's form, which misleads near 50 %), with paired 95 % intervals over "
-        "the pairs that both were asked. A: phonetic tokens. B: length. C: acoustic and speaker variability.",
+        "cent of the accuracy before (the paper's form, which misleads near 50 %), with paired 95 % intervals "
+        f"{_over(results)} that both have. A: phonetic tokens. B: length. C: acoustic and speaker variability.",
         _figure(figures, "effects"),
     ]
     for task, table in by_task.items():
@@ -149,7 +172,7 @@ def _scaling(results: dict, figures: dict[str, Figure]) -> list[str | None]:
     return [
         "## Accuracy by tokens seen",
         "The paper's Figure 1: models along the way, scored on a fixed subset of the pairs. The slope is the change "
-        "in accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval over the pairs "
+        f"in accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval {_over(results)} "
         f"that all points share. The paper's points lie within the first epoch, these between {_epochs(results)}.",
         _figure(figures, "scaling"),
         table,
@@ -234,8 +257,8 @@ def _rules_and_groups(results: dict) -> list[str | None]:
     parts = [
         "## All rules and groups",
         "The headline's items by every rule: the sum of log-likelihoods, their mean per token, and (where there is a "
-        "context) the gain from it, PMI. By group: accuracy in the headline's rule; the last column is half the width "
-        "of the widest interval of the row.",
+        f"context) the gain from it, PMI. Intervals are {_over(results)}. By group: accuracy in the headline's rule; "
+        "± is half the width of the widest interval of the row.",
     ]
     for task in results["tasks"]:
         rules = tables.rule_table(results, task)
