@@ -5,17 +5,20 @@
 """
 
 import heapq
+import json
 import re
+import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .normalization import find_word_case, normalize_text
 from .sentences import split_paragraph
 from .splits import seeded_rank
 
-# Raw text that is kept while sections are chosen, as a multiple of `max_words`: what is dropped later comes out of it.
+# Raw text that is chosen from, as a multiple of `max_words`: what is dropped later comes out of it.
 _POOL_FACTOR = 3
 # A longer paragraph is cut at a sentence end, so that no section grows with its longest paragraph.
 _MAX_PARAGRAPH_CHARS = 4000
@@ -108,30 +111,75 @@ def cut_sections(document: Document, section_words: int) -> list[Section]:
     ]
 
 
-def choose_sections(sections: Iterable[Section], max_words: int | None, seed: int) -> list[Section]:
+class SectionFile:
+    """
+    Sections on the disk, in a file without a name that goes with this object; in memory is where each of them lies.
+
+    Sections of a document lie behind one another, so that its words in capitals are written once.
+    """
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._order: list[tuple[int, int]] = []
+        self._case: dict[str, str] | None = None
+        self._case_at = 0
+        self._read_case = lru_cache(32)(self._read)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[Section]:
+        for case_at, section_at in self._order:
+            section_id, topic, paragraphs = self._read(section_at)
+            yield Section(section_id, topic, tuple(paragraphs), self._read_case(case_at))
+
+    def write(self, section: Section) -> tuple[int, int]:
+        """Add a section, and return where its words in capitals and it lie."""
+        if self._case is not section.word_case:
+            self._case, self._case_at = section.word_case, self._write(section.word_case)
+        return self._case_at, self._write((section.id, section.topic, section.paragraphs))
+
+    def put_in_order(self, places: list[tuple[int, int]]) -> None:
+        """Say which sections there are, and in which order."""
+        self._order = places
+
+    def _write(self, value: object) -> int:
+        place = self._file.seek(0, 2)
+        self._file.write(json.dumps(value).encode() + b"\n")
+        return place
+
+    def _read(self, place: int):
+        self._file.seek(place)
+        return json.loads(self._file.readline())
+
+
+def choose_sections(sections: Iterable[Section], max_words: int | None, seed: int) -> SectionFile:
     """
     Put sections into an order that is random but for the seed, as many as about `3 * max_words` words need.
 
     Which sections come first depends on the seed and their names, not on the order or number of the others.
 
     Args:
-        sections (`Iterable[Section]`): All sections, read once; only the chosen ones are kept in memory.
+        sections (`Iterable[Section]`): All sections, read once and kept on the disk.
         max_words (`int` or `None`): Words wanted in the end; `None` keeps all sections.
         seed (`int`): Seed.
 
     Returns:
-        `list[Section]`: Sections in the order in which to use them.
+        [`SectionFile`]: Sections in the order in which to use them.
     """
     limit = float("inf") if max_words is None else _POOL_FACTOR * max_words
-    heap: list[tuple[int, str, int, Section]] = []  # the last in order on top: ranks are negated
-    words = 0
+    heap: list[tuple[int, str, int, tuple[int, int]]] = []  # the last in order on top: ranks are negated
+    words, file = 0, SectionFile()
     for section in sections:
         rank = int.from_bytes(seeded_rank(seed, "choice", section.id), "big")
-        heapq.heappush(heap, (-rank, section.id, section.num_words, section))
+        if words >= limit and -rank < heap[0][0]:
+            continue
+        heapq.heappush(heap, (-rank, section.id, section.num_words, file.write(section)))
         words += section.num_words
         while words - heap[0][2] >= limit:
             words -= heapq.heappop(heap)[2]
-    return [section for *_, section in sorted(heap, key=lambda entry: -entry[0])]
+    file.put_in_order([place for *_, place in sorted(heap, key=lambda entry: -entry[0])])
+    return file
 
 
 def sentence_runs(section: Section, dropped: Counter[str]) -> Iterator[list[str]]:

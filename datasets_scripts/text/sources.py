@@ -219,8 +219,8 @@ def passages_from_documents(
     split_of = draw_splits(by_section, seed, validation_fraction, test_fraction)
     passages, spare_passages = (
         [
-            Passage(f"{section_id}/{i:03d}", section_id, section.topic, split_of.get(section_id, "test"), sentences)
-            for section_id, (section, in_section) in sorted(part.items())
+            Passage(f"{section_id}/{i:03d}", section_id, topic, split_of.get(section_id, "test"), sentences)
+            for section_id, (topic, in_section) in sorted(part.items())
             for i, sentences in in_section
         ]
         for part in (by_section, spare)
@@ -239,12 +239,12 @@ def passages_from_documents(
     return passages, spare_passages, summary
 
 
-_Sections = dict[str, tuple[Section, list[tuple[int, tuple[str, ...]]]]]
-"""Sections by id, with the number in its section and the sentences of each passage."""
+_Sections = dict[str, tuple[str, list[tuple[int, tuple[str, ...]]]]]
+"""Topics of sections by id, with the number in its section and the sentences of each passage."""
 
 
 def _set_apart(
-    found: dict[str, tuple[Section, list[tuple[str, ...]]]], words: int, max_words: int | None, spare_words: int
+    found: dict[str, tuple[str, list[tuple[str, ...]]]], words: int, max_words: int | None, spare_words: int
 ) -> tuple[_Sections, _Sections, bool]:
     """The passages of the splits, spare ones of other sections, and whether the former had to make room for them."""
     kept: _Sections = {}
@@ -254,16 +254,16 @@ def _set_apart(
     if is_short:
         room = words - round(_SPARE_SHARE * words)
     taken = 0
-    for section_id, (section, in_section) in found.items():
+    for section_id, (topic, in_section) in found.items():
         # The first passage that is too many ends the corpus; what is left of its section is no one's.
         if taken > room:
-            spare[section_id] = (section, list(enumerate(in_section)))
+            spare[section_id] = (topic, list(enumerate(in_section)))
             continue
         for number, passage in enumerate(in_section):
             taken += _num_words(" ".join(passage))
             if taken > room:
                 break
-            kept.setdefault(section_id, (section, []))[1].append((number, passage))
+            kept.setdefault(section_id, (topic, []))[1].append((number, passage))
     return kept, (spare if spare_words else {}), is_short
 
 
@@ -278,9 +278,9 @@ def _all_sections(documents: Iterable[Document], section_words: int) -> Iterator
 
 def _cut_sections_into_passages(
     sections: Iterable[Section], max_words: int | None, max_seconds: float, dropped: Counter[str]
-) -> dict[str, tuple[Section, list[tuple[str, ...]]]]:
-    """Sections that have passages, by id, with the sentences of each passage; at most `max_words` words in all."""
-    by_section: dict[str, tuple[Section, list[tuple[str, ...]]]] = {}
+) -> dict[str, tuple[str, list[tuple[str, ...]]]]:
+    """Topics of sections that have passages, with the sentences of each passage; at most `max_words` words in all."""
+    by_section: dict[str, tuple[str, list[tuple[str, ...]]]] = {}
     near_duplicates = NearDuplicateFilter()
     num_words = 0
     for section in sections:
@@ -293,7 +293,7 @@ def _cut_sections_into_passages(
             elif not near_duplicates.add(passage):
                 dropped["passage: near-duplicate"] += 1
             else:
-                by_section.setdefault(section.id, (section, []))[1].append(passage)
+                by_section.setdefault(section.id, (section.topic, []))[1].append(passage)
                 num_words += words_in_passage
     return by_section
 

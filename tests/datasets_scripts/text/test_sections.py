@@ -103,9 +103,14 @@ class TestChoice:
         assert chosen != [section.id for section in choose_sections(sections, 500, seed=2)]
 
     def test_of_less_is_the_beginning_of_the_choice_of_more(self, sections):
-        fewer, more = (choose_sections(sections, words, seed=1) for words in (500, 2000))
+        fewer, more = (list(choose_sections(sections, words, seed=1)) for words in (500, 2000))
         assert fewer == more[: len(fewer)]
         assert len(more) < len(choose_sections(sections, None, seed=1)) == len(sections)
 
     def test_takes_sections_of_all_documents(self, sections):
         assert len({section.topic for section in choose_sections(sections, 1500, seed=1)}) >= 7
+
+    def test_gives_sections_back_as_they_were_as_often_as_they_are_asked_for(self, sections):
+        chosen = choose_sections(sections, None, seed=1)
+        assert sorted(chosen, key=lambda section: section.id) == sections
+        assert list(chosen) == list(chosen)
