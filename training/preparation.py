@@ -16,7 +16,7 @@ from .study import Study
 MACHINE = "two cores of an AMD EPYC"
 SECONDS_PER_WORD = 0.315
 """Of the default run's speech, with pauses, at the fixed rate."""
-TEXT_CORE_SECONDS = {"stories": 60.0, "text": 400.0}
+TEXT_CORE_SECONDS = {"stories": 30.0, "text": 40.0}
 """Of a million words: stories that are told, or text that is read, cut and searched for near-duplicates."""
 TEXT_BYTES = 2.5
 """A word, in passages."""
@@ -24,16 +24,16 @@ SPEECH_REAL_TIME = 570.0
 """Seconds of speech a core second: espeak, FLAC and the times of phones."""
 SPEECH_BYTES = 17_200.0
 """A second of speech, as FLAC with words and phones."""
-PAIR_CORE_SECONDS = 100.0
+PAIR_CORE_SECONDS = 30.0
 """Of a million words: what sWUGGY's words and n-grams are counted in."""
 UNIT_REAL_TIME = {500: 1100.0, 2048: 700.0}
 """Seconds of speech a core second, MFCC; of codebooks of so many units, in two passes over three quarters of them."""
 UNIT_BYTES = 1.05
 """A unit, in shards."""
-ID_CORE_SECONDS = 1.3
+ID_CORE_SECONDS = 1.1
 """Of a million tokens: contents, ids, and tokenizers that are trained on a sample."""
-NGRAM_CORE_SECONDS = 3.0
-"""Of a million tokens: n-grams of up to five of them."""
+NGRAM_CORE_SECONDS = 0.5
+"""Of a million tokens: n-grams of up to five of them, of the tokens and of their runs."""
 ID_BYTES = 2.0
 PROCESS_GIB = 0.6
 """A process that has imported what the stages need; each worker is one."""
