@@ -20,7 +20,7 @@ TEXT_CORE_SECONDS = {"stories": 30.0, "text": 40.0}
 """Of a million words: stories that are told, or text that is read, cut and searched for near-duplicates."""
 TEXT_BYTES = 2.5
 """A word, in passages."""
-SPEECH_REAL_TIME = 570.0
+SPEECH_REAL_TIME = 207.0
 """Seconds of speech a core second: espeak, FLAC and the times of phones."""
 SPEECH_BYTES = 17_200.0
 """A second of speech, as FLAC with words and phones."""
