@@ -207,7 +207,10 @@ def _units(results: dict) -> list[str | None]:
     source = ""
     if isinstance(encoder, dict):
         commit = f", {encoder['revision'][:12]}" if encoder.get("revision") else ""
-        source = f"Clusters of layer {encoder['layer']} of `{encoder['source']}`{commit}, in {encoder['precision']}. "
+        source = (
+            f"Clusters of layer {encoder['layer']} of `{encoder['source']}`{commit}, in {encoder['precision']}, "
+            f"{encoder['frame_rate']:g} frames a second, which Phone-Repeat has, too. "
+        )
     said = f"{source}Quality of the units against the phones, on held-out audio."
     return ["## Speech units", said, table, _unit_seeds(results["unit_seeds"])]
 

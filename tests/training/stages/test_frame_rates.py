@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_what_is_said_of_units_counts_their_own_frames(tmp_path, utterances):
     (tmp_path / "units").mkdir()
     for shard in utterances.glob("validation-*.parquet"):
         table = [{"id": row["id"], "units": units.tolist()} for row, units in zip(rows, model.units(audio))]
-        pq.write_table(pq.pa.Table.from_pylist(table), tmp_path / "units" / shard.name)
+        pq.write_table(pa.Table.from_pylist(table), tmp_path / "units" / shard.name)
     quality = measure_quality(utterances, tmp_path / "units", 10, 25.0)
     assert quality["units_per_second"] == 25
     assert quality["mean_run_ms"] == pytest.approx(40 * quality["mean_run_frames"])
@@ -136,7 +137,7 @@ def test_a_study_has_one_frame_rate_from_its_encoder_to_its_report(tmp_path, rat
     made = Run(run, "many")
     names = ["phone_raw", "phone_stretch", "phone_repeat", "speech_units_one_voice", "speech_units"]
     names += ["speech_dedup", "speech_bpe", "speech_syllable"]
-    flags = ["--preset", "smoke", "--max_words", "2000", "--pairs_per_task", "16", "--point_pairs", "4"]
+    flags = ["--preset", "smoke", "--max_words", "4000", "--pairs_per_task", "16", "--point_pairs", "4"]
     flags += ["--modalities", *names, "--encoder", str(encoder), "--num_units", "20", "--num_syllable_units", "20"]
     assert main(["study", *flags, "--compare_seeds", "1", "--output_dir", str(run)]) == 0
 

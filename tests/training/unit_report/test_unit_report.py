@@ -178,6 +178,24 @@ def test_recordings_with_labels_in_a_table_are_measured_too(table, tmp_path, cap
     assert "| – | – | – |" in (tmp_path / "unit_report.md").read_text()
 
 
+def test_recordings_that_hold_nothing_are_counted_and_named(table, tmp_path):
+    rows, folder = read_table(table), table.parent
+    soundfile.write(folder / "no-samples.wav", np.zeros(0, np.int16), 16_000)
+    soundfile.write(folder / "short.wav", np.zeros(100, np.int16), 16_000)
+    whole = (folder / rows[0]["file"]).read_bytes()
+    (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (folder / "piped.wav").write_bytes(whole[:40] + bytes(4) + whole[44:])  # its header says 0, and there are samples
+    files = ("no-samples.wav", "short.wav", "cut.wav", "missing.wav", "piped.wav")
+    changed = write_table(folder / "more.csv", rows + [rows[0] | {"file": file} for file in files])
+    report = build_unit_report(changed, tmp_path, num_units=20, bpe_vocab_size=0, max_frames=1000)
+    skipped = {entry["file"]: entry["reason"] for entry in report["measured"]["skipped"]}
+    assert set(skipped) == {"broken.wav", "no-samples.wav", "short.wav", "cut.wav", "missing.wav"}
+    assert skipped["no-samples.wav"] == "It has no samples." and "truncated" in skipped["cut.wav"]
+    lines = (tmp_path / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == report["measured"]["skipped"]
+    assert "5 recordings were left out (broken.wav: " in (tmp_path / "unit_report.md").read_text()
+
+
 def test_a_speaker_that_the_quantizer_does_not_know_is_measured_first(table, tmp_path):
     audio = [EspeakSynthesizer().render(" ".join(WORDS), "child-1").audio]
     fit_units([(audio, ["child-1"])], 20, normalization="speaker").save_pretrained(tmp_path / "model")
