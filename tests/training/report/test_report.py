@@ -245,7 +245,7 @@ class TestResults:
 
 class TestProse:
     def test_ordering_and_drops_are_named(self, tmp_path):
-        run = make_fake_run(tmp_path / "run", seeds=(0, 1), points=False)
+        run = make_fake_run(tmp_path / "run", seeds=range(5), points=False)
         chance, words, syntax, topics = summarize(compute_results(read_run(run)))
         assert chance.startswith("**Above chance**")
         assert "Text and phone modalities are all above chance on sWUGGY and sBLIMP." in chance
@@ -255,7 +255,7 @@ class TestProse:
 
     def test_what_does_not_show_is_said(self, tmp_path):
         level = dict.fromkeys(PAPER_SIX, (2.0, -0.3, -0.3))
-        run = make_fake_run(tmp_path / "run", points=False, baselines=False, abilities=level, seeds=(0, 1))
+        run = make_fake_run(tmp_path / "run", points=False, baselines=False, abilities=level, seeds=range(5))
         for repeat in (run / "scores/phone_repeat").glob("seed-*/best/items.parquet"):
             units = run / "scores/speech_units" / repeat.relative_to(run / "scores/phone_repeat")
             units.write_bytes(repeat.read_bytes())
@@ -269,7 +269,7 @@ class TestProse:
 
     def test_models_that_a_baseline_reaches_are_named(self, tmp_path):
         weak = {"text_bpe": (0.6, 0.6, 0.0)}
-        run = make_fake_run(tmp_path / "run", modalities=("text_bpe",), points=False, abilities=weak, seeds=(0, 1))
+        run = make_fake_run(tmp_path / "run", modalities=("text_bpe",), points=False, abilities=weak, seeds=range(5))
         chance = summarize(compute_results(read_run(run)))[0]
         assert re.search(
             r"best simple baseline over the same ids: on sWUGGY Text-BPE \(\d\d\.\d, \d.gram \d\d\.\d\)", chance
@@ -305,8 +305,9 @@ class TestProse:
         assert "95\u00a0% intervals over pairs and training seeds (S = 3)" in text
 
     def test_what_was_trained_once_among_several_seeds_shows_nothing(self, tmp_path):
-        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), seeds=(0, 1), points=False)
-        (run / "scores/phone_raw/seed-1/best/items.parquet").unlink()
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), seeds=(0, 1, 2), points=False)
+        for seed in (1, 2):
+            (run / f"scores/phone_raw/seed-{seed}/best/items.parquet").unlink()
         results = compute_results(read_run(run))
         above = {name: by_task["swuggy"]["above_chance"] for name, by_task in results["accuracies"].items()}
         assert above == {"text_raw": True, "phone_raw": False}
