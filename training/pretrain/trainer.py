@@ -57,6 +57,7 @@ class PackedTrainer(Trainer):
         self.guessing = math.log(self.model.config.vocab_size)
         self.meter: Throughput | None = None
         self.computes_loss = self._can_compute_loss()
+        self._weights = list(self.model.parameters())
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of the same utterances in the same order whatever the modality and the number of processes."""
@@ -73,18 +74,27 @@ class PackedTrainer(Trainer):
         own = int((inputs["labels"][..., 1:] != -100).sum())
         if self.meter is not None:
             self.meter.count(inputs, is_empty=own == 0)
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        if self.computes_loss:
+            # Without what transformers and accelerate look up in every update for devices and optimizers of all kinds.
+            loss = packed_loss(self.model, **inputs) / num_items_in_batch
+            loss.backward()
+            loss = loss.detach()
+        else:
+            loss = super().training_step(model, inputs, num_items_in_batch)
         # The loss is a share of the mean over the whole batch, times the number of processes: see what it is a token.
         per_token = float(loss) * float(num_items_in_batch) / self.args.world_size / max(1, own)
         if not per_token <= EXPLODED * self.guessing:
             self._refuse(per_token)
         return loss
 
-    def compute_loss(self, model, inputs, return_outputs: bool = False, num_items_in_batch=None):
-        """This process's share of the mean over the batch's tokens, times the number of processes."""
-        if not self.computes_loss or return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        return packed_loss(model, **inputs) / num_items_in_batch
+    def floating_point_ops(self, inputs) -> float:
+        """Nothing: operations are counted from the lengths of utterances, attention included."""
+        return 0
+
+    def _clip_grad_norm(self, model) -> torch.Tensor:
+        if not self.computes_loss:
+            return super()._clip_grad_norm(model)
+        return torch.nn.utils.clip_grad_norm_(self._weights, self.args.max_grad_norm)
 
     def _can_compute_loss(self) -> bool:
         """Whether loss and gradients are our own: on a CPU, in fp32, in a process that trains alone."""

@@ -57,6 +57,29 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def share_cores(costs: Sequence[float], cores: int, num_workers: int | None = None) -> list[int]:
+    """
+    Threads of each job, where jobs run side by side: one each while there are as many jobs as cores, because small
+    matrices leave a second thread waiting; cores that would be left over go one by one to what takes longest.
+
+    Args:
+        costs (`Sequence[float]`): How long each job takes on one core, in any unit.
+        cores (`int`): Cores to share out.
+        num_workers (`int`, *optional*): Jobs that run at once; as many as there are cores when not given.
+
+    Returns:
+        `list[int]`: Threads of each job, in the order of the costs.
+    """
+    num_workers = min(num_workers or cores, cores)
+    if len(costs) >= num_workers:
+        return [cores // num_workers] * len(costs)
+    threads = [1] * len(costs)
+    for _ in range(cores - len(costs)):
+        longest = max(range(len(costs)), key=lambda job: costs[job] / threads[job])
+        threads[longest] += 1
+    return threads
+
+
 def resolve_device(device: str) -> str:
     """
     `"cpu"` or `"cuda"` for an argument that may be `"auto"`.
@@ -86,7 +109,8 @@ def run_jobs(jobs: Sequence[Job], num_workers: int, description: str) -> None:
     """
     Run jobs, over several processes if there are several workers, with one progress bar for all.
 
-    The cores are shared out among the workers, so that a single job has them all.
+    The costliest jobs start first, so that the workers end together, and [`share_cores`] says how many threads each
+    has: a single job has all cores.
 
     Args:
         jobs (`Sequence[Job]`): The jobs; the first error of one ends the rest.
@@ -127,9 +151,9 @@ def _start_method() -> str:
 def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
     prepare_workers()
     shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs), lock=False)
-    threads = max(1, count_cores() // num_workers)
-    tasks = [(job.function, index, job.arguments) for index, job in enumerate(jobs)]
-    pool = WorkerPool(num_workers, _start_method(), _prepare_worker, (shares, threads))
+    threads = share_cores([job.cost for job in jobs], count_cores(), num_workers)
+    tasks = [(job.function, index, threads[index], job.arguments) for index, job in enumerate(jobs)]
+    pool = WorkerPool(num_workers, _start_method(), _prepare_worker, (shares,))
     with pool, _passing_on_sigterm(pool) as stopping:
         try:
             for _ in pool.run(_run_job, tasks, watch=lambda: _move(bar, jobs, shares)):
@@ -164,23 +188,24 @@ def _passing_on_sigterm(pool: WorkerPool) -> Iterator[threading.Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _prepare_worker(shares, threads: int) -> None:
+def _prepare_worker(shares) -> None:
     global _progress
     _progress = shares
 
     import datasets
-    import torch
     from transformers.utils import logging as transformers_logging
 
-    torch.set_num_threads(threads)
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     # A tied output layer is no weight of its own in a checkpoint, which Trainer takes for a missing one.
     logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys" not in record.getMessage())
 
 
-def _run_job(task: tuple[Callable, int, dict[str, Any]]) -> None:
-    function, index, arguments = task
+def _run_job(task: tuple[Callable, int, int, dict[str, Any]]) -> None:
+    import torch
+
+    function, index, threads, arguments = task
+    torch.set_num_threads(threads)
 
     def report_progress(share: float) -> None:
         _progress[index] = share
