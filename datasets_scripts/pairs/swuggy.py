@@ -55,7 +55,8 @@ SMALL_WORLD = BandChoice({"6-20": 0.4, "21-100": 0.4, ">100": 0.2}, ("6-20", "21
 """Of simple stories: words that are rarer are not learned, and the frequent ones have letters in common with many."""
 MIN_LETTERS = 4
 TOLERANCE = 0.02
-_WORDS_PER_PAIR = 2  # how many words there are to choose from
+# How many words there are to choose from: of few, hardly any choice is balanced.
+_WORDS_PER_PAIR, _LEAST_WORDS = 2, 80
 
 
 def make_swuggy_pairs(
@@ -114,7 +115,8 @@ def make_swuggy_pairs(
     candidates = {}
     for band in BANDS:
         random.Random(f"swuggy-{seed}-{band}").shuffle(by_band[band])
-        candidates[band] = maker.candidates(by_band[band], _WORDS_PER_PAIR * wanted[band])
+        most = max(_WORDS_PER_PAIR * wanted[band], _LEAST_WORDS) if wanted[band] else 0
+        candidates[band] = maker.candidates(by_band[band], most)
     chosen = _choose(candidates, wanted, maker.is_strict, choice.headline)
 
     num_made = sum(len(indices) for indices in chosen.values())

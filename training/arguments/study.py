@@ -23,8 +23,8 @@ class RunArguments:
     Where a run lies and how it is executed. None of these changes a result, so none is part of a fingerprint.
 
     Args:
-        preset (`str`, *optional*, defaults to `"laptop"`): Values underneath the flags: `smoke`, `laptop`, `h200`,
-            `paper`, or a YAML file.
+        preset (`str`, *optional*, defaults to `"laptop"`): Values underneath the flags: `smoke`, `laptop`,
+            `overnight`, `h200`, `paper`, or a YAML file.
         output_dir (`str`, *optional*): The run's folder; `runs/<preset>` when not given.
         modalities (`list[str]`, *optional*): Names of modalities, `paper` for the paper's six, or `all`.
         training_seeds (`list[int]`, *optional*, defaults to `[0]`): Training seeds; one model for each.
@@ -52,7 +52,7 @@ class CorpusArguments:
         corpus (`str`, *optional*, defaults to `"stories"`): `stories` (generated), `text` (a folder of .txt files),
             `hub` (a Hugging Face dataset: a column of text, or with `audio_column` recordings and their transcripts),
             `audio` (a folder of recordings with transcripts) or `libriheavy` (its manifests).
-        stories (`str`, *optional*, defaults to `"rich"`): The language of generated stories: `simple` can be learned
+        stories (`str`, *optional*, defaults to `"simple"`): The language of generated stories: `simple` can be learned
             almost whole by small models, `rich` cannot.
         lexicon (`str`, *optional*): A YAML file of words and sentences of your own for simple stories.
         text_dir (`str`, *optional*): Folder of .txt files for `--corpus text`.
@@ -78,7 +78,7 @@ class CorpusArguments:
     """
 
     corpus: Literal["stories", "text", "hub", "audio", "libriheavy"] = "stories"
-    stories: Literal["simple", "rich"] = "rich"
+    stories: Literal["simple", "rich"] = "simple"
     lexicon: str | None = None
     text_dir: str | None = None
     audio_dir: str | None = None
@@ -220,18 +220,22 @@ class PretrainArguments:
     The training protocol, the same for every modality.
 
     Args:
-        epochs (`float`, *optional*, defaults to 4): Passes over the training split (at most, with
-            `train_until="converged"`).
+        epochs (`float`, *optional*, defaults to 4): Passes over the training split (with `train_until="converged"` the
+            most that are made before the decay).
         train_until (`str`, *optional*, defaults to `"epochs"`): When a training ends: after `epochs`, or `converged`,
-            when the validation loss has not improved for `patience` evaluations (the paper's protocol).
-        patience (`int`, *optional*, defaults to 3): Evaluations without improvement before `converged` stops.
+            when `patience` validations in a row have improved the best loss by less than `min_improvement`, and the
+            learning rate has then decayed. `wsd` alone.
+        patience (`int`, *optional*, defaults to 3): Validations in a row that end the stable phase of `converged`.
+        min_improvement (`float`, *optional*, defaults to 0.002): Share of the best validation loss by which one has to
+            be lower to count as an improvement for `converged`.
         validate_every (`int`, *optional*): Updates between validations, the best of which the model is taken from; an
             epoch's when not given.
         utterances_per_batch (`int`, *optional*, defaults to 4): Utterances an update: the global batch.
         learning_rate (`float`, *optional*, defaults to 2e-3): Peak learning rate.
         lr_scheduler (`str`, *optional*, defaults to `"wsd"`): The schedule; `wsd` is warm-up, stable, decay.
-        warmup_fraction (`float`, *optional*, defaults to 0.05): Share of the updates that warm up.
-        decay_fraction (`float`, *optional*, defaults to 0.2): Share of the updates that decay (`wsd`).
+        warmup_fraction (`float`, *optional*, defaults to 0.05): Share of the updates of `epochs` that warm up.
+        decay_fraction (`float`, *optional*, defaults to 0.2): Share of the updates that decay (`wsd`); with
+            `converged`, of those that were made before, which it follows.
         weight_decay (`float`, *optional*, defaults to 0.1): AdamW's.
         adam_beta2 (`float`, *optional*, defaults to 0.95): AdamW's.
         max_grad_norm (`float`, *optional*, defaults to 1.0): Gradient clipping.
@@ -242,6 +246,7 @@ class PretrainArguments:
     epochs: float = field(default=4.0, metadata={"above": 0})
     train_until: Literal["epochs", "converged"] = "epochs"
     patience: int = field(default=3, metadata={"least": 1})
+    min_improvement: float = field(default=0.002, metadata={"least": 0, "most": 1})
     validate_every: int | None = field(default=None, metadata={"least": 1})
     utterances_per_batch: int = field(default=4, metadata={"least": 1})
     learning_rate: float = 2e-3

@@ -16,7 +16,7 @@ MIN_WORDS, MAX_WORDS = 20, 34
 
 # How often: the past tense; four sentences and not three; a pronoun where it is clear whom it stands for.
 _TRIES = 1000
-PAST, FOUR_SENTENCES, PRONOUN = 0.12, 0.5, 0.5
+PAST, FOUR_SENTENCES, PRONOUN = 0.12, 0.5, 0.8
 
 
 def generate_stories(max_words: int, seed: int, lexicon: str | None = None) -> Iterator[Passage]:

@@ -15,7 +15,7 @@ OWN_WORD = 0.85
 """How often a word of a class is the topic's own, where both have one."""
 PLURAL, ADJECTIVE, NEAR = 0.5, 0.4, 0.75
 _ADJECTIVES_OF_PEOPLE = frozenset({"people", "gendered", "anyone"})
-_GENDERED_AMONG_ANYONE = 0.4
+_GENDERED_AMONG_ANYONE = 0.5
 _PRONOUNS = {"they": ("they", "themselves"), "she": ("she", "herself"), "he": ("he", "himself")}
 _TRIES = 50
 
