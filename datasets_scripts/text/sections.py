@@ -111,46 +111,55 @@ def cut_sections(document: Document, section_words: int) -> list[Section]:
     ]
 
 
+class ScratchFile:
+    """Values of JSON on the disk, in a file without a name that goes with this object."""
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def write(self, value: object) -> int:
+        """Add a value, and return the place that [`ScratchFile.read`] finds it at."""
+        place = self._file.seek(0, 2)
+        self._file.write(json.dumps(value).encode() + b"\n")
+        return place
+
+    def read(self, place: int):
+        """The value at a place; tuples come back as lists."""
+        self._file.seek(place)
+        return json.loads(self._file.readline())
+
+
 class SectionFile:
     """
-    Sections on the disk, in a file without a name that goes with this object; in memory is where each of them lies.
+    Sections on the disk; in memory is where each of them lies.
 
     Sections of a document lie behind one another, so that its words in capitals are written once.
     """
 
     def __init__(self):
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file = ScratchFile()
         self._order: list[tuple[int, int]] = []
         self._case: dict[str, str] | None = None
         self._case_at = 0
-        self._read_case = lru_cache(32)(self._read)
+        self._read_case = lru_cache(32)(self._file.read)
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __iter__(self) -> Iterator[Section]:
         for case_at, section_at in self._order:
-            section_id, topic, paragraphs = self._read(section_at)
+            section_id, topic, paragraphs = self._file.read(section_at)
             yield Section(section_id, topic, tuple(paragraphs), self._read_case(case_at))
 
     def write(self, section: Section) -> tuple[int, int]:
         """Add a section, and return where its words in capitals and it lie."""
         if self._case is not section.word_case:
-            self._case, self._case_at = section.word_case, self._write(section.word_case)
-        return self._case_at, self._write((section.id, section.topic, section.paragraphs))
+            self._case, self._case_at = section.word_case, self._file.write(section.word_case)
+        return self._case_at, self._file.write((section.id, section.topic, section.paragraphs))
 
     def put_in_order(self, places: list[tuple[int, int]]) -> None:
         """Say which sections there are, and in which order."""
         self._order = places
-
-    def _write(self, value: object) -> int:
-        place = self._file.seek(0, 2)
-        self._file.write(json.dumps(value).encode() + b"\n")
-        return place
-
-    def _read(self, place: int):
-        self._file.seek(place)
-        return json.loads(self._file.readline())
 
 
 def choose_sections(sections: Iterable[Section], max_words: int | None, seed: int) -> SectionFile:

@@ -8,9 +8,10 @@ import codecs
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
@@ -18,7 +19,7 @@ from .cutting import cut_passages, split_long_sentence
 from .hub_rows import checked_hub_rows, open_hub_rows
 from .near_duplicates import NearDuplicateFilter
 from .passages import SPLITS, Passage
-from .sections import Document, Section, choose_sections, cut_sections, sentence_runs
+from .sections import Document, ScratchFile, Section, choose_sections, cut_sections, sentence_runs
 from .splits import draw_splits
 from .wrong_encodings import repair_encoding
 
@@ -157,7 +158,7 @@ def passages_from_documents(
     test_fraction: float = 0.05,
     spare_words: int = 0,
     progress: bool = False,
-) -> tuple[list[Passage], list[Passage], TextSummary]:
+) -> tuple["CutPassages", "CutPassages", TextSummary]:
     """
     Make a corpus of passages out of real text.
 
@@ -188,7 +189,7 @@ def passages_from_documents(
         progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
     Returns:
-        `tuple[list[Passage], list[Passage], TextSummary]`: Passages of the splits and spare ones (whose `split` is
+        `tuple[CutPassages, CutPassages, TextSummary]`: Passages of the splits and spare ones (whose `split` is
         `"test"`), each ordered by section and place in it, with ids such as "emma/0012/003", and what was kept and
         dropped.
 
@@ -207,64 +208,92 @@ def passages_from_documents(
     sections = choose_sections(_all_sections(documents, section_words), wanted, seed)
     dropped: Counter[str] = Counter()
     sections = tqdm(sections, desc="Reading text", unit="section", disable=not progress)
-    found = _cut_sections_into_passages(sections, wanted, max_seconds, dropped)
-    words = sum(_num_words(" ".join(passage)) for _, passages in found.values() for passage in passages)
-    by_section, spare, is_short = _set_apart(found, words, max_words, spare_words)
-    if len(by_section) < len(SPLITS):
+    file = ScratchFile()
+    found = [
+        _CutSection(section.id, section.topic, len(passages), sum(map(_passage_words, passages)), file.write(passages))
+        for section, passages in _cut_sections_into_passages(sections, wanted, max_seconds, dropped)
+    ]
+    kept, spare, is_short = _set_apart(found, file, max_words, spare_words)
+    if len(kept) < len(SPLITS):
         why = "; ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "nothing"
         raise ValueError(
-            f"The corpus is too small: it gives {len(by_section)} section(s) of about {section_words} words, and "
+            f"The corpus is too small: it gives {len(kept)} section(s) of about {section_words} words, and "
             f"train, validation and test need one each (left out: {why}); add text, or raise max_words."
         )
-    split_of = draw_splits(by_section, seed, validation_fraction, test_fraction)
-    passages, spare_passages = (
-        [
-            Passage(f"{section_id}/{i:03d}", section_id, topic, split_of.get(section_id, "test"), sentences)
-            for section_id, (topic, in_section) in sorted(part.items())
-            for i, sentences in in_section
-        ]
-        for part in (by_section, spare)
-    )
-    by_split = Counter(passage.split for passage in passages)
+    split_of = draw_splits((section.id for section in kept), seed, validation_fraction, test_fraction)
+    passages = CutPassages(file, sorted(kept), split_of)
+    by_split = {split: sum(s.num_passages for s in kept if split_of[s.id] == split) for split in SPLITS}
     summary = TextSummary(
-        documents=len(by_section),
-        topics=len({passage.topic for passage in passages}),
+        documents=len(kept),
+        topics=len({section.topic for section in kept}),
         passages=len(passages),
-        words=sum(_num_words(passage.text) for passage in passages),
-        passages_by_split={split: by_split[split] for split in SPLITS},
-        spare_words=sum(_num_words(passage.text) for passage in spare_passages),
+        words=sum(section.words for section in kept),
+        passages_by_split=by_split,
+        spare_words=sum(section.words for section in spare),
         is_short=is_short,
         dropped_by_reason=dict(sorted(dropped.items())),
     )
-    return passages, spare_passages, summary
+    return passages, CutPassages(file, sorted(spare)), summary
 
 
-_Sections = dict[str, tuple[str, list[tuple[int, tuple[str, ...]]]]]
-"""Topics of sections by id, with the number in its section and the sentences of each passage."""
+class _CutSection(NamedTuple):
+    """A section whose passages lie on the disk; its first `num_passages`, of so many `words`, are meant."""
+
+    id: str
+    topic: str
+    num_passages: int
+    words: int
+    place: int
+
+
+class CutPassages:
+    """
+    Passages on the disk, read section by section whenever they are gone through.
+
+    Args:
+        file ([`~sections.ScratchFile`]): Holds the sentences of each section's passages.
+        sections (`Sequence[_CutSection]`): Which sections, in their order.
+        split_of (`Mapping[str, str]`, *optional*): Their splits by their ids, `"test"` where it has none.
+    """
+
+    def __init__(self, file: ScratchFile, sections: Sequence[_CutSection], split_of: Mapping[str, str] | None = None):
+        self._file, self._sections, self._split_of = file, sections, split_of or {}
+
+    def __len__(self) -> int:
+        return sum(section.num_passages for section in self._sections)
+
+    def __iter__(self) -> Iterator[Passage]:
+        for section in self._sections:
+            split = self._split_of.get(section.id, "test")
+            for number, sentences in enumerate(self._file.read(section.place)[: section.num_passages]):
+                yield Passage(f"{section.id}/{number:03d}", section.id, section.topic, split, tuple(sentences))
+
+    def ordered_by(self, key: Callable[[str], bytes]) -> "CutPassages":
+        """The same passages, their documents in the order of a key of their ids."""
+        return CutPassages(self._file, sorted(self._sections, key=lambda section: key(section.id)), self._split_of)
 
 
 def _set_apart(
-    found: dict[str, tuple[str, list[tuple[str, ...]]]], words: int, max_words: int | None, spare_words: int
-) -> tuple[_Sections, _Sections, bool]:
-    """The passages of the splits, spare ones of other sections, and whether the former had to make room for them."""
-    kept: _Sections = {}
-    spare: _Sections = {}
+    found: Sequence[_CutSection], file: ScratchFile, max_words: int | None, spare_words: int
+) -> tuple[list[_CutSection], list[_CutSection], bool]:
+    """The sections of the splits, spare ones, and whether the former had to make room for them."""
+    kept, spare = [], []
+    words = sum(section.words for section in found)
     room = words if max_words is None else max_words
     is_short = spare_words > 0 and words - room < _SPARE_SHARE * words
     if is_short:
         room = words - round(_SPARE_SHARE * words)
-    taken = 0
-    for section_id, (topic, in_section) in found.items():
-        # The first passage that is too many ends the corpus; what is left of its section is no one's.
-        if taken > room:
-            spare[section_id] = (topic, list(enumerate(in_section)))
-            continue
-        for number, passage in enumerate(in_section):
-            taken += _num_words(" ".join(passage))
-            if taken > room:
-                break
-            kept.setdefault(section_id, (topic, []))[1].append((number, passage))
-    return kept, (spare if spare_words else {}), is_short
+    for position, section in enumerate(found):
+        if section.words > room:
+            # The first passage that is too many ends the corpus; what is left of its section is no one's.
+            ends = list(itertools.accumulate(map(_passage_words, file.read(section.place))))
+            if fitting := sum(end <= room for end in ends):
+                kept.append(section._replace(num_passages=fitting, words=ends[fitting - 1]))
+            spare = list(found[position + 1 :]) if spare_words else []
+            break
+        kept.append(section)
+        room -= section.words
+    return kept, spare, is_short
 
 
 def _all_sections(documents: Iterable[Document], section_words: int) -> Iterator[Section]:
@@ -278,24 +307,28 @@ def _all_sections(documents: Iterable[Document], section_words: int) -> Iterator
 
 def _cut_sections_into_passages(
     sections: Iterable[Section], max_words: int | None, max_seconds: float, dropped: Counter[str]
-) -> dict[str, tuple[str, list[tuple[str, ...]]]]:
-    """Topics of sections that have passages, with the sentences of each passage; at most `max_words` words in all."""
-    by_section: dict[str, tuple[str, list[tuple[str, ...]]]] = {}
+) -> Iterator[tuple[Section, list[tuple[str, ...]]]]:
+    """Sections that have passages, with the sentences of each passage; at most `max_words` words in all."""
     near_duplicates = NearDuplicateFilter()
-    num_words = 0
+    num_words, is_full = 0, False
     for section in sections:
+        passages = []
         for passage in _section_passages(section, max_seconds, dropped):
-            words_in_passage = _num_words(" ".join(passage))
+            words_in_passage = _passage_words(passage)
             if words_in_passage < MIN_PASSAGE_WORDS:
                 dropped["passage: too short"] += 1
             elif max_words is not None and num_words + words_in_passage > max_words:
-                return by_section
+                is_full = True
+                break
             elif not near_duplicates.add(passage):
                 dropped["passage: near-duplicate"] += 1
             else:
-                by_section.setdefault(section.id, (section.topic, []))[1].append(passage)
+                passages.append(passage)
                 num_words += words_in_passage
-    return by_section
+        if passages:
+            yield section, passages
+        if is_full:
+            return
 
 
 def _section_passages(section: Section, max_seconds: float, dropped: Counter[str]) -> Iterator[tuple[str, ...]]:
@@ -311,8 +344,8 @@ def _section_passages(section: Section, max_seconds: float, dropped: Counter[str
         yield from cut_passages(fitting, max_seconds)
 
 
-def _num_words(text: str) -> int:
-    return text.count(" ") + 1
+def _passage_words(sentences: Iterable[str]) -> int:
+    return sum(sentence.count(" ") + 1 for sentence in sentences)
 
 
 def _read_files(

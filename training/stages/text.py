@@ -172,7 +172,7 @@ def _tell_stories(folder: Path, source: TextSource, settings: TextSettings) -> N
     _write(folder, passages(), held_out, {"dropped": {}})
 
 
-def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage], list[Passage], dict]:
+def _read_text(source: TextSource, settings: TextSettings) -> tuple[Iterable[Passage], Iterable[Passage], dict]:
     """
     Real text; what is held out is of the same books as the corpus but of sections that none of its splits has.
     """
@@ -198,7 +198,7 @@ def _read_text(source: TextSource, settings: TextSettings) -> tuple[list[Passage
         progress=True,
     )
     # Few pairs need the first of them, which have to be of every book.
-    held_out.sort(key=lambda passage: seeded_rank(settings.corpus_seed, "held out", passage.document))
+    held_out = held_out.ordered_by(lambda document: seeded_rank(settings.corpus_seed, "held out", document))
     found = {"dropped": summary.dropped_by_reason, "skipped": skipped, "topics": summary.topics}
     if summary.is_short:
         found["warning"] = (

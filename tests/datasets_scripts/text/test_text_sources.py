@@ -134,9 +134,16 @@ class TestHubText:
             list(read_hub_text(str(tmp_path), "text"))
 
 
+def cut(documents, **options):
+    """What `passages_from_documents` leaves on the disk, as lists."""
+    passages, spare, summary = passages_from_documents(documents, **options)
+    assert summary.passages == len(passages)
+    return list(passages), list(spare), summary
+
+
 class TestPassages:
     def test_documents_lie_in_one_split_each_and_all_splits_have_some(self, novels):
-        passages, _, summary = passages_from_documents(novels, max_words=None)
+        passages, _, summary = cut(novels, max_words=None)
         split_of = {}
         for passage in passages:
             assert split_of.setdefault(passage.document, passage.split) == passage.split
@@ -146,7 +153,7 @@ class TestPassages:
         assert summary.passages_by_split == Counter(passage.split for passage in passages)
 
     def test_have_ids_topics_and_an_order_that_follow_the_text(self, novels):
-        passages, _, summary = passages_from_documents(novels, max_words=None)
+        passages, _, summary = cut(novels, max_words=None)
         assert passages[0].id == "novel-0/0000/000"
         assert [passage.id for passage in passages] == sorted({passage.id for passage in passages})
         assert {passage.topic for passage in passages} == {document.title for document in novels}
@@ -156,47 +163,56 @@ class TestPassages:
         assert summary.words == sum(len(passage.text.split()) for passage in passages)
 
     def test_fit_the_limit_and_end_each_sentence_as_espeak_does(self, novels):
-        passages, _, _ = passages_from_documents(novels, max_words=20_000, max_seconds=15)
+        passages, _, _ = cut(novels, max_words=20_000, max_seconds=15)
         assert max(estimate_seconds(passage.text) for passage in passages) <= 15
         for passage in passages:
             assert all(re.fullmatch(r"[A-Z][A-Za-z,;:' -]*[.!?]", sentence) for sentence in passage.sentences)
 
     def test_max_words_bounds_the_corpus_and_takes_from_every_text(self, novels):
-        passages, _, summary = passages_from_documents(novels, max_words=30_000)
+        passages, _, summary = cut(novels, max_words=30_000)
         assert 29_900 < summary.words <= 30_000
         assert summary.topics == 4
 
     def test_spare_passages_are_of_sections_beyond_the_corpus_and_change_nothing_of_it(self, novels):
-        plain, none, _ = passages_from_documents(novels, max_words=20_000)
+        plain, none, _ = cut(novels, max_words=20_000)
         assert none == []
         for spare_words in (4_000, 10_000):
-            passages, spare, summary = passages_from_documents(novels, max_words=20_000, spare_words=spare_words)
+            passages, spare, summary = cut(novels, max_words=20_000, spare_words=spare_words)
             assert passages == plain and not summary.is_short
             assert 0.5 * spare_words < summary.spare_words <= spare_words
             assert not {passage.document for passage in passages} & {passage.document for passage in spare}
 
     def test_a_text_with_little_beyond_the_corpus_holds_out_a_tenth(self, novels):
-        _, _, whole = passages_from_documents(novels, max_words=None)
+        _, _, whole = cut(novels, max_words=None)
         by_asking = []
         for spare_words in (10_000, 40_000):
-            passages, spare, summary = passages_from_documents(novels, max_words=10**6, spare_words=spare_words)
+            passages, spare, summary = cut(novels, max_words=10**6, spare_words=spare_words)
             assert summary.is_short and 0.85 * whole.words < summary.words <= 0.9 * whole.words + 1
             assert 0 < summary.spare_words <= 0.1 * whole.words + 2_500
             by_asking.append((passages, spare))
         assert by_asking[0] == by_asking[1]
 
     def test_the_seed_decides_and_the_order_of_the_documents_does_not(self, novels):
-        first, _, _ = passages_from_documents(novels, max_words=20_000, seed=3)
-        again, _, _ = passages_from_documents(reversed(novels), max_words=20_000, seed=3)
-        other, _, _ = passages_from_documents(novels, max_words=20_000, seed=4)
+        first, _, _ = cut(novels, max_words=20_000, seed=3)
+        again, _, _ = cut(reversed(novels), max_words=20_000, seed=3)
+        other, _, _ = cut(novels, max_words=20_000, seed=4)
         assert first == again
         assert {passage.document for passage in first} != {passage.document for passage in other}
+
+    def test_wait_on_the_disk_and_can_be_put_in_another_order(self, novels):
+        passages, spare, _ = passages_from_documents(novels, max_words=20_000, spare_words=4_000)
+        assert list(passages) == list(passages)
+        # Read in turn, neither loses its place in the file that they share.
+        both = list(zip(passages, spare))
+        assert both == list(zip(list(passages), list(spare)))
+        turned = list(passages.ordered_by(lambda document: document[::-1].encode()))
+        assert turned == sorted(passages, key=lambda passage: passage.document[::-1])
 
     def test_a_second_edition_of_a_book_is_dropped(self, novels):
         edition = "A new preface, which is not short. It says nothing.\n\n" + novels[0].text.replace("Anna", "ANNA")
         both = [*novels, Document("novel-0-again", edition, "novel-0-again")]
-        passages, _, summary = passages_from_documents(both, max_words=None)
-        _, _, summary_alone = passages_from_documents(novels, max_words=None)
+        passages, _, summary = cut(both, max_words=None)
+        _, _, summary_alone = cut(novels, max_words=None)
         assert summary.dropped_by_reason["passage: near-duplicate"] > 0.9 * summary_alone.passages / len(novels)
         assert summary.words < 1.02 * summary_alone.words
         held_out = {sentence for passage in passages if passage.split != "train" for sentence in passage.sentences}
@@ -206,7 +222,7 @@ class TestPassages:
     def test_what_is_left_out_is_counted(self, novels):
         oddities = ["CHAPTER I", "See https://example.org.", "Это не по-английски.", "A Title", "Oh!", "PREFACE"]
         text = "\n\n".join([*oddities, novels[0].text])
-        _, _, summary = passages_from_documents([Document("a", text, "a")])
+        _, _, summary = cut([Document("a", text, "a")])
         assert summary.dropped_by_reason == {
             "paragraph: heading or contents": 2,
             "paragraph: markup": 1,
@@ -218,26 +234,26 @@ class TestPassages:
     @pytest.mark.parametrize("text", ["Too short. It ends.", "一二三。" * 100, "CHAPTER I\n\nCHAPTER II"])
     def test_too_small_a_corpus(self, text):
         with pytest.raises(ValueError, match=r"The corpus is too small: it gives \d section"):
-            passages_from_documents([Document("a", text, "a")])
+            cut([Document("a", text, "a")])
 
     def test_too_few_words_asked_for(self, novels):
         with pytest.raises(ValueError, match="too small.*raise max_words"):
-            passages_from_documents(novels, max_words=100)
+            cut(novels, max_words=100)
         with pytest.raises(ValueError, match="max_words is 0"):
-            passages_from_documents(novels, max_words=0)
+            cut(novels, max_words=0)
 
     def test_fractions_that_leave_nothing_to_train_on(self, novels):
         with pytest.raises(ValueError, match="leave something to train on"):
-            passages_from_documents(novels, validation_fraction=0.5, test_fraction=0.5)
+            cut(novels, validation_fraction=0.5, test_fraction=0.5)
 
     def test_documents_of_the_same_name(self, novels):
         with pytest.raises(ValueError, match="Two documents have the id 'novel-0'"):
-            passages_from_documents([novels[0], novels[0]])
+            cut([novels[0], novels[0]])
 
 
 def test_books_become_passages_of_real_sentences(shared_data):
     books = [document for document in read_text_folder(shared_data / "books") if len(document.text) < 600_000]
-    passages, _, summary = passages_from_documents(books, max_words=40_000)
+    passages, _, summary = cut(books, max_words=40_000)
     assert 39_900 < summary.words <= 40_000
     assert summary.topics >= 5
     assert max(estimate_seconds(passage.text) for passage in passages) <= 30
