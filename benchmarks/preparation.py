@@ -13,8 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -53,7 +51,7 @@ def prepare(kind: str, words: int, folder: Path, num_proc: int) -> None:
     # Imported here: workers that are spawned import this module again, and need none of it.
     from evoslm.training.arguments.command_flags import find_command
     from evoslm.training.arguments.parsing import parse_command
-    from evoslm.training.commands import build_dataset, fit_units, train_tokenizers
+    from evoslm.training.commands import train_tokenizers
     from evoslm.training.study import Study
 
     flags = f"--preset laptop --max_words {words} --output_dir {folder} --num_proc {num_proc} --pairs_per_task 100"
@@ -75,14 +73,13 @@ def prepare(kind: str, words: int, folder: Path, num_proc: int) -> None:
             build, settings = study.tokenizer_job(name)
             build(**settings)
     else:
-        build_dataset(arguments)
-        fit_units(arguments)
-        train_tokenizers(arguments)
+        train_tokenizers(arguments)  # with all that comes before
         _say("n-grams")
         for name in arguments.modalities:
             build, settings = study.baseline_job(name)
             build(**settings)
     _say("end")
+    sys.stdin.read()  # until its times have been read
 
 
 def _write_silent_rows(study) -> None:
@@ -136,57 +133,79 @@ def measure(kind: str, words: int, folder: Path, num_proc: int) -> dict[str, dic
     command = [sys.executable, "-m", "benchmarks.preparation", kind, str(words), "--folder", str(folder), "--inside"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(
-        [*command, "--num_proc", str(num_proc)], env=environment, stdout=subprocess.PIPE, text=True
+        [*command, "--num_proc", str(num_proc)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     watch = _Watch(psutil.Process(child.pid))
     threading.Thread(target=watch.run, daemon=True).start()
     for line in child.stdout:
         if line.startswith(_MARK):
-            watch.begin(line.removeprefix(_MARK).strip())
+            stage = line.removeprefix(_MARK).strip()
+            watch.begin(stage)
+            if stage == "end":
+                child.stdin.close()
     if child.wait():
         sys.exit(f"The preparation of {words} words ended with exit status {child.returncode}.")
     return watch.stages() | {"disk": {"memory": _size(folder) / 1e6}}
 
 
 class _Watch:
-    """Looks at a process and all below it, several times a second."""
+    """Looks at a process and all below it: at its memory several times a second, at its times as a stage begins."""
 
     def __init__(self, process: psutil.Process):
-        self._process, self._stage = process, "start"
-        self._memory: dict[str, float] = defaultdict(float)
-        self._with_files: dict[str, float] = defaultdict(float)
-        self._cpu: dict[int, float] = {}
-        self._begun = [("start", time.perf_counter(), 0.0)]
+        self._process, self._stage, self._begun_at, self._cpu_at = process, "start", time.perf_counter(), 0.0
+        self._stages: dict[str, dict[str, float]] = {}
 
     def begin(self, stage: str) -> None:
-        self._stage = stage
-        self._begun.append((stage, time.perf_counter(), sum(self._cpu.values())))
+        """End the stage before, and say what it took. A stage that comes again goes on."""
+        now, cpu = time.perf_counter(), _core_seconds(self._process)
+        values = self._values(self._stage)
+        values["seconds"] += now - self._begun_at
+        values["core_seconds"] += cpu - self._cpu_at
+        print(f"{self._stage}: " + ", ".join(f"{k} {v:,.1f}" for k, v in values.items()), file=sys.stderr, flush=True)
+        self._stage, self._begun_at, self._cpu_at = stage, now, cpu
 
     def run(self) -> None:
         while self._process.is_running():
             own = with_files = 0.0
-            try:
-                processes = [self._process, *self._process.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            for process in processes:
+            for process in _tree(self._process):
                 try:
-                    memory, cpu = process.memory_info(), process.cpu_times()
+                    memory = process.memory_info()
                 except psutil.NoSuchProcess:
                     continue
                 own += memory.rss - memory.shared
                 with_files += memory.rss
-                self._cpu[process.pid] = cpu.user + cpu.system
-            self._memory[self._stage] = max(self._memory[self._stage], own / 1e6)
-            self._with_files[self._stage] = max(self._with_files[self._stage], with_files / 1e6)
+            values = self._values(self._stage)
+            values["memory"] = max(values["memory"], own / 1e6)
+            values["with_files"] = max(values["with_files"], with_files / 1e6)
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def stages(self) -> dict[str, dict[str, float]]:
-        measured = {}
-        for (stage, begin, cpu), (_, end, cpu_at_end) in pairwise(self._begun):
-            values = {"memory": self._memory[stage], "with_files": self._with_files[stage]}
-            measured[stage] = values | {"seconds": end - begin, "core_seconds": cpu_at_end - cpu}
-        return measured
+        return {stage: values for stage, values in self._stages.items() if stage != "end"}
+
+    def _values(self, stage: str) -> dict[str, float]:
+        return self._stages.setdefault(stage, dict.fromkeys(("memory", "with_files", "seconds", "core_seconds"), 0.0))
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _core_seconds(process: psutil.Process) -> float:
+    """Of a process and all below it; those that ended are in the times of who waited for them."""
+    total = 0.0
+    for each in _tree(process):
+        try:
+            total += sum(each.cpu_times()[:4])  # user, system, and both of children that were waited for
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 def _size(folder: Path) -> int:
