@@ -38,18 +38,20 @@ class ContextOverlap:
     stands for itself.
 
     Args:
-        texts (`Iterable[str]`): The passages of the training split.
+        texts (`Iterable[str]`): The passages of the training split. They are gone through twice and not kept.
         synthesizer (`EspeakSynthesizer`): Pronounces words.
     """
 
     def __init__(self, texts: Iterable[str], synthesizer):
         self._synthesizer = synthesizer
         self._sounds: dict[str, str] = {}
-        types = [_types(text) for text in texts]
-        self._learn(types)
-        self._num_passages = len(types)
-        self._with_word = Counter(word for passage in types for word in passage)
-        self._with_sound = Counter(sound for passage in types for sound in self._sounds_of(passage))
+        self._num_passages = 0
+        self._with_word: Counter[str] = Counter()
+        for text in texts:
+            self._num_passages += 1
+            self._with_word.update(_types(text))
+        self._learn([self._with_word])
+        self._with_sound = Counter(sound for text in texts for sound in self._sounds_of(_types(text)))
 
     def vectors(self, contexts: Sequence[str], endings: Sequence[str]) -> list["SharedKeys"]:
         """
@@ -97,7 +99,7 @@ class ContextOverlap:
             columns |= {f"{rule}_{side}": found[:, index] for index, rule in enumerate(OVERLAP_RULES)}
         return columns
 
-    def _learn(self, types: Iterable[frozenset[str]]) -> None:
+    def _learn(self, types: Iterable[Iterable[str]]) -> None:
         """Pronounce the words that were not met before."""
         new = sorted({word for passage in types for word in passage} - self._sounds.keys())
         sounds = pronounce_all(self._synthesizer, new)

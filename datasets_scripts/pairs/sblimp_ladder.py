@@ -4,20 +4,27 @@ training sentences -> [`Material`], their frequent words and what stands beside 
 until no model can have read it -> mirrored pairs ([`mirrored_pairs`]) -> `PairText`.
 """
 
+import hashlib
 import re
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from ..stories.simple.language import Language
 from .mirrored import Say, mirrored_pairs
 from .texts import PairText
 
-MIN_COUNT = 4
+MIN_COUNT = 2
 """How often a word of a pair must occur in training, in the form that it has there."""
 _TRIES_PER_TWINS = 2000
 _WORD = re.compile(r"[a-z]+")
+_TABLE = """
+PRAGMA journal_mode = OFF;
+PRAGMA cache_size = -32768;
+CREATE TABLE sentences (digest INTEGER PRIMARY KEY);
+"""
 
 
 @dataclass(frozen=True)
@@ -43,37 +50,41 @@ class Frame:
         return words.index(self.targets[False], cue + 1) - cue - 1
 
 
-@dataclass
 class Material:
     """
-    What the training split has.
+    What the training split has: how often each word, in lower case, which words beside which, and which sentences.
+
+    Words and their neighbours are in memory, as many as there are different ones; of sentences, whose number grows
+    with the corpus, digests of 8 bytes lie on the disk.
 
     Args:
-        counts (`Counter`): Words, in lower case.
-        sentences (`set[str]`): Sentences as they stand.
-        neighbors (`set[tuple[str, str]]`): Words that stand beside each other, in their order.
+        sentences (`Iterable[str]`): Its sentences, read once.
     """
 
-    counts: Counter = field(default_factory=Counter)
-    sentences: set[str] = field(default_factory=set)
-    neighbors: set[tuple[str, str]] = field(default_factory=set)
+    def __init__(self, sentences: Iterable[str]):
+        self.counts: Counter[str] = Counter()
+        self._neighbors: set[tuple[str, str]] = set()
+        self._sentences = sqlite3.connect("")  # SQLite makes a file for it, and removes it
+        self._sentences.executescript(_TABLE)
+        self._sentences.executemany("INSERT OR IGNORE INTO sentences VALUES (?)", self._read(sentences))
 
-    @classmethod
-    def of(cls, sentences: Iterable[str]) -> "Material":
-        """Gather the material of sentences."""
-        material = cls()
+    def _read(self, sentences: Iterable[str]) -> Iterator[tuple[int]]:
         for sentence in sentences:
             words = _WORD.findall(sentence.lower())
-            material.counts.update(words)
-            material.sentences.add(sentence)
-            material.neighbors.update(zip(words, words[1:]))
-        return material
+            self.counts.update(words)
+            self._neighbors.update(zip(words, words[1:]))
+            yield (_digest(sentence),)
 
     def has(self, frame: Frame) -> bool:
         """Whether training could have shown how the frame goes on: its sentence, or a cue beside a target."""
-        if any((cue, target) in self.neighbors for cue in frame.cues for target in frame.targets):
+        if any((cue, target) in self._neighbors for cue in frame.cues for target in frame.targets):
             return True
-        return any(good in self.sentences for good, _ in mirrored_pairs(frame.say))
+        good = [(_digest(good),) for good, _ in mirrored_pairs(frame.say)]
+        return any(self._sentences.execute("SELECT 1 FROM sentences WHERE digest = ?", one).fetchone() for one in good)
+
+
+def _digest(sentence: str) -> int:
+    return int.from_bytes(hashlib.blake2b(sentence.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 class Words:
@@ -250,7 +261,7 @@ def make_ladder_pairs(
     Raises:
         `ValueError`: If the frequent words do not suffice for so many different pairs.
     """
-    material = Material.of(sentences)
+    material = Material(sentences)
     per_rung = -(-num_pairs // (2 * len(RUNGS)))
     pairs, had, drawn, occur = [], set(), 0, 0
     for rung, frames in RUNGS.items():

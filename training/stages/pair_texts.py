@@ -173,7 +173,7 @@ class _Material:
         """What texts have in common, in the eyes of who knows the training split."""
         from ...datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 
-        return ContextOverlap((passage.text for passage in self.train), EspeakSynthesizer())
+        return ContextOverlap(self.texts, EspeakSynthesizer())
 
     @property
     def phones(self) -> ReadAnew[list[str]]:
