@@ -6,10 +6,20 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...datasets_scripts.stories.simple.language import load_language
 from ..pretrain.deepspeed_config import read_deepspeed
 from ..run import distributed
 from .fields import check_values
-from .study import FRAME_FEATURES, GROUPS, Arguments, CorpusArguments, HardwareArguments, ModelArguments, UnitArguments
+from .study import (
+    FRAME_FEATURES,
+    GROUPS,
+    Arguments,
+    CorpusArguments,
+    HardwareArguments,
+    ModelArguments,
+    PretrainArguments,
+    UnitArguments,
+)
 
 
 def check_arguments(arguments: Arguments) -> None:
@@ -22,7 +32,7 @@ def check_arguments(arguments: Arguments) -> None:
     Raises:
         `ValueError`: If a value is none of the choices or out of bounds, values do not go together, or a package that
             they need is not installed.
-        `FileNotFoundError`: If there is no such folder of text.
+        `FileNotFoundError`: If there is no such folder of text or file of words.
     """
     for name in GROUPS:
         check_values(getattr(arguments, name))
@@ -33,6 +43,7 @@ def check_arguments(arguments: Arguments) -> None:
     _check_source(arguments.corpus, arguments.hardware.dry_run)
     _check_recordings(arguments.corpus, arguments.units)
     _check_shape(arguments.model)
+    check_protocol(arguments.pretrain)
     if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= arguments.units.num_units:
         raise ValueError(
             f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above --num_units "
@@ -40,9 +51,31 @@ def check_arguments(arguments: Arguments) -> None:
         )
 
 
+def check_protocol(protocol: PretrainArguments) -> None:
+    """
+    Check that the values of a training's protocol go together.
+
+    Raises:
+        `ValueError`: If a training until convergence could not decay.
+    """
+    if protocol.train_until != "converged":
+        return
+    if protocol.lr_scheduler != "wsd":
+        raise ValueError(
+            f"--train_until converged does not go with --lr_scheduler {protocol.lr_scheduler}, which falls towards an "
+            "update that has to be known beforehand; choose wsd."
+        )
+    if protocol.decay_fraction == 0:
+        raise ValueError(
+            "--train_until converged takes the best model of the decay; give a --decay_fraction above 0, such as 0.2."
+        )
+
+
 def _check_source(corpus: CorpusArguments, dry_run: bool) -> None:
     if corpus.lexicon is not None and (corpus.corpus, corpus.stories) != ("stories", "simple"):
         raise ValueError("--lexicon has words for simple stories: give it with --corpus stories --stories simple.")
+    if corpus.lexicon is not None:
+        load_language(corpus.lexicon)
     if corpus.corpus == "text" and not corpus.text_dir and not dry_run:
         raise ValueError("--corpus text needs --text_dir, a folder of .txt files.")
     if corpus.corpus == "hub" and not corpus.dataset and not dry_run:

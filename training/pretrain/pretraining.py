@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from transformers import (
     AutoTokenizer,
-    EarlyStoppingCallback,
     LlamaConfig,
     LlamaForCausalLM,
     PrinterCallback,
@@ -28,10 +27,12 @@ from ...models.files import read_json, write_json
 from ...models.language_model import make_language_model, make_language_model_config, training_flops
 from ...models.modalities import get_modality
 from ...models.packed_attention import PACKED_ATTENTION
+from ..arguments.checks import check_protocol
 from ..arguments.study import HardwareArguments, PretrainArguments
 from ..run import distributed
 from ..run.folder import POINTS_FOLDER, TRAINING_FILE
 from .checkpoints import newest_checkpoint
+from .convergence import Convergence, ConvergenceRule, validation_losses
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
 from .hardware import keep_freed_memory, matrix_rate, resolve_precision
@@ -44,11 +45,12 @@ class PretrainingPlan:
     When things happen in a training run, in updates; the same for every modality of a corpus.
 
     Args:
-        updates (`int`): Updates in all.
+        updates (`int`): Updates in all, at most where a rule of convergence ends the stable phase.
         updates_per_epoch (`int`): Updates in one pass over the training split.
         warmup (`int`): Updates that warm up.
         decay (`int`): Updates that decay at the end (0 with the cosine schedule).
         points (`tuple[int, ...]`): Updates after which the weights are kept for the scaling figure.
+        convergence ([`ConvergenceRule`], *optional*): What ends the stable phase; the plan's number of updates without.
     """
 
     updates: int
@@ -56,21 +58,30 @@ class PretrainingPlan:
     warmup: int
     decay: int
     points: tuple[int, ...] = field(default=())
+    convergence: ConvergenceRule | None = None
 
     @classmethod
     def make(cls, num_utterances: int, arguments: PretrainArguments) -> "PretrainingPlan":
-        """Work the plan out from the number of training utterances."""
+        """
+        Work the plan out from the number of training utterances.
+
+        Raises:
+            `ValueError`: If the protocol contradicts itself.
+        """
+        check_protocol(arguments)
         per_epoch = math.ceil(num_utterances / arguments.utterances_per_batch)
         updates = max(2, math.ceil(arguments.epochs * per_epoch))
+        warmup = round(arguments.warmup_fraction * updates)
         decay = round(arguments.decay_fraction * updates) if arguments.lr_scheduler == "wsd" else 0
+        rule = None
+        if arguments.train_until == "converged":
+            rule = ConvergenceRule(
+                warmup, updates, arguments.patience, arguments.min_improvement, arguments.decay_fraction
+            )
+            updates, decay = rule.most_updates, rule.decay_length(rule.limit)
         wanted = sorted({max(1, round(point * per_epoch)) for point in arguments.points})
-        return cls(
-            updates=updates,
-            updates_per_epoch=per_epoch,
-            warmup=round(arguments.warmup_fraction * updates),
-            decay=decay,
-            points=tuple(update for update in wanted if update <= updates - decay),
-        )
+        points = tuple(update for update in wanted if update <= updates - decay)
+        return cls(updates, per_epoch, warmup, decay, points, rule)
 
 
 def pretrain(
@@ -103,11 +114,12 @@ def pretrain(
         **extra_config: Further keys for the model's configuration.
 
     Returns:
-        `dict`: What `training.json` holds: parameters, updates, epochs, tokens, FLOPs, losses and the points.
+        `dict`: What `training.json` holds: parameters, updates, epochs, tokens, FLOPs, losses and the points, and how a
+            training until convergence ended, which the model's configuration says as well.
 
     Raises:
-        `ValueError`: If an utterance is longer than the model's window, a split is empty, there are more processes
-            than utterances, or the loss is not a number any more.
+        `ValueError`: If the protocol contradicts itself, an utterance is longer than the model's window, a split is
+            empty, there are more processes than utterances, or the loss is not a number any more.
         `OSError`: If the disk is full; the checkpoint before is kept.
         [`~distributed.TrainingStopped`]: If SIGTERM came; the training is saved.
     """
@@ -143,11 +155,19 @@ def pretrain(
     with whole_weights(training_arguments):
         model = make_language_model(config, seed)
     model.set_attn_implementation(choose_attention(hardware.attention, device))
+    convergence = plan.convergence and Convergence(plan.convergence)
     trainer = PackedTrainer(
-        model=model, args=training_arguments, train_dataset=train, eval_dataset=validation, sampler=sampler
+        model=model,
+        args=training_arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        sampler=sampler,
+        learning_rate_share=convergence and convergence.learning_rate_share,
     )
 
     def save_point(update: int) -> None:
+        if convergence is not None and convergence.decay is not None:
+            return  # points are of the stable phase
         weights = trainer.gather_weights()
         if distributed.is_main():
             save_model(trainer.model, output_dir / POINTS_FOLDER / point_name(update), weights)
@@ -158,20 +178,20 @@ def pretrain(
     rate = matrix_rate(device, precision)
     trainer.add_callback(Throughput(trainer, lambda lengths: training_flops(config, parameters, lengths), rate))
     trainer.remove_callback(PrinterCallback)  # the log is kept in a file; the progress bar is the command's
-    if arguments.train_until == "converged":
-        trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=arguments.patience))
+    if convergence is not None:
+        trainer.add_callback(convergence)
     transformers_logging.disable_progress_bar()
     result = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     if signals.stopped:
         raise distributed.TrainingStopped(
-            f"{modality} was saved after update {trainer.state.global_step} of {plan.updates}; run the same command "
-            "to go on."
+            f"{modality} was saved after update {trainer.state.global_step} of {_updates_in_all(trainer, convergence)}; "
+            "run the same command to go on."
         )
     summary = None
     if distributed.is_main():
-        _save_best(trainer, output_dir)
+        _save_best(trainer, output_dir, convergence)
         tokenizer.save_pretrained(output_dir)
-        summary = _summarize(trainer, plan, sampler, parameters) | {
+        summary = _summarize(trainer, plan, sampler, parameters, convergence) | {
             "precision": precision,
             "processes": world_size,
             "deepspeed": hardware.deepspeed,
@@ -225,14 +245,20 @@ def _find_checkpoint(checkpoints: Path, arguments: TrainingArguments) -> Path | 
     return checkpoint
 
 
-def _save_best(trainer: PackedTrainer, folder: Path) -> None:
-    """The best checkpoint's weights as a plain model folder."""
-    if trainer.is_deepspeed_enabled:
-        with whole_weights(trainer.args):
+def _updates_in_all(trainer: PackedTrainer, convergence: Convergence | None) -> str:
+    is_open = convergence is not None and convergence.decay is None
+    return f"{'at most ' if is_open else ''}{trainer.state.max_steps}"
+
+
+def _save_best(trainer: PackedTrainer, folder: Path, convergence: Convergence | None) -> None:
+    """The best checkpoint's weights as a plain model folder, whose configuration says whether it has converged."""
+    with whole_weights(trainer.args):
+        best = trainer.model
+        if trainer.is_deepspeed_enabled:
             best = LlamaForCausalLM.from_pretrained(trainer.state.best_model_checkpoint, dtype=torch.float32)
-            save_model(best, folder)
-    else:
-        save_model(trainer.model, folder)
+        if convergence is not None:
+            best.config.convergence = convergence.decay.convergence
+        save_model(best, folder)
 
 
 def _training_arguments(
@@ -311,15 +337,24 @@ def _check_lengths(modality: str, config: LlamaConfig, splits: dict[str, Tokeniz
             )
 
 
-def _summarize(trainer: PackedTrainer, plan: PretrainingPlan, sampler: UtteranceBatchSampler, parameters: int) -> dict:
+def _summarize(
+    trainer: PackedTrainer,
+    plan: PretrainingPlan,
+    sampler: UtteranceBatchSampler,
+    parameters: int,
+    convergence: Convergence | None,
+) -> dict:
     """What was trained on what: everything is counted from the batches, which the seed fixes."""
     updates, all_lengths, tokens, flops = trainer.state.global_step, trainer.train_dataset.lengths, [0], [0.0]
     for update in range(1, updates + 1):
         lengths = all_lengths[sampler.batch_of_update(update)].tolist()
         tokens.append(tokens[-1] + sum(lengths))
         flops.append(flops[-1] + training_flops(trainer.model.config, parameters, lengths))
-    losses = {entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry}
-    best_update = min(losses, key=losses.get)
+    losses = validation_losses(trainer.state.log_history)
+    decay = convergence and convergence.decay
+    stable_end = decay.start if decay else updates - plan.decay
+    chosen_from = {update: loss for update, loss in losses.items() if not decay or update > decay.start}
+    best_update = min(chosen_from, key=chosen_from.get)
 
     def describe(update: int) -> dict:
         return {
@@ -339,6 +374,8 @@ def _summarize(trainer: PackedTrainer, plan: PretrainingPlan, sampler: Utterance
         "flops": flops[updates],
         "best_update": best_update,
         "best_validation_loss": losses[best_update],
-        "points": [describe(update) for update in plan.points if update <= updates],
+        "points": [describe(update) for update in plan.points if update <= stable_end],
         "evaluations": [describe(update) for update in sorted(losses)],
+        "decay_start": stable_end,
+        "convergence": decay and decay.convergence,
     }

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
@@ -48,12 +49,20 @@ class PackedTrainer(Trainer):
 
     Args:
         sampler ([`UtteranceBatchSampler`]): Of the training split, with this process's share of each batch.
+        learning_rate_share (`Callable[[int], float]`, *optional*): The share of the peak learning rate after so many
+            updates, instead of a schedule of transformers.
         kwargs (additional keyword arguments): Arguments of `Trainer`.
     """
 
-    def __init__(self, *args, sampler: UtteranceBatchSampler, **kwargs):
+    def __init__(
+        self,
+        *args,
+        sampler: UtteranceBatchSampler,
+        learning_rate_share: Callable[[int], float] | None = None,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
-        self.sampler = sampler
+        self.sampler, self.learning_rate_share = sampler, learning_rate_share
         self.guessing = math.log(self.model.config.vocab_size)
         self.meter: Throughput | None = None
         self.computes_loss = self._can_compute_loss()
@@ -63,6 +72,16 @@ class PackedTrainer(Trainer):
         """Batches of the same utterances in the same order whatever the modality and the number of processes."""
         # Not prepared by accelerate: the sampler has already taken this process's share.
         return UtteranceLoader(self.train_dataset, batch_sampler=self.sampler, collate_fn=collate_packed)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
+        """The schedule of our own where there is one; its state is the number of updates alone."""
+        if self.learning_rate_share is None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            # A plain function: of other callables LambdaLR saves the attributes.
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda update: self.learning_rate_share(update))
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
         """

@@ -41,7 +41,7 @@ class ModelSettings:
 def model_stage(folder: Path, tokenizer: Path, settings: ModelSettings) -> Stage:
     """What makes one language model; the arguments are those of [`train_model`]."""
     packages = ("torch", "transformers", "accelerate")
-    return Stage(folder, 3, asdict(settings), {"tokenizer": tokenizer}, packages)
+    return Stage(folder, 4, asdict(settings), {"tokenizer": tokenizer}, packages)
 
 
 def train_model(

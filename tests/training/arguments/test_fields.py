@@ -38,7 +38,9 @@ def _entries_with_defaults(group):
 
 def test_a_description_is_its_entry_on_one_line():
     about = describe_arguments(PretrainArguments)["epochs"]
-    assert about == 'Passes over the training split (at most, with `train_until="converged"`).'
+    assert about == (
+        'Passes over the training split (with `train_until="converged"` the most that are made before the decay).'
+    )
     assert first_sentence("One of .txt files. `Two` follows.") == "One of .txt files."
 
 

@@ -291,17 +291,3 @@ def test_throughput_is_logged_beside_the_loss(tokenizer_dir, tmp_path):
 def test_too_long_an_utterance_and_an_empty_split_are_named(tokenizer_dir, tmp_path):
     with pytest.raises(ValueError, match="more than the model's window of 8"):
         pretrain("phone_raw", tokenizer_dir, tmp_path, SHAPE | {"max_position_embeddings": 8}, PROTOCOL, seed=0)
-
-
-def test_convergence_stops_before_the_last_epoch(tokenizer_dir, tmp_path):
-    arguments = PretrainArguments(
-        epochs=60,
-        utterances_per_batch=4,
-        learning_rate=0.5,
-        train_until="converged",
-        patience=2,
-        lr_scheduler="cosine",
-    )
-    summary = pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, arguments, seed=0)
-    assert summary["epochs"] < 60
-    assert summary["best_update"] < summary["updates"]
