@@ -57,6 +57,6 @@ def render_page(markdown: str, figures: dict[str, Figure]) -> str:
 
 
 def _figure(figure: Figure, caption: str) -> str:
-    panels = "".join(f'<div class="panel">{svg}</div>' for svg in figure.to_svg())
+    panels = "".join(f'<div class="{kind}">{svg}</div>' for kind, svg in figure.drawings())
     drawing = f'<div class="panels">{panels}</div><figcaption>{caption}</figcaption>'
     return f'<figure id="figure-{escape(figure.name)}">{drawing}</figure>'
