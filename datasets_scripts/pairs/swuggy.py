@@ -4,6 +4,7 @@ word counts -> words by frequency band -> [`Candidates`] with the votes of n-gra
 every one of these rules is right half of the time -> `PairText`.
 """
 
+import logging
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from ..text.words import words_of
 from .balance import choose_balanced
 from .swuggy_candidates import CandidateMaker, Candidates, TokenCounter
 from .texts import PairText
+
+logger = logging.getLogger(__name__)
 
 _TASK = TASKS["swuggy"]
 # Band -> highest count. As in the ZeroSpeech 2021 benchmark, without its words that are not in the training text.
@@ -55,6 +58,7 @@ SMALL_WORLD = BandChoice({"6-20": 0.4, "21-100": 0.4, ">100": 0.2}, ("6-20", "21
 """Of simple stories: words that are rarer are not learned, and the frequent ones have letters in common with many."""
 MIN_LETTERS = 4
 TOLERANCE = 0.02
+_LEAST_SHARE = 0.5  # of the pairs that are asked for
 # How many words there are to choose from: of few, hardly any choice is balanced.
 _WORDS_PER_PAIR, _LEAST_WORDS = 2, 80
 
@@ -99,7 +103,7 @@ def make_swuggy_pairs(
         (`letters-1`, `phones-3`, `fewer letters`, ...).
 
     Raises:
-        `ValueError`: If fewer than `num_pairs` can be made.
+        `ValueError`: If fewer than half of `num_pairs` can be made; of fewer than all, a warning says so.
     """
     counts = Counter()
     for word, count in word_counts.items():
@@ -121,10 +125,13 @@ def make_swuggy_pairs(
 
     num_made = sum(len(indices) for indices in chosen.values())
     if num_made < num_pairs:
-        raise ValueError(
+        few = (
             f"Only {num_made} of {num_pairs} sWUGGY pairs can be made from the {len(words)} words of this corpus that "
             "qualify; ask for fewer pairs or give more text."
         )
+        if num_made < _LEAST_SHARE * num_pairs:
+            raise ValueError(few)
+        logger.warning(few)
     pairs, bands = [], {}
     for band, indices in chosen.items():
         label = choice.label(band)

@@ -142,8 +142,8 @@ def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> N
 
 
 def describe_lexicon(path: str | None) -> str | None:
-    """The contents of a file of words and sentences, in a few characters."""
-    return path and hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    """The contents of a file of words and sentences, in a few characters, wherever it lies."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] if path and Path(path).is_file() else path
 
 
 def _write(folder: Path, passages: Iterable[Passage], held_out: Iterable[Passage], summary: dict) -> None:

@@ -77,3 +77,14 @@ def test_a_run_stands_anywhere_or_has_a_flag(argv):
     arguments = parse_group(argv, "zerospeech")
     assert (arguments.run_dir, arguments.zerospeech_dir) == ("runs/a", "z")
     assert arguments.modalities == ["text_raw", "phone_raw"]
+
+
+def test_a_lexicon_is_read_before_any_work_and_belongs_to_simple_stories(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--lexicon names a YAML file"):
+        parse_arguments(["--lexicon", str(tmp_path / "none.yaml")])
+    path = tmp_path / "own.yaml"
+    path.write_text("shared: {}", encoding="utf-8")
+    with pytest.raises(ValueError, match="has not the form of a lexicon"):
+        parse_arguments(["--lexicon", str(path)])
+    with pytest.raises(ValueError, match="--lexicon has words for simple stories"):
+        parse_arguments(["--stories", "rich", "--lexicon", str(path)])
