@@ -207,14 +207,19 @@ def relative_clause_copula(words: Words) -> Frame:
     return copula(words, f"that {other} {words.verb('handling')[plural]}")
 
 
-def anaphor_gender(words: Words, between: str = "") -> Frame:
-    """The girl admires herself / *himself."""
+def anaphor_gender(words: Words, between: str) -> Frame:
+    """The girl near the stoves admires herself / *himself."""
     female, male = words.noun("women")[False], words.noun("men")[False]
     verb = words.verb("reflexive")[False]
     selves = ("herself", "himself")
     return Frame(
         lambda cue, target: f"the {(female, male)[cue]} {between} {verb} {selves[target]}", (female, male), selves
     )
+
+
+def anaphor_gender_across_adverb(words: Words) -> Frame:
+    """The girl often admires herself / *himself."""
+    return anaphor_gender(words, words.draw("frequency"))
 
 
 def anaphor_gender_across_place(words: Words) -> Frame:
@@ -233,7 +238,7 @@ RUNGS: dict[str, tuple[Callable[[Words], Frame], ...]] = {
     "one word between": (subject_adverb_verb, determiner_adjective_noun),
     "attractor": (place_attractor, thing_attractor),
     "relative clause": (relative_clause_verb, relative_clause_copula),
-    "anaphora": (anaphor_gender, anaphor_gender_across_place, anaphor_gender_across_clause),
+    "anaphora": (anaphor_gender_across_adverb, anaphor_gender_across_place, anaphor_gender_across_clause),
 }
 """What stands between cue and target, from easy to hard."""
 
