@@ -40,7 +40,7 @@ PROCESS_GIB = 0.6
 ENCODER_FLOPS = 36e9
 """Of a second of audio: HuBERT-large up to layer 21, in utterances of 19 s."""
 ENCODER_DIMENSIONS = 1024
-_SAMPLE_COPIES = 3  # of the frames that k-means sees, while they are drawn and normalised
+_SAMPLE_COPIES = 2.25  # of the frames that k-means sees, while they are put in order
 _UTILISATION = 0.4
 _FIT_PASS = 0.9  # of the speech is read once more, to fit the quantizer
 

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 MIN_SAMPLE = 100_000
 FRAMES_PER_UNIT = 200
 _FIXED_POINT = 2.0**20
+# A sample is large: what can be done a few frames at a time makes no copy of it.
+_FRAMES_AT_A_TIME = 10_000
 # What of a configuration says which frames there are, and how much each of their dimensions counts.
 _OF_THE_ENCODER = (
     "encoder",
@@ -110,7 +112,7 @@ def fit_unit_seeds(
 
     Returns:
         `list[SpeechUnitModel]`: A model for each seed. They share the encoder. Each seed has a sample of its own in
-        memory: `max_frames` times the size of a centroid in float64, and up to twice that while it is drawn.
+        memory: `max_frames` times the size of a centroid in float64, and 2.25 times that while it is put in order.
 
     Raises:
         `ValueError`: If there is no audio, a waveform cannot be read, speakers or segments are needed and not given,
@@ -240,13 +242,16 @@ def _fit_model(
         model.speaker_mean.copy_(torch.from_numpy(speaker_mean))
         model.speaker_std.copy_(torch.from_numpy(speaker_std))
         index = {speaker: row for row, speaker in enumerate(config.speakers)}
-        rows = [index[speaker] for speaker in speakers]
-        mean, std = (np.tile(t.double().numpy(), parts)[rows] for t in (model.speaker_mean, model.speaker_std))
-        frames = (frames - mean) / std
+        rows = np.array([index[speaker] for speaker in speakers])
+        mean, std = (np.tile(t.double().numpy(), parts) for t in (model.speaker_mean, model.speaker_std))
+        for block in _blocks(len(frames)):
+            frames[block] -= mean[rows[block]]
+            frames[block] /= std[rows[block]]
     elif config.normalization == "none":
         mean, std = (np.tile(t.double().numpy(), parts) for t in (model.feature_mean, model.feature_std))
-        frames = (frames - mean) / std
-    frames = frames * np.tile(model.feature_weight.double().numpy(), parts)
+        frames -= mean
+        frames /= std
+    frames *= np.tile(model.feature_weight.double().numpy(), parts)
     centroids, report = kmeans(frames, config.num_units, sample.seed, algorithm, device)
     model.centroids.data.copy_(torch.from_numpy(centroids))
     config.fit = {
@@ -347,27 +352,40 @@ class _FrameSample:
         self.seed = seed
         self._size = size
         self._limit = np.inf
-        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        # A quarter more than is kept, so that it is seldom full. Only what is written takes memory.
+        self._keys = np.empty(size + size // 4 + 1)
+        self._speakers = np.empty(len(self._keys), object)
+        self._frames: np.ndarray | None = None
         self._num_kept = 0
 
     def add(self, features: np.ndarray, speaker: str, digest: bytes) -> None:
+        if self._frames is None:
+            self._frames = np.empty((len(self._keys), features.shape[1]))
         keys = np.random.default_rng([self.seed, int.from_bytes(digest[:16], "big")]).random(len(features))
-        chosen = keys < self._limit
-        self._kept.append((keys[chosen], features[chosen], np.full(chosen.sum(), speaker, object)))
-        self._num_kept += int(chosen.sum())
-        if self._num_kept >= 2 * self._size:
-            self._shrink()
+        chosen = np.flatnonzero(keys < self._limit)
+        while len(chosen):
+            end = min(self._num_kept + len(chosen), len(self._keys))
+            place, fitting = slice(self._num_kept, end), chosen[: end - self._num_kept]
+            self._keys[place], self._frames[place], self._speakers[place] = keys[fitting], features[fitting], speaker
+            self._num_kept, chosen = end, chosen[len(fitting) :]
+            if end == len(self._keys):
+                self._shrink()
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
-        """The frames in the order of their keys, and the speaker of each."""
-        self._shrink()
-        _, frames, speakers = self._kept[0]
-        return frames, speakers
+        """The frames in the order of their keys, and the speaker of each; the sample has them no more."""
+        order = np.argsort(self._keys[: self._num_kept], kind="stable")[: self._size]
+        frames, self._frames = self._frames[order], None
+        return frames, self._speakers[order]
 
     def _shrink(self) -> None:
-        keys, frames, speakers = (np.concatenate(parts) for parts in zip(*self._kept))
-        order = np.argsort(keys, kind="stable")[: self._size]
-        self._kept = [(keys[order], frames[order], speakers[order])]
-        self._num_kept = len(order)
-        if len(order) == self._size:
-            self._limit = keys[order[-1]]
+        """Move the frames that stay to the front."""
+        self._limit = np.partition(self._keys, self._size - 1)[self._size - 1]
+        staying = np.flatnonzero(self._keys <= self._limit)[: self._size]
+        for block in _blocks(len(staying)):
+            for values in (self._keys, self._frames, self._speakers):
+                values[block] = values[staying[block]]
+        self._num_kept = len(staying)
+
+
+def _blocks(length: int) -> list[slice]:
+    return [slice(start, min(start + _FRAMES_AT_A_TIME, length)) for start in range(0, length, _FRAMES_AT_A_TIME)]
