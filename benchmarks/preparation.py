@@ -2,8 +2,9 @@
 
 `python -m benchmarks.preparation speech 500000 2000000` makes generated stories into speech, pairs, units, tokenizers
 and n-grams, once for each number of words; `text` does without audio, with a phone a letter, and so takes minutes.
-Memory is that of all processes together, without the pages of files that the system keeps in spare memory. The work
-and the disk of a million words are what `--dry_run` reckons with (`training/preparation.py`).
+With `--text_dir FOLDER` the text is the .txt files of a folder. Memory is that of all processes together, without the
+pages of files that the system keeps in spare memory. The work and the disk of a million words are what `--dry_run`
+reckons with (`training/preparation.py`).
 """
 
 import argparse
@@ -33,20 +34,21 @@ def main() -> None:
     parser.add_argument("words", nargs="+", type=int, help="Sizes of the corpora.")
     parser.add_argument("--num_proc", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="Keep the runs here; by default they are made elsewhere and go.")
+    parser.add_argument("--text_dir", type=Path, help="Read these .txt files, where stories are generated else.")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        prepare(arguments.kind, arguments.words[0], arguments.folder, arguments.num_proc)
+        prepare(arguments.kind, arguments.words[0], arguments.folder, arguments.num_proc, arguments.text_dir)
         return
     measured = {}
     for words in arguments.words:
         with tempfile.TemporaryDirectory() as temporary:
             folder = (arguments.folder or Path(temporary)) / f"{arguments.kind}-{words}"
-            measured[words] = measure(arguments.kind, words, folder, arguments.num_proc)
+            measured[words] = measure(arguments.kind, words, folder, arguments.num_proc, arguments.text_dir)
             print(describe(arguments.kind, measured), flush=True)
 
 
-def prepare(kind: str, words: int, folder: Path, num_proc: int) -> None:
+def prepare(kind: str, words: int, folder: Path, num_proc: int, text_dir: Path | None = None) -> None:
     """Prepare a corpus, in a process that is watched; every stage says its name as it begins."""
     # Imported here: workers that are spawned import this module again, and need none of it.
     from evoslm.training.arguments.command_flags import find_command
@@ -57,7 +59,8 @@ def prepare(kind: str, words: int, folder: Path, num_proc: int) -> None:
     flags = f"--preset laptop --max_words {words} --output_dir {folder} --num_proc {num_proc} --pairs_per_task 100"
     if kind == "text":
         flags += f" --modalities {' '.join(_TEXT_MODALITIES)}"
-    arguments = parse_command(flags.split(), find_command("study"))
+    given = flags.split() + (["--corpus", "text", "--text_dir", str(text_dir)] if text_dir else [])
+    arguments = parse_command(given, find_command("study"))
     study = Study(arguments)
     if kind == "text":
         _say("text")
@@ -121,7 +124,9 @@ def _say(stage: str) -> None:
     print(f"{_MARK}{stage}", flush=True)
 
 
-def measure(kind: str, words: int, folder: Path, num_proc: int) -> dict[str, dict[str, float]]:
+def measure(
+    kind: str, words: int, folder: Path, num_proc: int, text_dir: Path | None = None
+) -> dict[str, dict[str, float]]:
     """
     Prepare a corpus in processes that are watched.
 
@@ -131,6 +136,7 @@ def measure(kind: str, words: int, folder: Path, num_proc: int) -> dict[str, dic
         `disk`, its `memory` (MB).
     """
     command = [sys.executable, "-m", "benchmarks.preparation", kind, str(words), "--folder", str(folder), "--inside"]
+    command += ["--text_dir", str(text_dir)] if text_dir else []
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(
         [*command, "--num_proc", str(num_proc)],
