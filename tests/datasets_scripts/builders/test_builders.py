@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evoslm.datasets_scripts.builders.by_name import BUILDERS, prepare, unit_contents
+from evoslm.datasets_scripts.builders.by_name import BUILDERS, prepare, stream_contents, unit_contents
 from evoslm.datasets_scripts.builders.phone_raw import PhoneRaw
 from evoslm.datasets_scripts.builders.phone_repeat import PhoneRepeat
 from evoslm.datasets_scripts.builders.phone_stretch import PhoneStretch
@@ -49,6 +49,7 @@ def phones_of(row: dict) -> list[str]:
 EXPECTED = {
     "text_bpe": lambda row: row["text"],
     "text_raw": lambda row: row["text"],
+    "text_raw_no_space": lambda row: "".join(filter(str.isalnum, row["text"])),
     "phone_bpe": lambda row: phone_content(row["phones"]),
     "phone_raw": lambda row: phone_content(row["phones"]),
     "phone_stretch": lambda row: " ".join(phone for phone in phones_of(row) for _ in range(3)),
@@ -81,6 +82,33 @@ def test_rows_are_the_same_prepared_and_streamed(corpus, name):
     builder = BUILDERS[name](data_dir=data_dir(corpus, name), config_name=name, cache_dir=corpus["cache"], **options)
     streamed = builder.as_streaming_dataset()
     assert {split: list(rows) for split, rows in streamed.items()} == expected
+
+
+@pytest.mark.parametrize("name", MODALITIES)
+def test_contents_that_are_streamed_are_those_that_are_prepared_each_time(corpus, name):
+    options = {"stretch_factor": 3} if name == "phone_stretch" else {}
+    expected = {split: [EXPECTED[name](row) for row in rows] for split, rows in corpus["rows"].items()}
+    contents = stream_contents(name, data_dir(corpus, name), corpus["cache"], **options)
+    for _ in range(2):
+        assert {split: list(stream) for split, stream in contents.items()} == expected
+    assert not list(corpus["cache"].rglob("*.arrow"))
+
+
+def test_contents_come_a_few_rows_at_a_time(corpus, monkeypatch):
+    monkeypatch.setattr(BUILDERS["text_raw"], "rows_at_a_time", 1)
+    shards = sorted(corpus["utterances"].glob("train-*.parquet"))
+    contents = iter(stream_contents("text_raw", corpus["utterances"], corpus["cache"])["train"])
+    assert next(contents) == corpus["rows"]["train"][0]["text"]
+    shards[-1].unlink()  # not opened yet
+    with pytest.raises((FileNotFoundError, ValueError)):
+        list(contents)
+
+
+def test_only_modalities_are_streamed(corpus):
+    with pytest.raises(ValueError, match="utterances is no modality.*call prepare"):
+        stream_contents("utterances", corpus["utterances"], corpus["cache"])
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        stream_contents("text_raw", corpus["utterances"] / "nowhere", corpus["cache"])
 
 
 def test_rows_do_not_depend_on_the_number_of_processes(corpus, tmp_path):
