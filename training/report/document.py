@@ -6,7 +6,7 @@
 import yaml
 
 from ...metrics.tasks import TASKS
-from . import factor_table, prose, tables
+from . import factor_table, lead, prose, tables
 from .figures import Figure
 from .formatting import NBSP, listing, percent
 from .results import PAPER_CHANGE
@@ -25,10 +25,12 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
     """
     parts = [
         "# What each step from text to speech costs a language model",
-        prose.describe_run(results),
-        "## What shows" if results["shows"] else "## What came out",
-        "\n".join(f"- {statement}" for statement in prose.summarize(results)),
         _figure(figures, "accuracies"),
+        "\n".join(f"- {sentence}" for sentence in lead.say_costs(results)),
+        lead.say_how_sure(results),
+        "## What shows" if results["shows"] else "## What came out",
+        prose.describe_run(results),
+        "\n".join(f"- {statement}" for statement in prose.summarize(results)),
         _how_to_read(results),
         *_modalities(results),
         *_accuracies(results),

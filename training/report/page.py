@@ -41,8 +41,9 @@ def render_page(markdown: str, figures: dict[str, Figure]) -> str:
         # The image and the caption that follows it, as the document writes them.
         pattern = rf'<p><img src="{name}\.png"[^>]*></p>\s*<p><em>(.*?)</em></p>'
         body = re.sub(pattern, lambda match, figure=figure: _figure(figure, match.group(1)), body, flags=re.DOTALL)
-    # What stands between a figure and the next heading says how to read it.
-    body = re.sub(r"(</figure>)\s*<p>(<strong>How to read)", r'\1<p class="note">\2', body)
+    body = body.replace("<p><strong>How to read", '<p class="note"><strong>How to read')
+    first, heading, rest = body.partition("<h2")
+    body = f'<section class="first">{first}</section>{heading}{rest}'
     folder = files(__package__)
     light, dark = theme_css()
     template = Environment(autoescape=True).from_string((folder / "template.html").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from ....metrics.tasks import TASKS
 from ....models.modalities import MODALITIES
-from ..formatting import percent
+from ..formatting import number, percent
 from .figure import themed_svg
 from .looks import COLORS, INK, MARKERS, MARKS, STYLE
 from .panels import draw_chance
@@ -42,8 +42,12 @@ class _Sizes:
         values (`float`): Width of the accuracies in figures.
         steps (`float`): Width of the steps beside them.
         font (`float`): Size of the letters.
+        marker (`float`): Size of the marks.
+        title (`str`): How a task is written, of its label and meaning.
         key_columns (`int`): Of the key.
+        key_of_steps (`str`): How the key explains the steps.
         step (`str`): How a step is written, of its factor and its points.
+        digits (`int`): Of its points behind the point.
     """
 
     width: float
@@ -54,12 +58,46 @@ class _Sizes:
     values: float
     steps: float
     font: float
+    marker: float
+    title: str
     key_columns: int
+    key_of_steps: str
     step: str
+    digits: int
 
 
-_WIDE = _Sizes(12.0, 0.36, 0.4, 0.75, 0.078, 0.5, 0.75, 9.5, 4, "{factor} {points}")
-_NARROW = _Sizes(4.0, 0.34, 0.32, 0.83, 0.064, 0.3, 0.28, 7.6, 2, "{factor}\n{points}")
+_WIDE = _Sizes(
+    width=12.0,
+    row=0.36,
+    top=0.4,
+    bottom=0.75,
+    letter=0.078,
+    values=0.5,
+    steps=0.75,
+    font=9.5,
+    marker=6.5,
+    title="{label}: {meaning}",
+    key_columns=4,
+    key_of_steps="A, B, C: change in points",
+    step="{factor} {points}",
+    digits=1,
+)
+_NARROW = _Sizes(
+    width=4.0,
+    row=0.34,
+    top=0.32,
+    bottom=0.8,
+    letter=0.058,
+    values=0.31,
+    steps=0.25,
+    font=7.6,
+    marker=4.4,
+    title="{label}",
+    key_columns=2,
+    key_of_steps="A, B, C: in points",
+    step="{factor}\n{points}",
+    digits=0,
+)
 
 
 class Overview:
@@ -75,7 +113,9 @@ class Overview:
     def __init__(self, results: dict):
         self.results = results
         self.rows = _place_rows(results["modalities"])
-        self.has_ngrams = any(_best_ngram(accuracy) for by in results["accuracies"].values() for accuracy in by.values())
+        self.has_ngrams = any(
+            _best_ngram(accuracy) for by in results["accuracies"].values() for accuracy in by.values()
+        )
         self.steps = [effect for effect in results["effects"] if not effect["finer"] and effect["tasks"]]
 
     @property
@@ -88,7 +128,9 @@ class Overview:
             caption += " Bar: the best n-gram over the same ids."
         caption += " Faint diamond: the paper's own figure."
         if self.steps:
-            caption += " A, B, C: the change in points from one row to the other" + (", bold where shown." * shows or ".")
+            caption += " A, B, C: the change in points from one row to the other" + (
+                ", bold where shown." * shows or "."
+            )
         return caption
 
     def save(self, folder: Path) -> None:
@@ -128,13 +170,14 @@ class Overview:
 
     def _draw_task(self, axes: Axes, task: str, sizes: _Sizes, aside: float) -> None:
         """One task; `aside` is the room at the right in widths of the axes."""
-        axes.set_title(f"{TASKS[task].label}: {TASKS[task].meaning}", pad=6, fontsize=sizes.font + 1)
+        title = sizes.title.format(label=TASKS[task].label, meaning=TASKS[task].meaning)
+        axes.set_title(title, pad=6, fontsize=sizes.font + 1)
         draw_chance(axes, horizontal=False)
         values_at = 1 + aside * sizes.values / (sizes.values + (sizes.steps if self.steps else 0.1)) * 0.94
         for name, row in self.rows.items():
             accuracy = self.results["accuracies"][name].get(task)
             if accuracy:
-                self._draw_accuracy(axes, name, row, accuracy, self.results["paper"]["accuracies"].get(name, {}).get(task))
+                self._draw_accuracy(axes, name, task, sizes)
                 text = percent(accuracy["headline"]["value"])
                 place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center", "clip_on": False}
                 axes.text(values_at, row, text, color=COLORS[name][0], fontsize=sizes.font, **place)
@@ -143,15 +186,17 @@ class Overview:
                 self._draw_step(axes, effect, task, sizes, values_at, aside)
         self._dress(axes, sizes)
 
-    def _draw_accuracy(self, axes: Axes, name: str, row: float, accuracy: dict, paper: float | None) -> None:
-        color, headline = COLORS[name][0], accuracy["headline"]
+    def _draw_accuracy(self, axes: Axes, name: str, task: str, sizes: _Sizes) -> None:
+        color, muted, row = COLORS[name][0], INK["muted"][0], self.rows[name]
+        accuracy = self.results["accuracies"][name][task]
+        headline, best = accuracy["headline"], _best_ngram(accuracy)
+        paper = self.results["paper"]["accuracies"].get(name, {}).get(task)
         if paper is not None:
-            axes.plot(paper, row, color=INK["muted"][0], alpha=0.55, **MARKS["paper"])
-        axes.plot([100 * headline["low"], 100 * headline["high"]], [row, row], color=color, linewidth=2.2)
-        best = _best_ngram(accuracy)
+            axes.plot(paper, row, color=muted, **_sized("paper", sizes))
+        axes.plot([100 * headline["low"], 100 * headline["high"]], [row, row], color=color, linewidth=sizes.marker / 3)
         if best is not None:
-            axes.plot(100 * best, row, color=INK["muted"][0], **MARKS["baseline"])
-        axes.plot(100 * headline["value"], row, marker=MARKERS[name], color=color, markersize=6.5)
+            axes.plot(100 * best, row, color=muted, **_sized("baseline", sizes))
+        axes.plot(100 * headline["value"], row, MARKERS[name], color=color, markersize=sizes.marker, clip_on=False)
 
     def _draw_step(self, axes: Axes, effect: dict, task: str, sizes: _Sizes, at: float, aside: float) -> None:
         """A bracket from the row before a step to the one after it, and what the step changes."""
@@ -169,15 +214,14 @@ class Overview:
             transform=margin,
             clip_on=False,
         )
-        digits = 0 if "\n" in sizes.step else 1
-        points = f"{100 * change['points']['value']:+.{digits}f}".replace("-", "−")
+        points = number(100 * change["points"]["value"], sizes.digits, sign=True)
         axes.text(
             end + 0.03 * aside,
             (first + last) / 2,
             sizes.step.format(factor=effect["factor"], points=points),
             color=color,
             weight="bold" if shown else "normal",
-            fontsize=sizes.font if digits else sizes.font - 0.6,
+            fontsize=sizes.font,
             linespacing=0.95,
             transform=margin,
             va="center",
@@ -186,13 +230,12 @@ class Overview:
 
     def _dress(self, axes: Axes, sizes: _Sizes) -> None:
         """One scale for all tasks, so that a point is as wide in one as in the next."""
-        accuracies = [accuracy for by in self.results["accuracies"].values() for accuracy in by.values()]
-        lowest = min(min(accuracy["headline"]["low"], _best_ngram(accuracy) or 1) for accuracy in accuracies)
+        lowest = min(min(accuracy["headline"]["low"], _best_ngram(accuracy) or 1) for accuracy in self.accuracies)
         low = min(45, 100 * lowest - 3)
         axes.set_xlim(low, 103)
         ticks = [tick for tick in (0, 25, 50, 75, 100) if tick >= low]
         ticks = ticks if sizes is _WIDE else [50, 100]
-        axes.set_xticks(ticks, [f"{tick}\nchance" if tick == 50 else f"{tick} %" for tick in ticks])
+        axes.set_xticks(ticks, [f"{tick} %\nchance" if tick == 50 else f"{tick} %" for tick in ticks])
         axes.tick_params(axis="x", length=0, labelsize=sizes.font - 0.6)
         axes.set_ylim(max(self.rows.values()) + 0.5, -0.5)
         axes.spines["left"].set_visible(False)
@@ -202,14 +245,15 @@ class Overview:
     def _draw_key(self, canvas: Canvas, sizes: _Sizes) -> None:
         muted = INK["muted"][0]
         over = "pairs and seeds" if self.results["shows"] else "pairs"
-        handles = [Line2D([], [], color=muted, marker="o", linewidth=2.2, label=f"accuracy, 95 % over {over}")]
+        line = {"color": muted, "marker": "o", "markersize": sizes.marker, "linewidth": sizes.marker / 3}
+        handles = [Line2D([], [], label=f"accuracy, 95 % over {over}", **line)]
         if self.has_ngrams:
-            handles.append(Line2D([], [], color=muted, linestyle="none", **MARKS["baseline"], label="best n-gram"))
+            handles.append(Line2D([], [], color=muted, **_sized("baseline", sizes), label="best n-gram"))
         if any(name in self.results["paper"]["accuracies"] for name in self.rows):
-            handles.append(Line2D([], [], color=muted, alpha=0.55, linestyle="none", **MARKS["paper"], label="the paper"))
+            handles.append(Line2D([], [], color=muted, **_sized("paper", sizes), label="the paper"))
         if self.steps:
             bold = " (bold: shown)" if self.results["shows"] else ""
-            handles.append(Line2D([], [], linestyle="none", label=f"A, B, C: change in points{bold}"))
+            handles.append(Line2D([], [], linestyle="none", label=f"{sizes.key_of_steps}{bold}"))
         canvas.legend(
             handles=handles,
             loc="lower left",
@@ -232,6 +276,13 @@ def _place_rows(modalities: dict) -> dict[str, float]:
         rows |= {name: height + place for place, name in enumerate(names)}
         height += len(names) + _GAP * bool(names)
     return rows
+
+
+def _sized(mark: str, sizes: _Sizes) -> dict:
+    """A mark as large as its layout asks for; the paper's figures are faint."""
+    scale = sizes.marker / _WIDE.marker
+    own = MARKS[mark] | {"markersize": MARKS[mark]["markersize"] * scale, "linestyle": "none"}
+    return own | ({"alpha": 0.55} if mark == "paper" else {})
 
 
 def _best_ngram(accuracy: dict) -> float | None:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from ..formatting import count
 from .looks import COLORS, INK, MARKERS
 
+
 def draw_effects(axes: Axes, results: dict, effects: list[dict], task: str) -> None:
     """Dots and intervals of the differences, one row a step."""
     effects = [effect for effect in effects if task in effect["tasks"]]
@@ -87,6 +88,7 @@ def _rows(axes: Axes, labels: list[str]) -> None:
 
 
 def draw_chance(axes: Axes, horizontal: bool) -> None:
+    """The line at 50 %."""
     draw = axes.axhline if horizontal else axes.axvline
     draw(50, color=INK["muted"][0], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
 
