@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -272,7 +273,7 @@ def test_every_preset_reads(tmp_path):
     from evoslm.training.arguments.parsing import list_presets, parse_arguments
 
     (tmp_path / "text").mkdir()
-    assert set(list_presets()) == {"smoke", "laptop", "h200", "paper"}
+    assert set(list_presets()) == {"smoke", "laptop", "overnight", "h200", "paper"}
     for preset in list_presets():
         arguments = parse_arguments(["--preset", preset, "--text_dir", str(tmp_path / "text")])
         assert arguments.modalities == PAPER
@@ -282,6 +283,27 @@ def test_every_preset_reads(tmp_path):
         32,
         4,
     )
-    assert (paper.pretrain.learning_rate, paper.pretrain.lr_scheduler) == (4e-4, "cosine")
+    assert paper.pretrain.learning_rate == 4e-4
     assert paper.pretrain.utterances_per_batch == 128 and paper.pretrain.train_until == "converged"
     assert Path(paper.output_dir) == Path("runs/paper")
+
+
+def test_a_night_is_the_defaults_study_trained_until_it_converges():
+    from evoslm.training.arguments.parsing import parse_arguments
+
+    default, night = (parse_arguments(["--preset", preset]) for preset in ("laptop", "overnight"))
+    for group in ("corpus", "pairs", "units", "model", "hardware"):
+        assert getattr(night, group) == getattr(default, group), group
+    assert night.run.training_seeds == [0, 1, 2, 3, 4] and night.modalities == default.modalities
+    own = {"train_until", "epochs", "warmup_fraction", "decay_fraction", "points"}
+    of_night, of_default = (
+        {name: value for name, value in asdict(each.pretrain).items() if name not in own} for each in (night, default)
+    )
+    assert of_night == of_default
+    assert (night.pretrain.train_until, night.pretrain.patience, night.pretrain.min_improvement) == (
+        "converged",
+        3,
+        0.002,
+    )
+    warmups = [each.pretrain.warmup_fraction * each.pretrain.epochs for each in (night, default)]
+    assert warmups[0] == pytest.approx(warmups[1], rel=0.5)

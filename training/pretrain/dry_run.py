@@ -72,14 +72,18 @@ def describe_needs(arguments: Arguments, device: str) -> str:
             memory = _memory(config, passes, mean, precision, *devices)
         count = _utterances(arguments)
         lengths = [round(tokens / count)] * count
-        seconds = estimate_seconds(config, lengths, train.epochs, rate, hardware.num_devices)
+        epochs = train.epochs * (1 + train.decay_fraction * (train.train_until == "converged"))
+        seconds = estimate_seconds(config, lengths, epochs, rate, hardware.num_devices)
         note = "" if memory <= _FILLED * budget else "  too much: try --deepspeed zero3, --gradient_checkpointing"
         lines.append(
             f"{name:24}{count_parameters(config) / 1e6:>10.1f} M{tokens:>16,.0f}{'' if is_measured else '~'}"
             f"{memory / 2**30:>13.2f}{passes:>8}{seconds * len(arguments.run.training_seeds) / 3600:>10.2f}{note}"
         )
     if train.train_until == "converged":
-        lines.append(f"Hours are for --epochs {train.epochs:g}; with --train_until converged most runs end before.")
+        lines.append(
+            f"Hours are for --epochs {train.epochs:g} and a decay behind them; with --train_until converged most "
+            "trainings end before."
+        )
     lines.append("'a pass': utterances on a device at once (--utterances_per_pass). ~: reckoned from --max_words.")
     return "\n".join(lines)
 

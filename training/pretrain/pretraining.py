@@ -50,7 +50,7 @@ class PretrainingPlan:
         warmup (`int`): Updates that warm up.
         decay (`int`): Updates that decay at the end (0 with the cosine schedule).
         points (`tuple[int, ...]`): Updates after which the weights are kept for the scaling figure.
-        convergence ([`ConvergenceRule`], *optional*): What ends the stable phase; the plan's number of updates without.
+        convergence ([`ConvergenceRule`], *optional*): What ends the stable phase, where updates are not counted alone.
     """
 
     updates: int
@@ -114,8 +114,9 @@ def pretrain(
         **extra_config: Further keys for the model's configuration.
 
     Returns:
-        `dict`: What `training.json` holds: parameters, updates, epochs, tokens, FLOPs, losses and the points, and how a
-            training until convergence ended, which the model's configuration says as well.
+        `dict`: What `training.json` holds: parameters, updates, epochs, tokens, FLOPs, losses and the points; of a
+            training until convergence `convergence`, `"converged"` or `"still falling"`, which the model's
+            configuration says, too.
 
     Raises:
         `ValueError`: If the protocol contradicts itself, an utterance is longer than the model's window, a split is
@@ -183,9 +184,10 @@ def pretrain(
     transformers_logging.disable_progress_bar()
     result = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     if signals.stopped:
+        is_open = convergence is not None and convergence.decay is None
         raise distributed.TrainingStopped(
-            f"{modality} was saved after update {trainer.state.global_step} of {_updates_in_all(trainer, convergence)}; "
-            "run the same command to go on."
+            f"{modality} was saved after update {trainer.state.global_step} of {'at most ' if is_open else ''}"
+            f"{trainer.state.max_steps}; run the same command to go on."
         )
     summary = None
     if distributed.is_main():
@@ -243,11 +245,6 @@ def _find_checkpoint(checkpoints: Path, arguments: TrainingArguments) -> Path | 
     if checkpoint is not None and getattr(arguments, "hf_deepspeed_config", None) is not None:
         make_universal(checkpoint, arguments)
     return checkpoint
-
-
-def _updates_in_all(trainer: PackedTrainer, convergence: Convergence | None) -> str:
-    is_open = convergence is not None and convergence.decay is None
-    return f"{'at most ' if is_open else ''}{trainer.state.max_steps}"
 
 
 def _save_best(trainer: PackedTrainer, folder: Path, convergence: Convergence | None) -> None:

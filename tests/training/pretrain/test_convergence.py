@@ -74,7 +74,7 @@ def test_the_decay_begins_after_validations_in_a_row_that_improve_the_best_loss_
 
 
 def test_a_validation_while_the_learning_rate_rises_does_not_count():
-    losses = {update: 2.0 for update in range(10, 60, 10)}
+    losses = dict.fromkeys(range(10, 60, 10), 2.0)
     assert RULE.find_decay(losses).start == 40
     assert replace(RULE, warmup=30).find_decay(losses) is None
     assert replace(RULE, warmup=20).find_decay(losses).start == 50

@@ -16,6 +16,14 @@ PROTOCOL = {"epochs": 3, "utterances_per_batch": 4, "learning_rate": 1e-2, "poin
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "tests" / "helpers" / "shared_training.py"
 ZERO2 = ROOT / "training" / "pretrain" / "accelerate" / "zero2.yaml"
+# Whatever the losses, the third validation is the second in a row that improves the best by less than all of it.
+UNTIL_CONVERGED = PROTOCOL | {
+    "epochs": 6,
+    "train_until": "converged",
+    "patience": 2,
+    "min_improvement": 1.0,
+    "decay_fraction": 0.4,
+}
 # Rounding of other sums: losses are of the order of 1, weights of 0.1.
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 1e-4
 
@@ -32,13 +40,13 @@ def torchrun(processes):
     return ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
 
 
-def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0):
+def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0, protocol=PROTOCOL):
     """Train in `folder` with a launcher and return what was logged of it, and its weights."""
     job = {
         "tokenizer_dir": str(tokenizer_dir),
         "output_dir": str(folder),
         "shape": SHAPE,
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         # Two processes add up in another order: what is compared to a few digits is trained in fp32.
         "hardware": {"precision": "fp32"} | (hardware or {}),
         "signals": signals,
@@ -124,6 +132,29 @@ def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(one_process, toke
     assert "saved after update 16 of 39" in done.stderr
     assert (folder / "checkpoints" / "checkpoint-16" / "checkpoint.json").is_file()
     check_same(train(torchrun(1), tokenizer_dir, folder, hardware), one_process)
+
+
+@pytest.mark.parametrize(
+    ("deepspeed", "share"),
+    [
+        pytest.param(None, 0.8, id="DDP, in the decay"),
+        pytest.param("zero2", 0.2, marks=pytest.mark.end_to_end, id="zero2, in the stable phase"),
+        pytest.param("zero2", 0.8, marks=pytest.mark.end_to_end, id="zero2, in the decay"),
+        pytest.param("zero3", 0.8, marks=pytest.mark.end_to_end, id="zero3, in the decay"),
+    ],
+)
+def test_all_ranks_begin_the_decay_together_whoever_is_killed(tokenizer_dir, tmp_path, deepspeed, share):
+    hardware, settings = {"deepspeed": deepspeed}, {"protocol": UNTIL_CONVERGED}
+    alone = train(torchrun(1), tokenizer_dir, tmp_path / "one", **settings)
+    killed = tmp_path / "killed"
+    train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [share, "SIGKILL"]}, expect=1, **settings)
+    assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
+    shared = train(torchrun(2), tokenizer_dir, killed, hardware, **settings)
+    check_same(shared, alone)
+    for name in ("decay_start", "updates", "convergence"):
+        assert shared[0][name] == alone[0][name], name
+    assert [each["updates"] for each in shared[0]["points"]] == [6, 13, 39]
+    assert json.loads((killed / "config.json").read_text())["convergence"] == shared[0]["convergence"] == "converged"
 
 
 @pytest.mark.end_to_end
