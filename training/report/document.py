@@ -196,6 +196,7 @@ def _losses(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         "The validation loss of the checkpoint that was scored. Nats per token cannot be compared between "
         "vocabularies; bits per second of speech can: nats per token, times tokens (ends of utterances included) per "
         "second of the validation split, over ln 2.",
+        prose.describe_convergence(results),
         _figure(figures, "losses"),
         table,
     ]

@@ -6,7 +6,10 @@ training seeds show anything. The paper gives no intervals: one of its changes t
 accuracy counts as none.
 """
 
+from dataclasses import asdict
+
 from ...metrics.tasks import TASKS
+from ..arguments.study import PretrainArguments
 from .formatting import count, duration, interval, items, listing, percent, spelled
 from .tables import BASELINE_LABELS
 
@@ -269,6 +272,19 @@ def list_missing(results: dict) -> list[str]:
     if unscored:
         sentences.append(f"No items of {listing(unscored)} were scored.")
     return sentences
+
+
+def describe_convergence(results: dict) -> str | None:
+    """What ended trainings until convergence."""
+    if not any(ending for modality in results["modalities"].values() for ending in modality["convergence"].values()):
+        return None
+    protocol = asdict(PretrainArguments()) | results["study"].get("configuration", {}).get("pretrain", {})
+    return (
+        f"A model has *converged* if {spelled(protocol['patience']).lower()} validations in a row improved its best "
+        f"loss by less than {100 * protocol['min_improvement']:g} %, and was *still falling* if the limit of "
+        f"{protocol['epochs']:g} epochs came first; after either the learning rate fell to 0, and the lowest loss of "
+        "that decay is the one that was scored. Updates, epochs, tokens and FLOPs are means over training seeds."
+    )
 
 
 def _labels(results: dict) -> dict[str, str]:

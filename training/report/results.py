@@ -141,16 +141,20 @@ def _modality(part: ModalityRun) -> dict:
         "train_tokens": part.tokenizer.get("train_tokens"),
         "tokens_per_second": part.tokenizer.get("tokens_per_second"),
         "parameters": first.get("parameters"),
-        "updates": first.get("updates"),
-        "epochs": first.get("epochs"),
-        "tokens_seen": first.get("tokens_seen"),
-        "flops": first.get("flops"),
+        **{name: _mean(part, name) for name in ("updates", "epochs", "tokens_seen", "flops")},
+        "convergence": {seed: training.get("convergence") for seed, training in part.trainings.items()},
         "best_update": {seed: training.get("best_update") for seed, training in part.trainings.items()},
         "precision": sorted(
             {training["precision"] for training in part.trainings.values() if "precision" in training}
         ),
         "train_seconds": {seed: training.get("train_seconds") for seed, training in part.trainings.items()},
     }
+
+
+def _mean(part: ModalityRun, name: str) -> float | None:
+    """Over the training seeds: what a training until convergence takes, each of them finds for itself."""
+    values = [training[name] for training in part.trainings.values() if training.get(name) is not None]
+    return fmean(values) if values else None
 
 
 def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutcomes:
@@ -447,5 +451,6 @@ def _losses(part: ModalityRun, corpus: dict) -> dict:
         "evaluations": [
             {"updates": updates, "epochs": same[0]["epochs"], **describe([each["validation_loss"] for each in same])}
             for updates, same in sorted(by_update.items())
+            if len(same) == len(trainings)  # of trainings until convergence some end before others
         ],
     }

@@ -3,6 +3,8 @@
 `compute_results` -> one function a table -> Markdown, or `None` where the run has nothing for it.
 """
 
+from collections import Counter
+
 from ...metrics.tasks import TASKS
 from ...models.modalities import MODALITIES, SYNTHETIC_MODALITY
 from .estimates import RULES
@@ -200,6 +202,8 @@ def loss_table(results: dict) -> str | None:
     """The best validation loss of each modality, and the size of its training."""
     if not any(results["losses"].values()):
         return None
+    endings = {name: describe_convergence(modality) for name, modality in results["modalities"].items()}
+    until_converged = any(endings.values())
     rows = []
     for name, modality in results["modalities"].items():
         best = results["losses"][name].get("best", {})
@@ -211,6 +215,7 @@ def loss_table(results: dict) -> str | None:
                 modality["label"],
                 number(best.get("nats_per_token"), 3),
                 number(best.get("bits_per_second")),
+                *[endings[name] or MISSING] * until_converged,
                 ", ".join(updates) or MISSING,
                 count(modality["updates"]),
                 number(modality["epochs"]),
@@ -220,8 +225,17 @@ def loss_table(results: dict) -> str | None:
                 duration(sum(seconds) / len(seconds) if seconds else None),
             ]
         )
-    header = ["Modality", "nats per token", "bits per second", "best update", "updates", "epochs", "tokens seen"]
-    return markdown_table([*header, "parameters", "FLOPs", "training time"], rows)
+    header = ["Modality", "nats per token", "bits per second", *["at the end"] * until_converged, "best update"]
+    header += ["updates", "epochs", "tokens seen", "parameters", "FLOPs", "training time"]
+    return markdown_table(header, rows)
+
+
+def describe_convergence(modality: dict) -> str:
+    """How the trainings of a modality ended, by number where they differ; nothing if not until convergence."""
+    found = Counter(ending for ending in modality["convergence"].values() if ending)
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{seeds} {ending}" for ending, seeds in sorted(found.items()))
 
 
 def unit_table(results: dict) -> str | None:
