@@ -113,9 +113,8 @@ class Overview:
     def __init__(self, results: dict):
         self.results = results
         self.rows = _place_rows(results["modalities"])
-        self.has_ngrams = any(
-            _best_ngram(accuracy) for by in results["accuracies"].values() for accuracy in by.values()
-        )
+        self.accuracies = [accuracy for by in results["accuracies"].values() for accuracy in by.values()]
+        self.has_ngrams = any(map(_best_ngram, self.accuracies))
         self.steps = [effect for effect in results["effects"] if not effect["finer"] and effect["tasks"]]
 
     @property
