@@ -88,18 +88,18 @@ def summarize_utterances(utterances: Path) -> dict:
     summary = {"words": {}, "utterances": {}, "seconds": {}, "documents": {}}
     speakers = set()
     for split in SPLITS:
-        utterances_of_split, words, seconds, documents = 0, 0, 0.0, np.zeros(0, dtype=np.uint64)
+        utterances_of_split, words, seconds, documents = 0, 0, 0.0, [np.zeros(0, dtype=np.uint64)]
         for path in sorted(utterances.glob(f"{split}-*.parquet")):
             rows = pq.read_table(path, columns=["document", "text", "speaker", "duration"])
             utterances_of_split += len(rows)
             words += sum(len(text.split()) for text in rows["text"].to_pylist())
             seconds += pc.sum(rows["duration"]).as_py() or 0.0
-            documents = np.union1d(documents, _digests(rows["document"].unique().to_pylist()))
+            documents.append(_digests(rows["document"].unique().to_pylist()))
             speakers.update(rows["speaker"].unique().to_pylist())
         summary["utterances"][split] = utterances_of_split
         summary["words"][split] = words
         summary["seconds"][split] = round(seconds, 2)
-        summary["documents"][split] = len(documents)
+        summary["documents"][split] = len(np.unique(np.concatenate(documents)))
     summary["speakers"] = len(speakers)
     return summary
 
