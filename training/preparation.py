@@ -11,37 +11,38 @@ from ..models.audio import FRAME_RATE
 from ..models.modalities import get_modality
 from .study import Study
 
-# Rates of one core of the machine named here, measured by `python -m benchmarks.preparation`; docs/scale.md has the
-# tables, and says of how many words they are.
+# Rates of one core of the machine named here. Those of text, pairs and ids are of `python -m benchmarks.preparation
+# text 250000 1000000`, the larger size; docs/scale.md has its table. What was not measured is said to be an estimate.
 MACHINE = "two cores of an AMD EPYC"
 SECONDS_PER_WORD = 0.315
-"""Of the default run's speech, with pauses, at the fixed rate."""
-TEXT_CORE_SECONDS = {"stories": 30.0, "text": 40.0}
-"""Of a million words: stories that are told, or text that is read, cut and searched for near-duplicates."""
-TEXT_BYTES = 2.5
-"""A word, in passages."""
+"""Of the speech of rich stories, with pauses, at the fixed rate: 3.50 hours of 40,000 words (docs/benchmarks.md)."""
+TEXT_CORE_SECONDS = {"stories": 8.0, "text": 40.0}
+"""Of a million words: simple stories that are told; of text that is read an estimate, from 40,000 words of books."""
+TEXT_BYTES = 3.3
+"""A word, in passages, of 4 million words of simple stories."""
 SPEECH_REAL_TIME = 207.0
-"""Seconds of speech a core second: espeak, FLAC and the times of phones."""
+"""Seconds of speech a core second: espeak, FLAC and the times of phones, of 10,000 words (docs/benchmarks.md)."""
 SPEECH_BYTES = 17_200.0
-"""A second of speech, as FLAC with words and phones."""
-PAIR_CORE_SECONDS = 30.0
-"""Of a million words: what sWUGGY's words and n-grams are counted in."""
+"""A second of speech, as FLAC with words and phones, of 2,440 s (docs/scale.md)."""
+PAIR_CORE_SECONDS = 10.0
+"""Of a million words: what sWUGGY's words and n-grams are counted in, and Topic-SC's shared words weighed by."""
 UNIT_REAL_TIME = {500: 1100.0, 2048: 700.0}
-"""Seconds of speech a core second, MFCC; of codebooks of so many units, in two passes over three quarters of them."""
+"""Seconds of speech a core second, MFCC, of codebooks of so many units, of 2,446 s (docs/scale.md)."""
 UNIT_BYTES = 1.05
-"""A unit, in shards."""
+"""A unit, in shards, of 2,440 s of speech (docs/scale.md)."""
 ID_CORE_SECONDS = 1.1
-"""Of a million tokens: contents, ids, and tokenizers that are trained on a sample."""
-NGRAM_CORE_SECONDS = 0.5
-"""Of a million tokens: n-grams of up to five of them, of the tokens and of their runs."""
+"""Of a million tokens: contents, ids, and tokenizers that are trained on a sample; five of text and phones."""
+NGRAM_CORE_SECONDS = 0.4
+"""Of a million tokens: n-grams of up to five of them, of tokens and of their runs; 2.2 million of four modalities."""
 ID_BYTES = 2.0
+"""An id, of up to 65,536."""
 PROCESS_GIB = 0.6
-"""A process that has imported what the stages need; each worker is one."""
+"""A process that has imported what the stages need, and each worker is one: an estimate; at most 0.8 was measured."""
 ENCODER_FLOPS = 36e9
-"""Of a second of audio: HuBERT-large up to layer 21, in utterances of 19 s."""
+"""Of a second of audio: HuBERT-large up to layer 21, in utterances of 19 s; computed from its shapes, not measured."""
 ENCODER_DIMENSIONS = 1024
 _SAMPLE_COPIES = 2.25  # of the frames that k-means sees, while they are put in order
-_UTILISATION = 0.4
+_UTILISATION = 0.4  # an assumption: no encoder was measured on such a device
 _FIT_PASS = 0.9  # of the speech is read once more, to fit the quantizer
 
 
@@ -84,8 +85,8 @@ def describe_preparation(study: Study, command: str, device_flops: float | None 
     lines.append(f"{'all':44}{cores:>12,.2f}{devices:>14,.2f}{disk / 1e9:>12,.2f}")
     hours, memory = cores / num_proc + devices, _memory(study, command)
     lines.append(
-        f"About {hours:,.1f} hours with --num_proc {num_proc}, and {memory:,.1f} GiB of memory; synthesis, units and "
-        "counts need no more for more words."
+        f"About {hours:,.1f} hours with --num_proc {num_proc}, and {memory:,.1f} GiB of memory, reckoned as if it "
+        "did not grow with the words: docs/scale.md says of which stages that was measured."
     )
     if study.arguments.corpus.is_recorded:
         lines.append("Recordings are there already: their alignment, which is not reckoned, stands in for synthesis.")
