@@ -35,6 +35,7 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
         *_modalities(results),
         *_accuracies(results),
         *_factors(results, figures),
+        *_distances(results, figures),
         *_scaling(results, figures),
         *_losses(results, figures),
         *_units(results),
@@ -109,9 +110,10 @@ def _accuracies(results: dict) -> list[str | None]:
         by_rule.setdefault(results["headline"][task]["rule"], []).append(TASKS[task].label)
     rules = ", ".join(f"{listing(labels)} by {meanings[rule]}" for rule, labels in by_rule.items())
     text = f"The paper's Table 4, in per cent with 95 % intervals {_over(results)}: {rules}; ties count half"
-    for task in (TASKS[name] for name in results["tasks"]):
-        if task.headline_bands:
-            text += f"; {task.label}'s headline counts {task.counted.format(bands=listing(task.headline_bands))}"
+    for name, headline in results["headline"].items():
+        if headline["bands"]:
+            counted = TASKS[name].counted.format(bands=listing(headline["bands"]))
+            text += f"; {TASKS[name].label}'s headline counts {counted}"
     if results["shows"]:
         marks = "**Bold**: above chance. †: the model is not shown to be better."
     else:
@@ -165,6 +167,19 @@ def _factors(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         for task, table in finer.items():
             parts += [f"**{TASKS[task].label}**", table] if table else []
     return parts
+
+
+def _distances(results: dict, figures: dict[str, Figure]) -> list[str | None]:
+    if "distances" not in figures:
+        return []
+    return [
+        "## Accuracy by distance",
+        "A cue, such as the subject's number, says which form of the target is right. Where no word stands between "
+        "them a model that knows which words stand beside each other is right; the further apart they are, the more "
+        "of the sentence it has to remember. Numbers of pairs and accuracies are under "
+        "[All rules and groups](#all-rules-and-groups).",
+        _figure(figures, "distances"),
+    ]
 
 
 def _scaling(results: dict, figures: dict[str, Figure]) -> list[str | None]:
@@ -269,10 +284,10 @@ def _rules_and_groups(results: dict) -> list[str | None]:
     for task in results["tasks"]:
         rules = tables.rule_table(results, task)
         parts += [f"### {TASKS[task].label}", rules]
-        if TASKS[task].headline_bands:
-            bands = f"All bands together ({listing(TASKS[task].bands)}):"
+        if results["headline"][task]["all_bands"]:
+            bands = f"All bands together ({listing(results['headline'][task]['all_bands'])}):"
             parts += [bands, tables.rule_table(results, task, "all_bands")]
-        parts.append(tables.group_table(results, task))
+        parts += [tables.group_table(results, task), tables.group_table(results, task, "distances")]
     return parts
 
 

@@ -208,7 +208,7 @@ def _why_missing(step: dict) -> str:
 def describe_too_small(results: dict, task: str) -> str:
     """Why nothing can be read off a task."""
     left, asked = (count(results["too_small"][task][name]) for name in ("n", "asked"))
-    counted = TASKS[task].counted.format(bands=listing(TASKS[task].headline_bands)) or "pairs"
+    counted = TASKS[task].counted.format(bands=listing(results["headline"][task]["bands"] or [""])) or "pairs"
     return (
         f"too small to read: {left} {counted} of {asked} that were asked for; more text, of more topics, gives more."
     )
@@ -228,7 +228,8 @@ def check_items(results: dict) -> list[str]:
             for check in checks
             if not check["within"]
         ]
-        bands = f", in the bands {listing(task.headline_bands)}," if len(task.headline_bands) > 1 else ""
+        counted = results["headline"][task.name]["bands"] or []
+        bands = f", in the bands {listing(counted)}," if len(counted) > 1 else ""
         low, high = (percent(extreme(check["value"] for check in checks)) for extreme in (min, max))
         asked = f"50 ± {100 * task.check.tolerance:.0f} %"
         statement = f"{task.label}{bands} against {task.check.against}: {low} to {high} %, "

@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from ...datasets_scripts.pairs.context_overlap import OVERLAP_RULES
+from ...datasets_scripts.pairs.sblimp_ladder import RUNGS as RUNGS_OF_LADDER
 from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
@@ -46,6 +47,8 @@ CONTRASTS = (
     ("phone_repeat", "speech_units", "C"),
 )
 FINER_CONTRASTS = (
+    ("text_raw", "text_raw_no_space", "A: word boundaries"),
+    ("text_raw_no_space", "phone_raw", "A: spelling to sound"),
     ("phone_raw", "phone_stretch", "B: length alone"),
     ("phone_stretch", "phone_repeat", "B: durations"),
     ("phone_repeat", "speech_units_one_voice", "C: acoustics, one voice"),
@@ -104,9 +107,7 @@ def compute_results(run: FinishedRun) -> dict:
             "resamples": NUM_RESAMPLES,
             "seed": BOOTSTRAP_SEED,
         },
-        "headline": {
-            task: {"rule": TASKS[task].rule, "bands": list(TASKS[task].headline_bands) or None} for task in tasks
-        },
+        "headline": {task: {"rule": TASKS[task].rule, **_bands(outcomes, task)} for task in tasks},
         "tasks": tasks,
         "seeds": seeds,
         "shows": len(seeds) > 1,
@@ -167,6 +168,18 @@ def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutco
     return {task: outcomes for task, outcomes in counted.items() if outcomes["headline"].any()}
 
 
+def _bands(outcomes: dict[str, Outcomes], task: str) -> dict:
+    """The bands of a task that the pairs of the run have, all of them and those that its headline counts."""
+    rows = [found[task] for by_seed in outcomes.values() for found in by_seed.values() if task in found]
+    present = {band for of_model in rows for band in of_model["band"].unique()}
+    if not TASKS[task].headline_bands or not present <= set(TASKS[task].bands):
+        return {"bands": None, "all_bands": None}
+    return {
+        name: [band for band in asked if band in present]
+        for name, asked in (("bands", TASKS[task].headline_bands), ("all_bands", TASKS[task].bands))
+    }
+
+
 def _headline(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
     """The outcomes of the pairs that count for a task's headline."""
     return outcomes[task][outcomes[task]["headline"].to_numpy()]
@@ -207,8 +220,10 @@ def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
         "above_chance": headline["low"] > 0.5,
         "rules": rules,
         "ties": fmean(outcomes["ties"].mean() for outcomes in counted.values()),
-        "groups": _by_group(of_task, TASKS[task]),
+        "groups": _by(of_task, TASKS[task], "group"),
     }
+    if _has_distances(of_task):
+        accuracy["distances"] = _by(of_task, TASKS[task], "band")
     if TASKS[task].headline_bands:
         accuracy["all_bands"] = _by_rule(of_task)
     return accuracy | _baselines(by_seed, baselines, task)
@@ -227,14 +242,21 @@ def _by_rule(by_seed: dict[int, pd.DataFrame]) -> dict:
     )
 
 
-def _by_group(of_task: dict[int, pd.DataFrame], task: Task) -> dict:
+def _has_distances(of_task: dict[int, pd.DataFrame]) -> bool:
+    """Whether the bands of a task are numbers of words between cue and target."""
+    return all(str(band).isdigit() for outcomes in of_task.values() for band in outcomes["band"].unique())
+
+
+def _by(of_task: dict[int, pd.DataFrame], task: Task, column: str) -> dict:
+    """Accuracies by group or band, in the order of the task's bands, of the ladder or of numbers, else of names."""
     by_group: dict[str, dict[int, pd.Series]] = {}
     for seed, outcomes in of_task.items():
-        for group, rows in outcomes.groupby("group"):
+        for group, rows in outcomes.groupby(column):
             by_group.setdefault(group, {})[seed] = rows[task.rule]
+    known = (*task.bands, *RUNGS_OF_LADDER)
 
-    def order(name: str) -> tuple[int, str]:
-        return (task.bands.index(name) if name in task.bands else len(task.bands), name)
+    def order(name: str) -> tuple[int, int, str]:
+        return (known.index(name) if name in known else len(known), int(name) if name.isdigit() else 0, name)
 
     return {group: estimate(by_group[group]) for group in sorted(by_group, key=order)}
 
@@ -250,7 +272,7 @@ def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
     best = max(found, key=lambda name: found[name]["value"])
     model = _headlines(by_seed, task)
     above = difference(dict.fromkeys(model, correct[best]), model)
-    baselines = {"baselines": found, "best_baseline": best}
+    baselines = {"baselines": found, "best_baseline": best} | _out_of_reach(outcomes, TASKS[task])
     overlap = [name for name in OVERLAP_RULES if name in found]
     if overlap:
         means = outcomes.groupby("group")[overlap].mean()
@@ -259,6 +281,18 @@ def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
     return baselines | (
         {"above_best_baseline": above["points"] | {name: above[name] for name in ("n_seeds", "over")}} if above else {}
     )
+
+
+def _out_of_reach(outcomes: pd.DataFrame, task: Task) -> dict:
+    """
+    Accuracies of n-grams on the pairs whose cue and target no window of theirs holds: of order n those with at least
+    n - 1 words between them, each of which is a token or more.
+    """
+    if not (task.check and task.check.out_of_reach and _has_distances({0: outcomes})):
+        return {}
+    words = outcomes["band"].astype(int)
+    by_order = {name: outcomes.loc[words >= order, name] for order, name in enumerate(NGRAMS) if name in outcomes}
+    return {"out_of_reach": {name: found for name, rows in by_order.items() if (found := estimate({0: rows}))}}
 
 
 def _baseline_columns(rule: str) -> dict[str, str]:
@@ -378,7 +412,7 @@ def _item_checks(accuracies: dict) -> list[dict]:
     """Whether the items of each task are not solved by the rules that must not solve them."""
     checks = []
     for task in (task for task in TASKS.values() if task.check):
-        baselines = {name: by_task.get(task.name, {}).get("baselines", {}) for name, by_task in accuracies.items()}
+        baselines = {name: _checked(by_task.get(task.name, {}), task) for name, by_task in accuracies.items()}
         # What is not over a modality's ids is the same of all of them.
         some = [name for name, found in baselines.items() if task.check.baselines[0] in found][:1]
         for name in task.check.modalities or some:
@@ -389,6 +423,15 @@ def _item_checks(accuracies: dict) -> list[dict]:
                     found = {"task": task.name, "modality": name, "baseline": rule, "value": value, "within": within}
                     checks.append(found)
     return checks
+
+
+def _checked(accuracy: dict, task: Task) -> dict:
+    """The accuracies of simple rules that must not solve a task: on all pairs, or on those that are out of reach."""
+    found = accuracy.get("baselines", {})
+    if not task.check.out_of_reach:
+        return found
+    # Without distances only single tokens are sure to hold no more than one of cue and target.
+    return accuracy.get("out_of_reach", {name: found[name] for name in NGRAMS[:1] if name in found})
 
 
 def _too_small(pairs: dict, accuracies: dict) -> dict:

@@ -160,13 +160,17 @@ def rule_table(results: dict, task: str, part: str = "rules") -> str | None:
     return markdown_table(header, rows)
 
 
-def group_table(results: dict, task: str) -> str | None:
-    """One task by group, in the headline's rule: bands, phenomena or topics in rows, modalities in columns."""
-    found = {name: by_task[task]["groups"] for name, by_task in results["accuracies"].items() if task in by_task}
+def group_table(results: dict, task: str, part: str = "groups") -> str | None:
+    """
+    One task by group, in the headline's rule: bands, phenomena or topics in rows, or the words between cue and target
+    (the part `"distances"`), and modalities in columns.
+    """
+    found = {name: by_task[task] for name, by_task in results["accuracies"].items() if task in by_task}
+    found = {name: accuracy[part] for name, accuracy in found.items() if part in accuracy}
     groups = list(dict.fromkeys(group for by_group in found.values() for group in by_group))
     if len(groups) < 2:
         return None
-    overlap = [_overlap(by_task.get(task)).get("groups", {}) for by_task in results["accuracies"].values()]
+    overlap = [_overlap(by_task.get(task)).get(part, {}) for by_task in results["accuracies"].values()]
     shared = {group: value for by_group in overlap for group, value in by_group.items()}
     rows = []
     for group in groups:
@@ -179,7 +183,8 @@ def group_table(results: dict, task: str) -> str | None:
         rows.append([_group_name(group), ns, *values, percent(half_width)])
         rows[-1] += [percent(shared.get(group))] * bool(shared)
     labels = [results["modalities"][name]["label"] for name in found]
-    return markdown_table([TASKS[task].first_column, "n", *labels, "± at most", *["overlap"] * bool(shared)], rows)
+    first = "Words between cue and target" if part == "distances" else TASKS[task].first_column
+    return markdown_table([first, "n", *labels, "± at most", *["overlap"] * bool(shared)], rows)
 
 
 def scaling_table(results: dict) -> str | None:

@@ -7,7 +7,7 @@ from ....metrics.tasks import TASKS
 from .figure import Figure
 from .looks import COLORS, INK, MARKERS, theme_css
 from .overview import Overview
-from .panels import draw_effects, draw_losses, draw_scaling
+from .panels import draw_distances, draw_effects, draw_losses, draw_scaling
 
 __all__ = ["COLORS", "INK", "MARKERS", "Figure", "draw_figures", "theme_css"]
 
@@ -20,7 +20,7 @@ def draw_figures(results: dict) -> dict[str, Figure | Overview]:
         results (`dict`): As `compute_results` gives them.
 
     Returns:
-        `dict[str, Figure | Overview]`: By name: `accuracies`, `effects`, `scaling`, `losses`.
+        `dict[str, Figure | Overview]`: By name: `accuracies`, `effects`, `distances`, `scaling`, `losses`.
     """
     tasks = results["tasks"]
     titles = {task: f"{TASKS[task].label} ({TASKS[task].rule})" for task in tasks}
@@ -41,6 +41,14 @@ def draw_figures(results: dict) -> dict[str, Figure | Overview]:
             key = {"at chance": "both sides may be guessing"}
             caption += " Hollow: both sides may be guessing, so that there is nothing to lose."
         figures.append(Figure("effects", caption, panels, 1.1 + 0.42 * len(effects), key))
+    far = [task for task in tasks if any("distances" in by.get(task, {}) for by in results["accuracies"].values())]
+    if far:
+        caption = (
+            "Accuracy in per cent by how many words stand between cue and target, with its 95 % interval "
+            f"{over}; dashed: chance."
+        )
+        panels = {titles[task]: lambda axes, task=task: draw_distances(axes, results, task) for task in far}
+        figures.append(Figure("distances", caption, panels, 3.6))
     scaled = [task for task in tasks if any(task in by_task for by_task in results["scaling"].values())]
     if scaled:
         caption = (

@@ -32,6 +32,30 @@ def draw_effects(axes: Axes, results: dict, effects: list[dict], task: str) -> N
     axes.set_xlabel("change, points")
 
 
+def draw_distances(axes: Axes, results: dict, task: str) -> None:
+    """Accuracies over the number of words between cue and target, a line a modality."""
+    draw_chance(axes, horizontal=True)
+    names = [name for name, by_task in results["accuracies"].items() if "distances" in by_task.get(task, {})]
+    ends = []
+    for place, name in enumerate(names):
+        found, color = results["accuracies"][name][task]["distances"], COLORS[name][0]
+        # Beside each other, so that intervals of one distance can be told apart.
+        x = np.array([int(words) for words in found]) + 0.05 * (place - (len(names) - 1) / 2)
+        y = [100 * each["value"] for each in found.values()]
+        for at, each in zip(x, found.values()):
+            axes.plot([at, at], [100 * each["low"], 100 * each["high"]], color=color, alpha=0.35, linewidth=1.2)
+        axes.plot(x, y, color=color, marker=MARKERS[name], markersize=4.5, linewidth=1.4)
+        ends.append((x[-1], y[-1], name))
+    axes.set_xlabel("words between cue and target")
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    axes.set_ylabel("accuracy, %")
+    axes.grid(axis="y", color=INK["faint"][0], linewidth=0.6)
+    axes.set_axisbelow(True)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 40), min(max(high, 75), 101.5))
+    _label_ends(axes, results, ends)
+
+
 def draw_scaling(axes: Axes, results: dict, task: str) -> None:
     """Points, intervals and fitted lines over the logarithm of the tokens seen."""
     draw_chance(axes, horizontal=True)
