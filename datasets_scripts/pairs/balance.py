@@ -10,6 +10,9 @@ import numpy as np
 # What the square of the votes too many costs, in units of the mean cost of a candidate: small enough that the first
 # corrections are made where they are cheap, large enough that the last vote is worth more than any one candidate.
 _VOTE_COST = 10.0
+# What each vote too many costs of a rule that may be beyond the tolerance: always the same, so that one that cannot be
+# balanced does not outweigh the others.
+_LOOSE_VOTE_COST = 1.0
 _MAX_SWEEPS = 40
 
 
@@ -37,7 +40,7 @@ def choose_balanced(
         num_chosen (`int`): How many are wanted; fewer are chosen where there are fewer owners.
         tolerance (`float`): How far a rule's accuracy may be from one half, as a fraction.
         strict (`np.ndarray` of shape `(num_rules,)` or `bool`, *optional*, defaults to `True`): Rules that must keep
-            the tolerance, even if fewer are chosen. The others keep it where they can.
+            the tolerance, even if fewer are chosen. The others come as near as they can.
         least_excess (`float`, *optional*, defaults to 1): How many votes too many are always allowed: an odd number of
             pairs has no half.
 
@@ -51,7 +54,7 @@ def choose_balanced(
     strict = np.broadcast_to(strict, signs.shape[1])
     prices = costs / max(float(costs.mean()), 1e-9) if len(costs) else costs
     chosen = _cheapest(owners, prices, num_chosen)
-    chosen = _exchange(chosen, owners, signs, prices, allowed)
+    chosen = _exchange(chosen, owners, signs, prices, allowed, strict)
     while len(chosen) and allowed.excess(signs[chosen].sum(0), len(chosen))[strict].any():
         without = signs[chosen].sum(0) - signs[chosen]
         excess = allowed.excess(without, len(chosen) - 1)[:, strict]
@@ -83,7 +86,12 @@ def _cheapest(owners: np.ndarray, prices: np.ndarray, num_chosen: int) -> np.nda
 
 
 def _exchange(
-    chosen: np.ndarray, owners: np.ndarray, signs: np.ndarray, prices: np.ndarray, allowed: _Allowed
+    chosen: np.ndarray,
+    owners: np.ndarray,
+    signs: np.ndarray,
+    prices: np.ndarray,
+    allowed: _Allowed,
+    strict: np.ndarray,
 ) -> np.ndarray:
     chosen = chosen.copy()
     free = np.ones(owners.max(initial=-1) + 1, dtype=bool)
@@ -96,7 +104,7 @@ def _exchange(
             rest = votes - signs[current]
             options = np.flatnonzero(free[owners].all(axis=1))
             excess = allowed.excess(rest + signs[options], len(chosen))
-            totals = prices[options] + _VOTE_COST * (excess**2).sum(1)
+            totals = prices[options] + np.where(strict, _VOTE_COST * excess**2, _LOOSE_VOTE_COST * excess).sum(1)
             best = options[np.argmin(totals)]
             if best != current and totals.min() < totals[np.searchsorted(options, current)] - 1e-9:
                 chosen[slot], changed = best, True

@@ -16,7 +16,7 @@ from ...metrics.tasks import TASKS
 from ..text.word_list import Lexicon, build_lexicon
 from ..text.words import words_of
 from .balance import choose_balanced
-from .swuggy_candidates import CandidateMaker, Candidates, TokenCounter
+from .swuggy_candidates import CandidateMaker, Candidates, Pieces
 from .texts import PairText
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def make_swuggy_pairs(
     synthesizer,
     texts: Iterable[str],
     phone_sequences: Iterable[Sequence[str]],
-    num_tokens: Mapping[str, TokenCounter] | None = None,
+    tokenizers: Mapping[str, Pieces] | None = None,
     choice: BandChoice = LONG_TAIL,
     lexicon: Lexicon | None = None,
 ) -> tuple[list[PairText], dict]:
@@ -80,7 +80,8 @@ def make_swuggy_pairs(
     Words are those of at least four letters a-z that stand in lower case at least as often as with a capital, and that
     wordfreq's list knows. In the headline's bands each n-gram, "fewer letters" and "fewer phones" are right for
     50 ± 2 % of the pairs, or within one pair of half of them; a band for which that cannot be had for as many pairs as
-    wanted has fewer. Higher bands, and the rules of `num_tokens`, come as near as they can.
+    wanted has fewer. Higher bands, and what the pieces of `tokenizers` tell (n-grams of order 1 and 2, and "fewer
+    pieces"), come as near as they can.
 
     Args:
         word_counts (`Mapping[str, int]`): How often each word occurs in the train split.
@@ -89,9 +90,8 @@ def make_swuggy_pairs(
         synthesizer (`EspeakSynthesizer`): Pronounces words.
         texts (`Iterable[str]`): The utterances of the train split, for letter n-grams; gone through several times.
         phone_sequences (`Iterable[Sequence[str]]`): Their phones, for phone n-grams; gone through twice.
-        num_tokens (`Mapping[str, Callable]`, *optional*): Further lengths to balance by name, e.g. `"text_bpe"`: each
-            takes a list of words and a list of their phones (`"SIL R IH1 V ER0 SIL"`) and returns how many tokens each
-            word has.
+        tokenizers (`Mapping[str, Pieces]`, *optional*): Tokenizers of words or of their phones by name, e.g.
+            `"text_bpe"`. Texts or phones are gone through once more for the n-grams of each.
         choice ([`BandChoice`], *optional*, defaults to [`LONG_TAIL`]): The bands that are asked for.
         lexicon ([`Lexicon`], *optional*): The words that no pseudo-word may be. Defaults to [`build_lexicon`] of the
             corpus.
@@ -100,7 +100,7 @@ def make_swuggy_pairs(
         `tuple[list[PairText], dict]`: The pairs by band and word, and a report: how many `words` qualify, how many of
         them were `tried` and the share of these `with_candidates`, the number of `candidates`, how many spellings were
         `dropped` by reason, and for each of the `bands` its `pairs` and the accuracy in per cent of every rule
-        (`letters-1`, `phones-3`, `fewer letters`, ...).
+        (`letters-1`, `phones-3`, `fewer letters`, `text_bpe-2`, ...).
 
     Raises:
         `ValueError`: If fewer than half of `num_pairs` can be made; of fewer than all, a warning says so.
@@ -110,7 +110,7 @@ def make_swuggy_pairs(
         counts[word.lower()] += count
     lexicon = lexicon or build_lexicon(synthesizer, counts)
     words = qualifying_words(counts, texts, lexicon)
-    maker = CandidateMaker(words, texts, phone_sequences, synthesizer, lexicon, num_tokens or {})
+    maker = CandidateMaker(words, texts, phone_sequences, synthesizer, lexicon, tokenizers or {})
 
     by_band = defaultdict(list)
     for word in words:

@@ -1,7 +1,7 @@
 """Candidates for sWUGGY: the pseudo-words of many words at once, with the votes of n-grams and lengths on each.
 
 words -> edited spellings -> those with the most word-like letters, pronounced -> those that are pseudo-words and have
-the most word-like phones -> [`Candidates`].
+the most word-like phones and pieces -> [`Candidates`].
 """
 
 from array import array
@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from ...models.ngram import NGramModel
+from ...models.ngram import NGramModel, flatten
 from ...models.phones import ARPABET, SIL
 from ...models.tokenizers.base import SPECIAL_TOKENS
 from ...models.tokenizers.text import BASE_CHARACTERS
@@ -20,12 +20,12 @@ from ..shards.reading import ReadAnew
 from ..text.word_list import Lexicon, pronounce_all
 from .pseudo_words import PseudoWord, SpellingEditor, reason_to_drop
 
-# (spellings, contents "SIL R IH1 V ER0 SIL") -> number of tokens of each
-TokenCounter = Callable[[list[str], list[str]], Sequence[int]]
-
 MAX_ORDER = 3
+PIECE_ORDER = 2
 _SPELLINGS_PER_WORD = 48  # pronounced
 _CANDIDATES_PER_WORD = 24  # kept
+# The part of the nats by which a word's pieces are more probable that is added to a candidate's cost.
+_PIECE_COST = 0.1
 _CHUNK = 200
 _SEQUENCES_PER_BLOCK = 4000
 
@@ -39,13 +39,30 @@ class Candidates:
         pseudo_words (`list[PseudoWord]`): The candidates.
         votes (`np.ndarray` of shape `(num_candidates, num_rules)`): 1 where a rule prefers the word, -1 where it
             prefers the pseudo-word, 0 where it has no preference.
-        costs (`np.ndarray` of shape `(num_candidates,)`): Root mean square over the n-grams of the difference of the
-            two log-likelihoods, in nats.
+        costs (`np.ndarray` of shape `(num_candidates,)`): Root mean square over the letter and phone n-grams of the
+            difference of the two log-likelihoods, in nats, and a part of what the word's pieces are more probable.
     """
 
     pseudo_words: list[PseudoWord]
     votes: np.ndarray
     costs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """
+    A tokenizer by whose pieces words should not be told from pseudo-words, as far as that can be had.
+
+    Args:
+        encode (`Callable[[list[str]], Sequence[Sequence[int]]]`): Turns contents into ids, without special tokens.
+        vocab_size (`int`): Number of ids.
+        of_phones (`bool`, *optional*, defaults to `False`): Whether contents are phones (`"SIL R IH1 V ER0 SIL"`)
+            instead of text.
+    """
+
+    encode: Callable[[list[str]], Sequence[Sequence[int]]]
+    vocab_size: int
+    of_phones: bool = False
 
 
 class CandidateMaker:
@@ -58,7 +75,7 @@ class CandidateMaker:
         phone_sequences (`Iterable[Sequence[str]]`): Their phones, gone through twice.
         synthesizer (`EspeakSynthesizer`): Pronounces words.
         lexicon ([`Lexicon`]): What no pseudo-word may be.
-        num_tokens (`Mapping[str, TokenCounter]`): Further lengths by name.
+        tokenizers (`Mapping[str, Pieces]`): Tokenizers by name, whose n-grams and lengths vote, too.
     """
 
     def __init__(
@@ -68,20 +85,26 @@ class CandidateMaker:
         phone_sequences: Iterable[Sequence[str]],
         synthesizer,
         lexicon: Lexicon,
-        num_tokens: Mapping[str, TokenCounter],
+        tokenizers: Mapping[str, Pieces],
     ):
         self._editor = SpellingEditor(words)
         self._letters = SymbolNgram(ReadAnew(lambda: map(_characters, texts)), [" ", *BASE_CHARACTERS])
         self._phones = SymbolNgram(phone_sequences, ARPABET)
         self._synthesizer = synthesizer
         self._lexicon = lexicon
-        self._num_tokens = num_tokens
+        self._pieces = [PieceNgram(pieces, texts, phone_sequences) for pieces in tokenizers.values()]
         self._taken = set()
         self._num_tried = self._num_with_candidates = self._num_candidates = 0
         self._dropped = Counter()
         ngrams = [f"{symbols}-{order}" for symbols in ("letters", "phones") for order in range(1, MAX_ORDER + 1)]
-        self.rules = [*ngrams, "fewer letters", "fewer phones", *(f"fewer {name}" for name in num_tokens)]
-        self.is_strict = np.arange(len(self.rules)) < len(ngrams) + 2
+        strict = [*ngrams, "fewer letters", "fewer phones"]
+        orders = range(1, PIECE_ORDER + 1)
+        self.rules = [
+            *strict,
+            *(f"{name}-{order}" for name in tokenizers for order in orders),
+            *(f"fewer {name}" for name in tokenizers),
+        ]
+        self.is_strict = np.arange(len(self.rules)) < len(strict)
 
     def candidates(self, words: Sequence[str], num_words: int) -> Candidates:
         """Try `words` in their order until `num_words` of them have candidates."""
@@ -121,16 +144,35 @@ class CandidateMaker:
         kept = np.array([index for index, item in enumerate(items) if item is not None], dtype=np.int64)
         owners, margins, items = owners[kept], margins[kept], [items[index] for index in kept]
 
+        word_sides = [PseudoWord(word, word, phones) for word, phones in zip(words, sounds)]
         phones = [with_silence(item.phones) for item in items]
         phone_margins = self._phones.margins(map(with_silence, sounds), owners, phones)
         margins = np.concatenate([margins, phone_margins], axis=1)
-        costs = np.sqrt((margins**2).mean(1))
+        piece_margins, more_pieces = self._compare_pieces(word_sides, owners, items)
+        costs = np.sqrt((margins**2).mean(1)) + _PIECE_COST * np.maximum(piece_margins, 0.0).sum(1)
         kept = _cheapest(owners, costs, _CANDIDATES_PER_WORD)
-        self._dropped["phones too unlike the word's"] += len(items) - len(kept)
+        self._dropped["phones or pieces too unlike the word's"] += len(items) - len(kept)
         self._num_candidates += len(kept)
-        items = [items[index] for index in kept]
-        longer = self._longer(items, [sounds[owner] for owner in owners[kept]])
-        return Candidates(items, np.sign(np.concatenate([margins[kept], longer], axis=1)), costs[kept])
+        longer = _lengths(items) - _lengths(word_sides)[owners]
+        votes = np.sign(np.concatenate([margins, longer, piece_margins, more_pieces], axis=1))
+        return Candidates([items[index] for index in kept], votes[kept], costs[kept])
+
+    def _compare_pieces(
+        self, words: Sequence[PseudoWord], owners: np.ndarray, others: Sequence[PseudoWord]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Pieces of `words[owners]` and of `others`.
+
+        Returns:
+            `tuple`: log p(word) - log p(other) in nats, of shape `(len(others), PIECE_ORDER * number of tokenizers)`;
+            by how many pieces the others are longer, of shape `(len(others), number of tokenizers)`.
+        """
+        margins, longer = [np.zeros((len(others), 0))], [np.zeros((len(others), 0), dtype=np.int64)]
+        for pieces in self._pieces:
+            (word_scores, word_lengths), (scores, lengths) = pieces.score(words), pieces.score(others)
+            margins.append(word_scores[owners] - scores)
+            longer.append((lengths - word_lengths[owners])[:, None])
+        return np.concatenate(margins, axis=1), np.concatenate(longer, axis=1)
 
     def _spellings(self, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:
         """Edited spellings that are no words, and the index of the word that each was made from."""
@@ -158,11 +200,6 @@ class CandidateMaker:
                 self._dropped[reason] += 1
             items.append(None if reason else PseudoWord(words[owner], spelling, phones))
         return items
-
-    def _longer(self, items: list[PseudoWord], word_phones: list[tuple[str, ...]]) -> np.ndarray:
-        """By how much pseudo-words are longer than their words, of shape `(len(items), number of lengths)`."""
-        words = _lengths([item.word for item in items], word_phones, self._num_tokens)
-        return _lengths([item.spelling for item in items], [item.phones for item in items], self._num_tokens) - words
 
 
 class SymbolNgram:
@@ -205,18 +242,41 @@ class SymbolNgram:
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(offsets, dtype=np.int64)
 
 
+class PieceNgram:
+    """
+    The n-gram baseline of a modality that has these pieces.
+
+    Args:
+        pieces ([`Pieces`]): The tokenizer.
+        texts (`Iterable[str]`): The utterances of the train split, gone through once if it reads text.
+        phone_sequences (`Iterable[Sequence[str]]`): Their phones, gone through once if it reads phones.
+    """
+
+    def __init__(self, pieces: Pieces, texts: Iterable[str], phone_sequences: Iterable[Sequence[str]]):
+        self._pieces = pieces
+        contents = map(" ".join, phone_sequences) if pieces.of_phones else iter(texts)
+        blocks = iter(lambda: list(islice(contents, _SEQUENCES_PER_BLOCK)), [])
+        self._model = NGramModel.fit(
+            (flatten(pieces.encode(block)) for block in blocks), vocab_size=pieces.vocab_size, max_order=PIECE_ORDER
+        )
+
+    def score(self, items: Sequence[PseudoWord]) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihoods of the orders 1 and 2 in nats, of shape `(len(items), 2)`, and numbers of pieces."""
+        if not items:
+            return np.zeros((0, PIECE_ORDER)), np.zeros(0, dtype=np.int64)
+        contents = [" ".join(with_silence(i.phones)) if self._pieces.of_phones else i.spelling for i in items]
+        ids, offsets = flatten(self._pieces.encode(contents))
+        return self._model.log_likelihoods(ids, offsets=offsets), np.diff(offsets)
+
+
 def with_silence(phones: Sequence[str]) -> tuple[str, ...]:
     """Phones as an item has them: with the silence at both edges of every utterance."""
     return (SIL, *phones, SIL)
 
 
-def _lengths(
-    spellings: list[str], phones: list[tuple[str, ...]], num_tokens: Mapping[str, TokenCounter]
-) -> np.ndarray:
-    """Letters, phones and tokens of items, of shape `(len(spellings), 2 + len(num_tokens))`."""
-    contents = [" ".join(with_silence(sounds)) for sounds in phones]
-    counts = [count(spellings, contents) if spellings else [] for count in num_tokens.values()]
-    return np.array([list(map(len, spellings)), list(map(len, phones)), *counts], dtype=np.int64).T
+def _lengths(items: Sequence[PseudoWord]) -> np.ndarray:
+    """Letters and phones of each, of shape `(len(items), 2)`."""
+    return np.array([(len(item.spelling), len(item.phones)) for item in items], dtype=np.int64).reshape(-1, 2)
 
 
 def _characters(text: str) -> str:

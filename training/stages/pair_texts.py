@@ -5,11 +5,12 @@ share with them) and `summary.json`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,9 @@ from ..run.execution import Execution
 from ..run.folder import HELD_OUT_FILE, OVERLAP_FILE, PAIRS_FILE, PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
 from .text import describe_lexicon
+
+if TYPE_CHECKING:
+    from ...datasets_scripts.pairs.swuggy_candidates import Pieces
 
 _BLIMP_ON_THE_HUB = "nyu-mll/blimp"
 
@@ -119,7 +123,7 @@ def build_pair_texts(
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 4, described, inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 5, described, inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -202,24 +206,25 @@ def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
         EspeakSynthesizer(),
         texts,
         material.phones,
-        num_tokens=_piece_counters(settings.bpe_vocab_size, texts, material.phones),
+        tokenizers=_train_bpe(settings.bpe_vocab_size, texts, material.phones),
         choice=choice,
     )
 
 
-def _piece_counters(vocab_size: int, texts: Iterable[str], phones: Iterable[list[str]]) -> dict[str, Callable]:
-    """Numbers of BPE pieces of a word, so that "fewer pieces" does not give the word away where that can be had."""
+def _train_bpe(vocab_size: int, texts: Iterable[str], phones: Iterable[list[str]]) -> dict[str, "Pieces"]:
+    """The BPE tokenizers of the text modalities, so that pieces do not give a word away where that can be had."""
+    from ...datasets_scripts.pairs.swuggy_candidates import Pieces
     from ...models.tokenizers import train_tokenizer
 
-    contents = {"text_bpe": texts, "phone_bpe": map(" ".join, phones)}
-    trained = {name: train_tokenizer(name, rows, vocab_size=vocab_size) for name, rows in contents.items()}
-
-    def count(name: str, rows: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in trained[name](list(rows), add_special_tokens=False)["input_ids"]]
+    def train(name: str, contents: Iterable[str], of_phones: bool) -> Pieces:
+        tokenizer = train_tokenizer(name, contents, vocab_size=vocab_size)
+        return Pieces(
+            lambda rows: tokenizer(rows, add_special_tokens=False)["input_ids"], len(tokenizer), of_phones=of_phones
+        )
 
     return {
-        "text_bpe": lambda spellings, phone_contents: count("text_bpe", spellings),
-        "phone_bpe": lambda spellings, phone_contents: count("phone_bpe", phone_contents),
+        "text_bpe": train("text_bpe", texts, of_phones=False),
+        "phone_bpe": train("phone_bpe", map(" ".join, phones), of_phones=True),
     }
 
 

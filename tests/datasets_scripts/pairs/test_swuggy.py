@@ -1,5 +1,6 @@
 """sWUGGY: a pseudo-word sounds like its word but for one place, and n-grams up to order 3 cannot tell them apart."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import pytest
 from evoslm.datasets_scripts.pairs.balance import choose_balanced
 from evoslm.datasets_scripts.pairs.pseudo_words import SpellingEditor, edited_segment, reason_to_drop
 from evoslm.datasets_scripts.pairs.swuggy import LONG_TAIL, band_of, make_swuggy_pairs, qualifying_words
+from evoslm.datasets_scripts.pairs.swuggy_candidates import Pieces
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.word_list import Lexicon, build_lexicon
@@ -113,14 +115,35 @@ def test_n_grams_of_the_modalities_are_at_half_in_the_headline_bands(corpus, mad
             assert abs(50 * shorter) <= 5
 
 
-def test_further_lengths_are_balanced_too(corpus):
-    def vowels(spellings: list[str], contents: list[str]) -> list[int]:
-        assert all(content.startswith("SIL ") and content.endswith(" SIL") for content in contents)
-        return [sum(letter in "aeiou" for letter in spelling) for spelling in spellings]
+def test_n_grams_and_numbers_of_pieces_are_balanced_as_far_as_it_goes(corpus, made):
+    def cut(contents: list[str]) -> list[list[int]]:
+        """Pieces that end with a vowel: their lengths are ids."""
+        return [[min(len(piece), 9) for piece in re.findall(r"[^aeiou]*[aeiou]|[^aeiou]+$", row)] for row in contents]
 
-    _, report = corpus.make_pairs(num_tokens={"vowels": vowels})
+    def cut_phones(contents: list[str]) -> list[list[int]]:
+        assert all(content.startswith("SIL ") and content.endswith(" SIL") for content in contents)
+        return cut(content.lower() for content in contents)
+
+    tokenizers = {"vowels": Pieces(cut, 10), "vowel phones": Pieces(cut_phones, 10, of_phones=True)}
+    pairs, report = corpus.make_pairs(tokenizers=tokenizers)
+    assert len(pairs) == len(made[0])
+    texts = [" ".join(phones) for phones in corpus.phone_sequences]
     for band in LONG_TAIL.headline:
-        assert abs(report["bands"][band]["fewer vowels"] - 50) <= 5
+        balanced = report["bands"][band]
+        assert all(abs(balanced[rule] - 50) <= 5 for rule in ("letters-3", "phones-3", "fewer phones"))
+        assert all(abs(balanced[f"fewer {name}"] - 50) <= 8 for name in tokenizers)
+
+    words = [[getattr(pair, side) for pair in pairs] for side in ("positive", "negative")]
+    spoken = [[" ".join(("SIL", *phones, "SIL")) for phones in corpus.synthesizer.pronounce(side)] for side in words]
+    for name, training, sides in (("vowels", corpus.texts, words), ("vowel phones", texts, spoken)):
+        encode = tokenizers[name].encode
+        model = NGramModel.fit(encode(training), vocab_size=10, max_order=2)
+        votes = np.sign(np.subtract(*(model.log_likelihoods(encode(side)) for side in sides)))
+        for band in LONG_TAIL.headline:
+            accuracies = 50 + 50 * votes[[pair.band == band for pair in pairs]].mean(0)
+            reported = [report["bands"][band][f"{name}-{order}"] for order in (1, 2)]
+            assert np.round(accuracies, 1) == pytest.approx(reported, abs=0.11)
+            assert (abs(accuracies - 50) <= 10).all()
 
 
 def test_the_report_says_what_became_of_the_words(corpus, made):
@@ -233,6 +256,13 @@ def test_where_balance_cannot_be_had_strict_rules_cost_candidates_and_others_do_
     assert len(loose) == 60 and 0 < len(strict) < 60
     assert (abs(signs[strict].sum(0)) <= max(1, 0.04 * len(strict))).all()
     assert abs(signs[loose].mean()) < abs(signs.mean())
+
+
+def test_a_rule_that_cannot_be_balanced_costs_no_other_its_balance():
+    owners, signs, costs = random_candidates(100, bias=0.5)
+    hopeless = np.concatenate([signs, np.ones((len(signs), 1))], axis=1)
+    chosen = choose_balanced(owners, hopeless, costs, 60, tolerance=0.02, strict=np.arange(7) < 6)
+    assert len(chosen) == 60 and (abs(signs[chosen].mean(0)) <= 0.04).all()
 
 
 def test_nothing_is_chosen_from_nothing():
