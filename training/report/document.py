@@ -264,7 +264,7 @@ def _transfer(results: dict) -> list[str]:
 
 
 def _items(results: dict) -> list[str | None]:
-    table, checks = tables.pair_table(results), prose.check_items(results)
+    table, checks = tables.pair_table(results), prose.check_items(results) + prose.describe_seen(results)
     if table is None and not checks:
         return []
     parts = ["## Items", table, "\n".join(f"- {sentence}" for sentence in checks)]

@@ -238,6 +238,22 @@ def check_items(results: dict) -> list[str]:
     return sentences
 
 
+def describe_seen(results: dict) -> list[str]:
+    """What of the items training shows, and how many were rejected because it does."""
+    sentences = []
+    for task in results["tasks"]:
+        report = results["pairs"].get(task, {}).get("report", {})
+        if seen := report.get("seen"):
+            parts = [f"{count(n['in_training'])} of {count(n['asked'])} {name}" for name, n in seen.items()]
+            sentences.append(f"{TASKS[task].label}: {listing(parts)} occur in the training split.")
+        if {"drawn", "occur"} <= set(report):
+            sentences.append(
+                f"{TASKS[task].label}: of {count(report['drawn'])} frames that were drawn {count(report['occur'])} "
+                "were rejected, because training has the sentence, or the cue beside the target."
+            )
+    return sentences
+
+
 def list_missing(results: dict) -> list[str]:
     """What a whole study would have and this run has not, one sentence each."""
     have = set(results["modalities"])

@@ -52,6 +52,7 @@ QUALITY_LABELS = {
     "num_frames": "Frames that this was measured on",
     "num_syllables": "Syllables and pauses that this was measured on",
 }
+_SAID_IN_PROSE = ("seen", "drawn", "occur")
 SPEECH_LABELS = {"recorded": "recordings", "many": "synthetic voices"}
 
 
@@ -320,6 +321,8 @@ def making_of_pairs(results: dict, task: str) -> list[str]:
     summary = results["pairs"].get(task, {})
     plain, blocks = [], []
     for name, value in summary.get("report", {}).items():
+        if name in _SAID_IN_PROSE:
+            continue
         if not isinstance(value, dict):
             plain.append(f"{_words(name)}: {_listed(value)}")
         elif value and all(isinstance(entry, dict) for entry in value.values()):

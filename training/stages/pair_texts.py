@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from ...datasets_scripts.pairs.context_overlap import ContextOverlap
 from ...datasets_scripts.pairs.texts import PairText
 from ...datasets_scripts.shards.reading import ReadAnew
 from ...datasets_scripts.text.passages import Passage, read_passages
+from ...datasets_scripts.text.words import words_of
 from ...models.files import write_json
 from ...models.hub_commit import find_commit
 from ..run.execution import Execution
@@ -111,7 +112,7 @@ def build_pair_texts(
                     raise
                 made, report = [], {"left_out": str(error)}
             pairs += made
-            summary[task] = {"made": len(made), "report": report}
+            summary[task] = {"made": len(made), "report": report | _count_seen(made, material.train)}
         if not pairs:
             why = next(iter(summary.values()))["report"]["left_out"]
             raise ValueError(f"No minimal pairs can be made of these recordings; {why}")
@@ -123,7 +124,7 @@ def build_pair_texts(
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 5, described, inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 6, described, inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -190,6 +191,31 @@ class _Material:
             phones, ends = rows.flatten().field("phone").to_pylist(), np.cumsum(pc.list_value_length(rows))
             for start, end in pairwise([0, *ends.tolist()]):
                 yield phones[start:end]
+
+
+def _count_seen(pairs: Sequence[PairText], train: Iterable[Passage]) -> dict:
+    """How many of the pairs' sentences, contexts and endings are sentences of one passage of the training split."""
+    sides = "endings" if any(pair.context for pair in pairs) else "sentences"
+    asked = {sides: {side for pair in pairs for side in (pair.positive, pair.negative) if len(words_of(side)) > 1}}
+    asked["contexts"] = {pair.context for pair in pairs if pair.context}
+    wanted = {_in_words(text) for texts in asked.values() for text in texts}
+    if not wanted:  # words are asked about because training has them
+        return {}
+    seen = set()
+    for passage in train:
+        words = [_in_words(sentence) for sentence in passage.sentences]
+        runs = (" ".join(words[start:end]) for start, end in combinations(range(len(words) + 1), 2))
+        seen.update(wanted.intersection(runs))
+    counts = {
+        name: {"asked": len(texts), "in_training": sum(_in_words(text) in seen for text in texts)}
+        for name, texts in asked.items()
+        if texts
+    }
+    return {"seen": counts}
+
+
+def _in_words(text: str) -> str:
+    return " ".join(words_of(text.lower()))
 
 
 def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
