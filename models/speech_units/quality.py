@@ -141,7 +141,8 @@ class UnitCounts:
         ):
             rows = [joint[name] for name in sorted(joint) if not ("silence" in suffix and name == SILENCE)]
             counts = np.stack(rows) if rows else np.zeros((0, self.num_units), np.int64)
-            measures = {"pnmi": _pnmi(counts), "phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
+            measures = {"pnmi": _pnmi(counts)}
+            measures |= {"phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
             result.update({name + suffix: value for name, value in measures.items()})
         result["pnmi_bias"] = _pnmi_bias(np.stack([without_stress[name] for name in sorted(without_stress)]))
 

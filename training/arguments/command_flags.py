@@ -106,7 +106,8 @@ _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
 _TOKENIZERS = {**_UNITS, "model": ("bpe_vocab_size", "unit_bpe_vocab_size")}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
-_COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words", "voices", "rate", "corpus_seed")
+_COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words")
+_COMMON_DATASET += ("voices", "rate", "corpus_seed")
 _COMMON_UNITS = (*_COMMON_DATASET, "encoder", "encoder_layer", "num_units")
 _COMMON_TRAINING = (*_COMMON_UNITS, "training_seeds", "device", "epochs")
 
