@@ -16,9 +16,10 @@ from evoslm.models.modalities import MODALITIES
 from evoslm.training.run.study_file import FORMAT
 
 PAPER_SIX = ("text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat", "speech_units")
+RUNGS = {"adjacent": "0", "one word between": "1", "attractor": "3", "relative clause": "4", "anaphora": "5"}
 PHENOMENA = ("agreement", "attractor", "determiner", "anaphora", "auxiliary", "quantifier")
 TOPICS = ("market", "garden", "harbour", "school", "unbalanced")
-GROUPS = {"swuggy": TASKS["swuggy"].bands, "sblimp": PHENOMENA}  # and topics of every other task
+GROUPS = {"swuggy": TASKS["swuggy"].bands, "sblimp": tuple(RUNGS)}  # and topics of every other task
 SECONDS = {"train": 24_000.0, "validation": 1_200.0, "test": 1_200.0}
 
 # (sWUGGY, sBLIMP, every other task) as logits of accuracy, and (vocabulary, tokens a second).
@@ -93,7 +94,8 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
     for task in TASKS:
         groups = GROUPS.get(task, TOPICS)
         for number in range(count):
-            group = groups[number % len(groups)]
+            group = groups[(number // 2 if task == "sblimp" else number) % len(groups)]
+            bands = RUNGS | dict(zip(TASKS[task].bands, TASKS[task].bands))
             difficulty = rng.normal()
             for voice in range(voices):
                 rows.append(
@@ -102,7 +104,7 @@ def _make_pairs(count: int, voices: int) -> pd.DataFrame:
                         "pair_id": f"{task}-{number:04d}",
                         "cluster": f"{task}-{number // 2 if task == 'sblimp' else number:04d}",
                         "group": group,
-                        "band": group if group in TASKS[task].bands else (*TASKS[task].headline_bands, "")[0],
+                        "band": bands.get(group, (*TASKS[task].headline_bands, "")[0]),
                         "voice": f"voice-{voice}",
                         "difficulty": difficulty,
                         "point": number < count * 3 // 4,
@@ -244,7 +246,8 @@ def _write_settings(folder: Path, modalities: Sequence[str], seeds: Sequence[int
             "report": {"words": 2434, "dropped": {"sounds like the word": 656}},
         }
     phenomena = {name: {"pairs": 2000, "share_kept": 0.216} for name in PHENOMENA}
-    pairs["sblimp"]["report"] = {"source": "a folder", "phenomena": phenomena}
+    pairs["sblimp"]["report"] = {"source": "a folder", "phenomena": phenomena, "drawn": 90, "occur": 30}
+    pairs["sblimp"]["report"]["seen"] = {"sentences": {"asked": 240, "in_training": 0}}
     _write_json(folder / "pairs" / "summary.json", pairs)
     for name, pnmi in {"speech_units": 0.58, "speech_units_one_voice": 0.74}.items():
         quality = {

@@ -180,7 +180,7 @@ class TestResults:
         expected = metric.compute(**metric.judge_arguments(rows))
         assert accuracies_by_task(rows)[task] == expected
         found = compute_results(read_run(run))["accuracies"]["phone_raw"][task]
-        counted = scored[scored["band"].isin(TASKS[task].headline_bands or [""])]
+        counted = scored[scored["band"].isin(TASKS[task].headline_bands or scored["band"])]
         counts = {"n": counted["pair_id"].nunique(), "n_clusters": counted["cluster"].nunique()}
         counts["n_pairs"] = counts["n"]
         assert expected.items() >= counts.items() and found["headline"].items() >= counts.items()
@@ -382,7 +382,9 @@ class TestReport:
     def test_files(self, report):
         names = {path.name for path in report.iterdir()}
         figures = {
-            f"{name}.{kind}" for name in ("accuracies", "effects", "scaling", "losses") for kind in ("png", "svg")
+            f"{name}.{kind}"
+            for name in ("accuracies", "effects", "distances", "scaling", "losses")
+            for kind in ("png", "svg")
         }
         assert names == {"report.md", "report.html", "results.json"} | figures
 
