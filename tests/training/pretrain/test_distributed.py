@@ -134,6 +134,12 @@ def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(one_process, toke
     check_same(train(torchrun(1), tokenizer_dir, folder, hardware), one_process)
 
 
+@pytest.fixture(scope="module")
+def alone(tokenizer_dir, tmp_path_factory):
+    """A training until convergence by one process."""
+    return train(torchrun(1), tokenizer_dir, tmp_path_factory.mktemp("alone"), protocol=UNTIL_CONVERGED)
+
+
 @pytest.mark.parametrize(
     ("deepspeed", "share"),
     [
@@ -143,10 +149,8 @@ def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(one_process, toke
         pytest.param("zero3", 0.8, marks=pytest.mark.end_to_end, id="zero3, in the decay"),
     ],
 )
-def test_all_ranks_begin_the_decay_together_whoever_is_killed(tokenizer_dir, tmp_path, deepspeed, share):
-    hardware, settings = {"deepspeed": deepspeed}, {"protocol": UNTIL_CONVERGED}
-    alone = train(torchrun(1), tokenizer_dir, tmp_path / "one", **settings)
-    killed = tmp_path / "killed"
+def test_all_ranks_begin_the_decay_together_whoever_is_killed(alone, tokenizer_dir, tmp_path, deepspeed, share):
+    hardware, settings, killed = {"deepspeed": deepspeed}, {"protocol": UNTIL_CONVERGED}, tmp_path / "killed"
     train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [share, "SIGKILL"]}, expect=1, **settings)
     assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
     shared = train(torchrun(2), tokenizer_dir, killed, hardware, **settings)
