@@ -234,7 +234,8 @@ class Overview:
         axes.set_xlim(low, 103)
         ticks = [tick for tick in (0, 25, 50, 75, 100) if tick >= low]
         ticks = ticks if sizes is _WIDE else [50, 100]
-        axes.set_xticks(ticks, [f"{tick} %\nchance" if tick == 50 else f"{tick} %" for tick in ticks])
+        sign = " %" if sizes is _WIDE else ""
+        axes.set_xticks(ticks, [f"{tick}{sign}" + "\nchance" * (tick == 50) for tick in ticks])
         axes.tick_params(axis="x", length=0, labelsize=sizes.font - 0.6)
         axes.set_ylim(max(self.rows.values()) + 0.5, -0.5)
         axes.spines["left"].set_visible(False)
