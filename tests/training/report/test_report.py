@@ -204,7 +204,7 @@ class TestResults:
         run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw", "phone_repeat"), pairs=40)
         results = compute_results(read_run(run))
         assert results["tasks"] == ["swuggy", "sblimp", "topic_sc", "riddles"]
-        assert results["headline"]["riddles"] == {"rule": "mean", "bands": ["easy"]}
+        assert results["headline"]["riddles"] == {"rule": "mean", "bands": ["easy"], "all_bands": ["easy", "hard"]}
         accuracy = results["accuracies"]["text_raw"]["riddles"]
         assert (accuracy["headline"]["n"], accuracy["all_bands"]["sum"]["n"]) == (20, 40)
         assert list(accuracy["groups"]) == ["easy", "hard"]
