@@ -20,9 +20,10 @@ from .common import full_or_quick
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VOICES = ("male-1", "male-4", "male-7", "female-1", "female-4", "child-2")
-TAKES, TURNS, UNITS = full_or_quick((10, 3, 100), (4, 1, 20))
+TAKES, TURNS, UNITS = full_or_quick((10, 3, 100), (2, 1, 20))
+BUSY = full_or_quick((False, True), (False,))
 # To fit on, to measure and to train BPE on, for each of two quantizers: half of the recordings each time.
-PASSES = 6
+PASSES = full_or_quick(6, 1)
 
 _REPORT = """
 import json, sys, tempfile, time
@@ -52,14 +53,14 @@ def run() -> str:
         table = Path(folder) / "words.csv"
         results: dict[tuple[str, bool], list[list[float]]] = {}
         for _ in range(TURNS):
-            for busy in (False, True):
+            for busy in BUSY:
                 for name, code in (("report", _REPORT), ("loop", _LOOP)):
                     with _others(count_cores() if busy else 0):
                         results.setdefault((name, busy), []).append(_run(code, table, UNITS))
     rows = [
         f"| {label} | {' | '.join(_cells(results[name, busy]))} | {'other work' if busy else 'nothing else'} |"
         for name, label in (("report", "the whole report"), ("loop", "frames alone, one file at a time"))
-        for busy in (False, True)
+        for busy in BUSY
     ]
     return "\n".join(
         [
@@ -69,7 +70,8 @@ def run() -> str:
             f"Klatt voices, {seconds / 60:.1f} minutes, half of them measured: two quantizers of {UNITS} units, "
             "as they are, collapsed and in BPE pieces. Processor time is that of all threads, without imports. The "
             f"last two rows are only the frames, made {PASSES} times for half of the recordings by `torchaudio`, with "
-            f"torch's threads. With other work, {count_cores()} processes compute beside it. Medians of {TURNS}.",
+            f"torch's threads. With other work, {count_cores()} processes compute beside it. Medians "
+            f"of {TURNS} turns.",
             "",
             "| | processor s | spread | s | beside |",
             "| :--- | ---: | ---: | ---: | :--- |",
