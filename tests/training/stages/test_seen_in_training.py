@@ -1,0 +1,33 @@
+"""What is counted of minimal pairs that the training split has."""
+
+from evoslm.datasets_scripts.pairs.texts import PairText
+from evoslm.datasets_scripts.text.passages import Passage
+from evoslm.training.stages.pair_texts import _count_seen
+
+TRAIN = [
+    Passage("p1", "d1", "market", "train", ("The bowl is old.", "A cook comes.", "She sees the bowl!", "It is here.")),
+    Passage("p2", "d2", "market", "train", ("The cook sings.",)),
+]
+
+
+def pair(positive: str, negative: str, context: str = "") -> PairText:
+    return PairText(positive, "a_task", "", "", context, positive, negative)
+
+
+def test_sentences_are_compared_by_their_words():
+    pairs = [pair("the cook sings", "the cook sing"), pair("the bowl is", "the bowl are")]
+    assert _count_seen(pairs, TRAIN) == {"seen": {"sentences": {"asked": 4, "in_training": 1}}}
+
+
+def test_a_context_is_seen_where_its_sentences_follow_each_other_in_one_passage():
+    seen = pair("It is here.", "He is there.", "The bowl is old. A cook comes. She sees the bowl!")
+    apart = pair("Nobody comes.", "He is there.", "The bowl is old. She sees the bowl!")
+    across = pair("Nobody comes.", "He is there.", "It is here. The cook sings.")
+    assert _count_seen([seen, apart, across], TRAIN)["seen"] == {
+        "endings": {"asked": 3, "in_training": 1},
+        "contexts": {"asked": 3, "in_training": 1},
+    }
+
+
+def test_nothing_is_counted_of_single_words():
+    assert _count_seen([pair("bowl", "bawl")], TRAIN) == {}
