@@ -1,6 +1,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -125,9 +126,10 @@ def test_what_cannot_be_used_is_skipped_by_name(ljspeech, tmp_path):
         file.write("other|In being modern.|In being modern.\nnone||\ngreek|αβγ|αβγ\n")
     with pytest.raises(ValueError, match="more than max_skipped_fraction=0.05 allows"):
         build_recorded_utterances(read_audio_folder(folder), tmp_path / "strict", progress=False)
-    summary = build_recorded_utterances(
-        read_audio_folder(folder), tmp_path / "out", max_skipped_fraction=0.9, progress=False
-    )
+    # Each split has one that can be used.
+    splits = {"LJ001-0008": "validation", "LJ001-0013": "test"}
+    recordings = [replace(one, split=splits.get(one.id, "train")) for one in read_audio_folder(folder)]
+    summary = build_recorded_utterances(recordings, tmp_path / "out", max_skipped_fraction=0.9, progress=False)
     assert (summary["utterances"], summary["skipped"]) == (3, 8)
     reasons = skipped_in(tmp_path / "out")
     assert {name: reason for name, reason in reasons.items() if name not in ("clipped", "text", "other")} == {

@@ -1,6 +1,6 @@
-"""The figures of the report.
+"""The figures of the report: `compute_results` -> [`draw_figures`] -> [`Figure`] by name.
 
-`compute_results` -> [`draw_figures`] -> [`Figure`] by name (caption, what draws it) -> png and svg files, or svg text.
+In: the results of a run. Out: for each figure a caption and what draws it, as png and svg files or as svg text.
 """
 
 from ....metrics.tasks import TASKS
