@@ -54,7 +54,7 @@ class BandChoice:
 
 LONG_TAIL = BandChoice({"1-5": 0.4, "6-20": 0.4, "21-100": 0.1, ">100": 0.1}, ("1-5", "6-20"))
 """Of real text and rich stories: many rare words; of frequent ones no pseudo-word is as probable as the word."""
-SMALL_WORLD = BandChoice({"6-20": 0.4, "21-100": 0.4, ">100": 0.2}, ("6-20", "21-100"))
+SMALL_WORLD = BandChoice({"6-20": 0.45, "21-100": 0.45, ">100": 0.1}, ("6-20", "21-100"))
 """Of simple stories: words that are rarer are not learned, and the frequent ones have letters in common with many."""
 MIN_LETTERS = 4
 TOLERANCE = 0.02

@@ -5,7 +5,7 @@ share with them) and `summary.json`.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -124,7 +124,7 @@ def build_pair_texts(
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 6, described, inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 7, described, inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -201,17 +201,23 @@ def _count_seen(pairs: Sequence[PairText], train: Iterable[Passage]) -> dict:
     wanted = {_in_words(text) for texts in asked.values() for text in texts}
     if not wanted:  # words are asked about because training has them
         return {}
-    seen = set()
-    for passage in train:
-        words = [_in_words(sentence) for sentence in passage.sentences]
-        runs = (" ".join(words[start:end]) for start, end in combinations(range(len(words) + 1), 2))
-        seen.update(wanted.intersection(runs))
+    seen = _seen_in(train, wanted)
     counts = {
         name: {"asked": len(texts), "in_training": sum(_in_words(text) in seen for text in texts)}
         for name, texts in asked.items()
         if texts
     }
     return {"seen": counts}
+
+
+def _seen_in(passages: Iterable[Passage], wanted: Set[str]) -> set[str]:
+    """Which of the texts, in small letters and without marks, are sentences of one passage behind one another."""
+    seen = set()
+    for passage in passages:
+        words = [_in_words(sentence) for sentence in passage.sentences]
+        runs = (" ".join(words[start:end]) for start, end in combinations(range(len(words) + 1), 2))
+        seen.update(wanted.intersection(runs))
+    return seen
 
 
 def _in_words(text: str) -> str:
@@ -288,8 +294,15 @@ def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
 def _make_topic_sc(material: _Material) -> tuple[list[PairText], dict]:
     from ...datasets_scripts.pairs.topic_sc import make_topic_sc_pairs
 
-    settings = material.settings
-    return make_topic_sc_pairs(material.held_out, settings.pairs_per_task, settings.corpus_seed, material.overlap)
+    settings, held_out = material.settings, material.held_out
+    endings = [_in_words(passage.sentences[-1]) for passage in held_out]
+    # In a small world the same is soon said again, and what training has said is no longer asked for.
+    seen = _seen_in(material.train, set(endings))
+    unseen = [passage for passage, ending in zip(held_out, endings) if ending not in seen]
+    pairs, report = make_topic_sc_pairs(unseen, settings.pairs_per_task, settings.corpus_seed, material.overlap)
+    if len(unseen) < len(held_out):
+        report["dropped"]["the ending occurs in training"] = len(held_out) - len(unseen)
+    return pairs, report
 
 
 _MAKERS = {"swuggy": _make_swuggy, "sblimp": _make_sblimp, "topic_sc": _make_topic_sc}

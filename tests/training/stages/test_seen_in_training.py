@@ -1,8 +1,14 @@
 """What is counted of minimal pairs that the training split has."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
+from evoslm.datasets_scripts.pairs.context_overlap import ContextOverlap
 from evoslm.datasets_scripts.pairs.texts import PairText
+from evoslm.datasets_scripts.stories import generate_stories
+from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.passages import Passage
-from evoslm.training.stages.pair_texts import _count_seen
+from evoslm.training.stages.pair_texts import PairTextSettings, _count_seen, _make_topic_sc
 
 TRAIN = [
     Passage("p1", "d1", "market", "train", ("The bowl is old.", "A cook comes.", "She sees the bowl!", "It is here.")),
@@ -31,3 +37,18 @@ def test_a_context_is_seen_where_its_sentences_follow_each_other_in_one_passage(
 
 def test_nothing_is_counted_of_single_words():
     assert _count_seen([pair("bowl", "bawl")], TRAIN) == {}
+
+
+def test_no_ending_is_asked_for_that_training_has():
+    held_out = [replace(story, split="test") for story in generate_stories("simple", 6_000, seed=5)]
+    train = [Passage(story.id, story.id, story.topic, "train", story.sentences[-1:]) for story in held_out[::2]]
+    material = SimpleNamespace(
+        settings=PairTextSettings(20, 0, 300, stories="simple"),
+        held_out=held_out,
+        train=train,
+        overlap=ContextOverlap([passage.text for passage in train], EspeakSynthesizer()),
+    )
+    pairs, report = _make_topic_sc(material)
+    assert len(pairs) >= 20
+    assert _count_seen(pairs, train)["seen"]["endings"]["in_training"] == 0
+    assert report["dropped"]["the ending occurs in training"] == len(train)
