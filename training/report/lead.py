@@ -34,9 +34,9 @@ def say_costs(results: dict) -> list[str]:
     Returns:
         `list[str]`: Markdown. A cost is stated where the whole interval lies on one side of zero.
     """
-    steps = [(factor, effect) for factor in FACTORS if (effect := _step_of(results, factor))]
+    steps = [(factor, effects) for factor in FACTORS if (effects := _steps_of(results, factor))]
     if steps:
-        return [_say_factor(results, factor, effect) for factor, effect in steps]
+        return [_say_factor(results, factor, effects) for factor, effects in steps]
     return [_say_task(results, task) for task in results["tasks"]]
 
 
@@ -67,14 +67,20 @@ def say_how_sure(results: dict) -> str:
     )
 
 
-def _step_of(results: dict, factor: str) -> dict | None:
-    """The contrast that stands for a factor: along the chain without BPE, which goes on to the next factor."""
+def _steps_of(results: dict, factor: str) -> list[dict]:
+    """The contrasts of a factor, first along the chain without BPE, which goes on to the next factor."""
     found = [effect for effect in results["effects"] if effect["factor"] == factor and effect["tasks"]]
-    return found[-1] if found else None
+    return found[::-1]
 
 
-def _say_factor(results: dict, factor: str, effect: dict) -> str:
-    """One factor over all tasks: what it costs, what it gains, and where nothing shows."""
+def _say_factor(results: dict, factor: str, effects: list[dict]) -> str:
+    """One factor over all tasks, and what it is between other modalities that it sets apart, too."""
+    chain, *others = (_say_step(results, effect) for effect in effects)
+    return " ".join([f"**{factor}, {FACTORS[factor]}** {chain}", *(f"The same step {other}" for other in others)])
+
+
+def _say_step(results: dict, effect: dict) -> str:
+    """Between two modalities: what a step costs, what it gains, and where nothing shows."""
     by_verdict: dict[str, list[str]] = {}
     for task, change in effect["tasks"].items():
         verdict = "too small" if task in results["too_small"] else change["verdict"]
@@ -82,7 +88,7 @@ def _say_factor(results: dict, factor: str, effect: dict) -> str:
     parts = [text.format(listing(by_verdict[name])) for name, text in _VERDICTS.items() if name in by_verdict]
     before, after = (results["modalities"][effect[side]]["label"] for side in ("baseline", "result"))
     goes_on = bool(set(by_verdict) & {"falls", "rises", ONE_SEED})
-    return f"**{factor}, {FACTORS[factor]}** ({before} to {after}){'' if goes_on else ':'} {'; '.join(parts)}."
+    return f"({before} to {after}){'' if goes_on else ':'} {'; '.join(parts)}."
 
 
 def _change(task: str, points: dict, verdict: str) -> str:

@@ -42,6 +42,15 @@ def test_each_factor_has_a_sentence_with_its_cost_in_points(results):
     assert c.startswith("**C, ") and "(Phone-Repeat to Speech-MFCC) costs" in c
 
 
+def test_every_step_of_a_factor_is_said_that_of_the_chain_first(tmp_path):
+    modalities = ("text_bpe", "text_raw", "phone_bpe", "phone_raw")
+    abilities = {"text_bpe": (4.0, 4.0, 4.0), "phone_bpe": (0.5, 0.5, 0.5)}
+    (sentence,) = lead.say_costs(of_modalities(tmp_path, *modalities, seeds=range(5), abilities=abilities))
+    chain, other = sentence.split(" The same step ")
+    assert chain.startswith("**A, phones instead of letters** (Text-Raw to Phone-Raw)")
+    assert other.startswith("(Text-BPE to Phone-BPE) costs **")
+
+
 def test_how_sure_says_seeds_pairs_and_what_intervals_cover(results, tmp_path):
     sure = lead.say_how_sure(results)
     assert "five trainings of each model (seeds 0, 1, 2, 3 and 4), asked about 72\u00a0pairs of sWUGGY" in sure
