@@ -1,7 +1,9 @@
 """The commands of a study: every stage of the modality-evolving experiment in order, from text to the report.
 
-Each function below is one command and does what it needs of those above it; what is finished is not redone.
+Each command does what it needs of those before it; what is finished is not redone.
 """
+
+from collections.abc import Callable
 
 from ..models.files import write_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
@@ -9,7 +11,7 @@ from .arguments.study import RECORDED, Arguments
 from .run import distributed
 from .run.environment import describe_device
 from .run.folder import Run
-from .run.study_file import write_study
+from .run.study_file import read_study, write_study
 from .run.workers import Job, prepare_workers, run_jobs
 from .study import Study
 
@@ -18,14 +20,69 @@ _SPOKEN = {"one": "one voice", "many": "many voices", RECORDED: "recordings"}
 
 def build_dataset(arguments: Arguments) -> Run:
     """`evoslm build-dataset`: text, utterances and minimal pairs."""
+    return _run(arguments, "build-dataset", _build_dataset)
+
+
+def fit_units(arguments: Arguments) -> Run:
+    """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
+    return _run(arguments, "fit-units", _fit_units)
+
+
+def train_tokenizers(arguments: Arguments) -> Run:
+    """`evoslm train-tokenizer`: a tokenizer for each modality, and the ids of its utterances."""
+    return _run(arguments, "train-tokenizer", _train_tokenizers)
+
+
+def pretrain_models(arguments: Arguments) -> Run:
+    """
+    `evoslm pretrain`: a language model for each modality and seed.
+
+    Started by `torchrun`, `accelerate launch` or `deepspeed`, the processes train each model together; the main one
+    does what comes before, and the others wait for it.
+    """
+    return _run(arguments, "pretrain", _pretrain_models)
+
+
+def evaluate_models(arguments: Arguments) -> Run:
+    """
+    `evoslm evaluate`: log-likelihoods of the minimal pairs, by the models (trained first) and by n-grams.
+
+    Processes that a launcher started train each model together and share out its pairs.
+    """
+    return _run(arguments, "evaluate", _evaluate_models)
+
+
+def run_study(arguments: Arguments) -> Run:
+    """`evoslm study`: all of it, and the report."""
+    run = evaluate_models(arguments)
+    if arguments.hardware.dry_run or not distributed.is_main():
+        return run
+    from .report import write_report
+
+    _say("report")
+    report = write_report(run.folder)
+    print(f"The report is {report} (and report.html beside it).")
+    return run
+
+
+def _run(arguments: Arguments, command: str, build: Callable[[Study], None]) -> Run:
+    """What every command does around its stages: nothing of a run is changed where one of them refuses."""
+    study = Study(arguments)
+    if _is_only_described(study, command):
+        return study.run
+    if distributed.is_main():
+        _open(study)
+    build(study)
+    if distributed.is_main():
+        write_study(study.run, study.describe(), study.execution.device)
+    return study.run
+
+
+def _build_dataset(study: Study) -> None:
     from .stages.spoken_pairs import summarize_pairs
 
-    study = Study(arguments)
     run = study.run
-    if _is_only_described(study, "build-dataset"):
-        return run
-    _open(study)
-    if arguments.corpus.is_recorded:
+    if study.arguments.corpus.is_recorded:
         _say("recordings")
         study.build_recordings()
     _say("text")
@@ -40,47 +97,27 @@ def build_dataset(arguments: Arguments) -> Run:
     for voices in study.pair_renderings:
         study.build_spoken_pairs(voices)
     write_json(run.pairs_summary, summarize_pairs(run.pairs_text, run.pairs()))
-    return run
 
 
-def fit_units(arguments: Arguments) -> Run:
-    """`evoslm fit-units`: the quantizer, and the units of utterances and pairs."""
-    study = Study(arguments)
-    if _is_only_described(study, "fit-units"):
-        return study.run
-    run = build_dataset(arguments)
+def _fit_units(study: Study) -> None:
+    _build_dataset(study)
     for voices, unit_of in study.units:
         what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
         _say(f"{what}, {_SPOKEN[voices]}")
         study.build_units(voices, unit_of)
-    if arguments.units.compare_seeds:
+    if study.arguments.units.compare_seeds:
         _say("k-means seeds")
         study.compare_unit_seeds()
-    return run
 
 
-def train_tokenizers(arguments: Arguments) -> Run:
-    """`evoslm train-tokenizer`: a tokenizer for each modality, and the ids of its utterances."""
-    study = Study(arguments)
-    if _is_only_described(study, "train-tokenizer"):
-        return study.run
-    run = fit_units(arguments)
+def _train_tokenizers(study: Study) -> None:
+    _fit_units(study)
     _say("tokenizers")
-    jobs = [Job(*study.tokenizer_job(name)) for name in arguments.modalities]
+    jobs = [Job(*study.tokenizer_job(name)) for name in study.arguments.modalities]
     run_jobs(jobs, study.execution.num_proc, "tokenizers")
-    return run
 
 
-def pretrain_models(arguments: Arguments) -> Run:
-    """
-    `evoslm pretrain`: a language model for each modality and seed.
-
-    Started by `torchrun`, `accelerate launch` or `deepspeed`, the processes train each model together; the main one
-    does what comes before, and the others wait for it.
-    """
-    study = Study(arguments)
-    if _is_only_described(study, "pretrain"):
-        return study.run
+def _pretrain_models(study: Study) -> None:
     _prepare_tokenizers(study)
     _say(f"language models on {describe_device(study.execution.device)}")
     jobs = [
@@ -89,46 +126,21 @@ def pretrain_models(arguments: Arguments) -> Run:
         if not study.model_stage(name, seed).is_finished()
     ]
     run_jobs(jobs, _num_trainings(study), "training")
-    return study.run
 
 
-def evaluate_models(arguments: Arguments) -> Run:
-    """
-    `evoslm evaluate`: log-likelihoods of the minimal pairs, by the models (trained first) and by n-grams.
-
-    Processes that a launcher started train each model together and share out its pairs.
-    """
-    study = Study(arguments)
-    if _is_only_described(study, "evaluate"):
-        return study.run
+def _evaluate_models(study: Study) -> None:
     _prepare_tokenizers(study)
     _say(f"language models and their scores on {describe_device(study.execution.device)}")
     jobs = []
-    for name in arguments.modalities:
+    for name in study.arguments.modalities:
         tokens = study.train_tokens(name)
         if distributed.is_main():
             jobs.append(Job(*study.baseline_job(name), cost=0.05 * tokens))
-        jobs += [Job(*study.scoring_job(name, seed), cost=tokens) for seed in arguments.run.training_seeds]
+        jobs += [Job(*study.scoring_job(name, seed), cost=tokens) for seed in study.arguments.run.training_seeds]
     run_jobs(jobs, _num_trainings(study), "training and scoring")
-    if {RECORDINGS_MODALITY, SYNTHETIC_MODALITY} <= set(arguments.modalities) and distributed.is_main():
+    if {RECORDINGS_MODALITY, SYNTHETIC_MODALITY} <= set(study.arguments.modalities) and distributed.is_main():
         _say("recordings and synthetic voices, each tested on both")
         study.build_voice_transfer()
-    return study.run
-
-
-def run_study(arguments: Arguments) -> Run:
-    """`evoslm study`: all of it, and the report."""
-    run = evaluate_models(arguments)
-    if arguments.hardware.dry_run or not distributed.is_main():
-        return run
-    study = Study(arguments)
-    write_study(run, study.describe(), study.execution.device)
-    from .report import write_report
-
-    _say("report")
-    report = write_report(run.folder)
-    print(f"The report is {report} (and report.html beside it).")
-    return run
 
 
 def _is_only_described(study: Study, command: str) -> bool:
@@ -149,7 +161,8 @@ def _is_only_described(study: Study, command: str) -> bool:
 
 def _open(study: Study) -> None:
     """
-    Make the run's folder and note in it what the run is made with.
+    Make the run's folder and note in it what the run is made with. What a run that is there was made with stays until
+    the command has ended: a stage may refuse what is asked for now.
 
     Raises:
         `PermissionError`: If the folder cannot be written to.
@@ -166,7 +179,10 @@ def _open(study: Study) -> None:
         raise NotADirectoryError(f"{folder} is a file; choose another --output_dir.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_study(study.run, study.describe(), study.execution.device)
+        if study.run.study_file.exists() and not study.execution.overwrite:
+            read_study(folder)
+        else:
+            write_study(study.run, study.describe(), study.execution.device)
     except (PermissionError, NotADirectoryError) as error:
         raise PermissionError(f"{folder} cannot be written to; choose another --output_dir.") from error
     print(f"The run is {folder}.", flush=True)
@@ -175,7 +191,7 @@ def _open(study: Study) -> None:
 def _prepare_tokenizers(study: Study) -> None:
     """Do what comes before the trainings, or wait until the main process has done it."""
     if distributed.is_main():
-        train_tokenizers(study.arguments)
+        _train_tokenizers(study)
         return
 
     def are_finished() -> bool:

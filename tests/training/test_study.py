@@ -152,12 +152,14 @@ def test_a_finished_study_is_not_redone(finished_run):
     assert tables[0] == tables[1]
 
 
-def test_another_configuration_is_refused_by_name(finished_run):
+def test_another_configuration_is_refused_by_name_and_changes_nothing(finished_run):
+    before = {path: path.read_bytes() for path in finished_run.rglob("*.json")}
     command = [*COMMAND, "study", *TINY, "--output_dir", str(finished_run), "--num_units", "60"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2
     assert "num_units (50 there, 60 now)" in result.stderr
     assert "Traceback" not in result.stderr
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.end_to_end
@@ -224,8 +226,10 @@ def test_processes_of_a_launcher_share_a_whole_study(started_run, finished_run):
     for path in sorted(finished_run.glob("scores/**/items.parquet")):
         expected, found = pd.read_parquet(path), pd.read_parquet(started_run / path.relative_to(finished_run))
         assert (found["pair_id"] == expected["pair_id"]).all()
-        # Gradients were added up in another order.
-        assert (found["positive"] - expected["positive"]).abs().max() < 0.05
+        # Gradients were added up in another order; trainings drift apart by that, a few items by a tenth of a nat.
+        # A model of other batches would be nats away.
+        apart = (found["positive"] - expected["positive"]).abs()
+        assert apart.mean() < 0.02 and apart.max() < 0.5, path
 
 
 @pytest.mark.parametrize(
