@@ -333,7 +333,7 @@ def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes]
     if change is None:
         return None
     above_chance = any(accuracies[name][task]["above_chance"] for name in (baseline, result))
-    change["verdict"] = _verdict(change["points"], above_chance) if change["over"] == PAIRS_AND_SEEDS else ONE_SEED
+    change["verdict"] = judge_change(change["points"], above_chance) if change["over"] == PAIRS_AND_SEEDS else ONE_SEED
     paper = paper_effect(baseline, result) or {}
     if task in paper:
         change["paper_percent"] = paper[task]
@@ -341,7 +341,8 @@ def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes]
     return change
 
 
-def _verdict(points: dict, above_chance: bool) -> str:
+def judge_change(points: dict, above_chance: bool) -> str:
+    """What the interval of a change shows, between models of which one at least is above chance, or none."""
     if not above_chance:
         return "at chance"
     if points["high"] < 0:
