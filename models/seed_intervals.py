@@ -1,6 +1,7 @@
 """How surely something is known that was measured with a few training seeds on many minimal pairs.
 
-outcomes (seeds, pairs) -> variance over seeds, over clusters of pairs, and of the rest -> half an interval.
+outcomes (seeds, pairs) -> variance over seeds, over clusters of pairs, and of the rest -> half an interval. Of whole
+studies that each drew everything anew: their values -> mean and interval ([`mean_over_replicates`]).
 
 Apart from `statistics.py`, whose intervals are about the choice of pairs only, and which the metrics hold copies of.
 """
@@ -126,6 +127,36 @@ def difference_interval(a: np.ndarray, b: np.ndarray, cluster_ids: Sequence) -> 
         "percent_high": quotient * np.exp(log_ratio) - 1,
     }
     return {name: float(100 * value) for name, value in found.items()}
+
+
+def mean_over_replicates(values: Sequence[float]) -> tuple[float, float, float]:
+    """
+    The mean of what replicates of a study found, with its 95 % interval over other replicates of the same kind.
+
+    Pairs and training seeds are nested in a replicate, which draws both anew: how far they move its value is part of
+    how far the values of the R replicates lie apart. So they are one sample of independent values, and
+
+        half = t(R - 1) s / sqrt(R)
+
+    with s their standard deviation and t the quantile of Student's t: 12.7 for two replicates, 4.3 for three and 2.8
+    for five.
+
+    Args:
+        values (`Sequence[float]`): A value of each replicate.
+
+    Returns:
+        `tuple` of three `float`: The mean, and the ends of its interval.
+
+    Raises:
+        `ValueError`: If there are fewer than two values.
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        raise ValueError("An interval over replicates needs two replicates at least.")
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * spread / np.sqrt(len(values))
+    return mean, float(mean - half), float(mean + half)
 
 
 def _moved_by_clusters(values: np.ndarray, cluster_ids: Sequence) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Makes up outcomes of minimal pairs by models of known accuracy, trained with several seeds.
 
-accuracies and their spreads over seeds -> logits of pairs, clusters, seeds and both -> right or wrong.
+accuracies and their spreads over seeds (and corpora) -> logits of pairs, clusters, seeds and both -> right or wrong.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ def simulate(
     num_clusters: int,
     repetitions: int,
     rng: np.random.Generator,
+    corpus_points: Sequence[float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Studies of the same models, each with training seeds and pairs of its own.
@@ -30,6 +31,8 @@ def simulate(
         num_clusters (`int`): Clusters, of one to four pairs.
         repetitions (`int`): Studies.
         rng (`np.random.Generator`): Of everything.
+        corpus_points (`Sequence[float]`, *optional*): The standard deviation of each model's accuracy over corpora, in
+            points, where each study has a corpus of its own.
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`: Outcomes of shape `(models, seeds, pairs, repetitions)`, and the cluster of
@@ -39,9 +42,11 @@ def simulate(
     shape = (len(clusters), repetitions)
     difficulty = CLUSTER * rng.normal(size=(num_clusters, repetitions))[clusters] + PAIR * rng.normal(size=shape)
     outcomes = np.empty((len(accuracies), num_seeds, *shape), np.float32)
-    for model, (accuracy, points) in enumerate(zip(accuracies, seed_points)):
-        level, seed_sd = _in_logits(accuracy, points / 100)
-        of_model = difficulty + PAIR_BY_MODEL * rng.normal(size=shape)
+    corpus_points = corpus_points or np.zeros(len(accuracies))
+    for model, (accuracy, *points) in enumerate(zip(accuracies, seed_points, corpus_points)):
+        level, spread = _in_logits(accuracy, np.hypot(*points) / 100)
+        seed_sd, corpus_sd = spread * np.array(points) / (np.hypot(*points) or 1)
+        of_model = difficulty + PAIR_BY_MODEL * rng.normal(size=shape) + corpus_sd * rng.normal(size=repetitions)
         for seed in range(num_seeds):
             logits = level + of_model + seed_sd * rng.normal(size=repetitions) + PAIR_BY_SEED * rng.normal(size=shape)
             outcomes[model, seed] = rng.random(shape) < _sigmoid(logits)
