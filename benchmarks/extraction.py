@@ -15,7 +15,7 @@ from transformers import HubertConfig, HubertModel
 
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
-from evoslm.models.audio import SAMPLE_RATE
+from evoslm.models.audio import FRAME_SAMPLES, SAMPLE_RATE
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 from evoslm.training.pretrain.hardware import matrix_rate
@@ -136,9 +136,10 @@ def _cut(audio: list[np.ndarray]) -> list[np.ndarray]:
 def make_model(folder: str | None = None, **shape) -> SpeechUnitModel:
     """A quantizer with random weights; saved where a folder is given."""
     hubert = HubertConfig(num_hidden_layers=LAYER, **shape)
-    ssl = {
-        "model": hubert.to_diff_dict()
-        | {"model_type": "hubert", "hidden_size": hubert.hidden_size, "conv_stride": list(hubert.conv_stride)},
+    pretrained = {
+        "model": hubert.to_diff_dict() | {"model_type": "hubert"},
+        "hidden_size": hubert.hidden_size,
+        "hop_length": FRAME_SAMPLES,
         "normalize": False,
         "sampling_rate": SAMPLE_RATE,
         "layer": LAYER,
@@ -146,7 +147,7 @@ def make_model(folder: str | None = None, **shape) -> SpeechUnitModel:
         "revision": None,
     }
     torch.manual_seed(0)
-    model = SpeechUnitModel(SpeechUnitConfig(encoder="ssl", ssl=ssl, num_units=UNITS)).eval()
+    model = SpeechUnitModel(SpeechUnitConfig(encoder="pretrained", pretrained=pretrained, num_units=UNITS)).eval()
     if folder is not None:
         model.save_pretrained(folder)
     return model

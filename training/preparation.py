@@ -90,7 +90,7 @@ def describe_preparation(study: Study, command: str, device_flops: float | None 
     )
     if study.arguments.corpus.is_recorded:
         lines.append("Recordings are there already: their alignment, which is not reckoned, stands in for synthesis.")
-    if study.arguments.units.is_ssl and len(groups) > 1:
+    if study.arguments.units.is_pretrained and len(groups) > 1:
         lines.append(
             f"Encoders with weights are reckoned as HuBERT-large up to layer 21, {ENCODER_FLOPS / 1e9:.0f} GFLOP a "
             f"second of audio, at {100 * _UTILISATION:.0f} % of the matrix rate."
@@ -119,7 +119,7 @@ def _units(study: Study, device_flops: float | None) -> Iterator[Need]:
         size = units.codebook_size(unit_of)
         work = seconds * (1 + _FIT_PASS)
         core_hours = device_hours = 0.0
-        if units.is_ssl:
+        if units.is_pretrained:
             device_hours = work * ENCODER_FLOPS / (_UTILISATION * device_flops) / 3600 if device_flops else 0.0
         else:
             rate = UNIT_REAL_TIME[500] if size <= 500 else UNIT_REAL_TIME[2048] * min(1.0, 2048 / size)
@@ -154,6 +154,6 @@ def _memory(study: Study, command: str) -> float:
     units, processes = study.arguments.units, PROCESS_GIB * (study.execution.num_proc + 2)
     if STAGES_OF[command] < STAGES_OF["fit-units"] or not study.units:
         return processes
-    dimensions = ENCODER_DIMENSIONS if units.is_ssl else SpeechUnitConfig(encoder=units.encoder).feature_size
+    dimensions = ENCODER_DIMENSIONS if units.is_pretrained else SpeechUnitConfig(encoder=units.encoder).feature_size
     parts = max(1, *(units.segment_parts(unit_of) for _, unit_of in study.units))
     return processes + _SAMPLE_COPIES * units.fit_frames * dimensions * parts * 8 / 2**30

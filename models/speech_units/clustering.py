@@ -18,7 +18,7 @@ from .configuration_speech_units import SpeechUnitConfig
 from .features import check_audio
 from .kmeans import kmeans
 from .modeling_speech_units import MIN_STD, SpeechUnitModel, normalize_features, pool_segments
-from .ssl_encoder import describe_ssl_encoder, load_ssl_weights
+from .pretrained_encoder import describe_encoder, load_encoder_weights
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _OF_THE_ENCODER = (
     "log_floor",
     "standardization",
     "delta_weights",
-    "ssl",
+    "pretrained",
 )
 
 
@@ -75,9 +75,9 @@ def fit_unit_seeds(
     max_frames: int | None = None,
     device: str | torch.device = "cpu",
     algorithm: str = "minibatch",
-    ssl_model_id: str | None = None,
-    ssl_layer: int | None = None,
-    ssl_revision: str | None = None,
+    encoder_id: str | None = None,
+    encoder_layer: int | None = None,
+    encoder_revision: str | None = None,
     **config_arguments,
 ) -> list[SpeechUnitModel]:
     """
@@ -100,12 +100,12 @@ def fit_unit_seeds(
             the CPU.
         algorithm (`str`, *optional*, defaults to `"minibatch"`):
             How clusters are searched for; see [`kmeans`].
-        ssl_model_id (`str`, *optional*):
-            A self-supervised encoder, a folder or an id on the Hub (`facebook/hubert-large-ll60k` in 2412.17048); its
-            weights up to the layer become part of the model. It implies `encoder="ssl"`.
-        ssl_layer (`int`, *optional*):
-            The layer whose output is clustered, from 1; the last one when not given.
-        ssl_revision (`str`, *optional*):
+        encoder_id (`str`, *optional*):
+            An encoder with weights, a folder or an id on the Hub (`facebook/hubert-large-ll60k` in 2412.17048); its
+            weights up to the layer become part of the model. It implies `encoder="pretrained"`.
+        encoder_layer (`int`, *optional*):
+            The layer whose output is clustered, from 1; when not given, as [`describe_encoder`] chooses it.
+        encoder_revision (`str`, *optional*):
             Commit, branch or tag on the Hub.
         config_arguments (*optional*):
             Further arguments of [`SpeechUnitConfig`].
@@ -119,10 +119,10 @@ def fit_unit_seeds(
             or there are fewer distinct frames than clusters.
     """
     weights = {}
-    if ssl_model_id is not None:
-        ssl = describe_ssl_encoder(ssl_model_id, ssl_layer, ssl_revision)
-        config_arguments = {"encoder": "ssl", "ssl": ssl} | config_arguments
-        weights = load_ssl_weights(ssl_model_id, ssl)
+    if encoder_id is not None:
+        pretrained = describe_encoder(encoder_id, encoder_layer, encoder_revision)
+        config_arguments = {"encoder": "pretrained", "pretrained": pretrained} | config_arguments
+        weights = load_encoder_weights(encoder_id, pretrained)
     model = SpeechUnitModel(SpeechUnitConfig(num_units=num_units, normalization=normalization, **config_arguments))
     if weights:
         model.encoder.model.load_state_dict(weights)

@@ -4,20 +4,20 @@
 in the weights, so that the two together are the quantizer's fingerprint.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from transformers import PretrainedConfig
 
-ENCODER_NAMES = ("mfcc", "log_mel", "ssl")
-_STANDARDIZATION = {"mfcc": 0.5, "log_mel": 0.5, "ssl": 0.0}
-_SSL_LABELS = {
+ENCODER_NAMES = ("mfcc", "log_mel", "pretrained")
+_STANDARDIZATION = {"mfcc": 0.5, "log_mel": 0.5, "pretrained": 0.0}
+_PRETRAINED_LABELS = {
     "hubert": "HuBERT",
     "wav2vec2": "wav2vec 2.0",
     "wavlm": "WavLM",
     "data2vec-audio": "data2vec",
     "unispeech-sat": "UniSpeech-SAT",
+    "whisper": "Whisper",
 }
 NORMALIZATIONS = ("none", "utterance", "speaker")
 MAX_UNITS = 2**16
@@ -30,7 +30,7 @@ class SpeechUnitConfig(PretrainedConfig):
     Args:
         encoder (`str`, *optional*, defaults to `"mfcc"`):
             What turns audio into frames. `"mfcc"`: cepstra with deltas and delta-deltas; `"log_mel"`: logarithms of
-            mel energies; `"ssl"`: a layer of a self-supervised encoder, such as HuBERT's.
+            mel energies; `"pretrained"`: a layer of an encoder with weights, such as HuBERT's or Whisper's.
         num_units (`int`, *optional*, defaults to 500):
             Number of clusters K; at most 65,536, so that a unit fits in two bytes.
         sampling_rate (`int`, *optional*, defaults to 16000):
@@ -48,22 +48,23 @@ class SpeechUnitConfig(PretrainedConfig):
             Number of cepstra, the zeroth included; with deltas and delta-deltas a frame has three times as many
             dimensions.
         window_ms (`float`, *optional*, defaults to 25.0):
-            Length of the Hann window in milliseconds, centred on the frame; not of `"ssl"`, whose layers say it.
+            Length of the Hann window in milliseconds, centred on the frame; not of
+            `"pretrained"`, whose layers say it.
         log_floor (`float`, *optional*, defaults to 1e-4):
             Added to mel energies (of audio in [-1, 1]) before the logarithm. Differences between sounds that are about
             50 dB below speech then no longer count.
         standardization (`float`, *optional*):
             Power of a dimension's standard deviation that it is divided by: 1 gives all dimensions the same weight, 0
-            leaves the zeroth cepstrum five times as large as the others. By default 0.5, and 0 for `"ssl"`, whose
-            features are clustered as they are (2106.07447, Section IV-B).
+            leaves the zeroth cepstrum five times as large as the others. By default 0.5, and 0 for
+            `"pretrained"`, whose features are clustered as they are (2106.07447, Section IV-B).
         delta_weights (`tuple[float, float]`, *optional*, defaults to `(0.7, 0.5)`):
             Weights of deltas and of delta-deltas beside the cepstra.
         segment_parts (`int`, *optional*, defaults to 0):
             0: a unit describes a frame. Above 0: a unit describes a segment of frames, such as a syllable, that is
             given beside the audio. The segment is cut into so many equal parts, and the means of their frames, behind
             one another, are clustered: one part knows what sounds in a syllable, three know in which order.
-        ssl (`dict`, *optional*):
-            Which encoder `"ssl"` is, as [`describe_ssl_encoder`] gives it. Its weights are part of the model.
+        pretrained (`dict`, *optional*):
+            Which encoder `"pretrained"` is, as [`describe_encoder`] gives it. Its weights are part of the model.
         speakers (`Sequence[str]`, *optional*, defaults to `()`):
             Names of the speakers whose statistics the model holds, in the order of its rows.
         fit (`dict`, *optional*):
@@ -101,7 +102,7 @@ class SpeechUnitConfig(PretrainedConfig):
         standardization: float | None = None,
         delta_weights: Sequence[float] = (0.7, 0.5),
         segment_parts: int = 0,
-        ssl: dict[str, Any] | None = None,
+        pretrained: dict[str, Any] | None = None,
         speakers: Sequence[str] = (),
         fit: dict[str, Any] | None = None,
         **kwargs,
@@ -117,11 +118,11 @@ class SpeechUnitConfig(PretrainedConfig):
                 f"A frame rate of {frame_rate} Hz does not divide the sampling rate of {sampling_rate} Hz; choose one "
                 "with a whole number of samples per frame."
             )
-        if (encoder == "ssl") != (ssl is not None):
-            raise ValueError("encoder='ssl' and the ssl encoder's description go together; give both or neither.")
-        if ssl is not None:
-            _check_ssl(ssl, sampling_rate, frame_rate)
-        if encoder != "ssl" and window_ms * frame_rate < 1000:
+        if (encoder == "pretrained") != (pretrained is not None):
+            raise ValueError("encoder='pretrained' and the encoder's description go together; give both or neither.")
+        if pretrained is not None:
+            _check_pretrained(pretrained, sampling_rate, frame_rate)
+        if encoder != "pretrained" and window_ms * frame_rate < 1000:
             raise ValueError(
                 f"A window of {window_ms} ms is shorter than a frame of {1000 / frame_rate:g} ms; widen it."
             )
@@ -143,7 +144,7 @@ class SpeechUnitConfig(PretrainedConfig):
         self.standardization = _STANDARDIZATION[encoder] if standardization is None else standardization
         self.delta_weights = list(delta_weights)
         self.segment_parts = segment_parts
-        self.ssl = ssl
+        self.pretrained = pretrained
         self.speakers = list(speakers)
         self.fit = fit
         super().__init__(**kwargs)
@@ -166,8 +167,8 @@ class SpeechUnitConfig(PretrainedConfig):
     @property
     def dimension_weights(self) -> list[float]:
         """How much each dimension counts beside the others, before `standardization`."""
-        if self.encoder == "ssl":
-            return [1.0] * self.ssl["model"]["hidden_size"]
+        if self.encoder == "pretrained":
+            return [1.0] * self.pretrained["hidden_size"]
         if self.encoder == "log_mel":
             return [1.0] * self.num_mel_bins
         return [weight for weight in (1.0, *self.delta_weights) for _ in range(self.num_cepstra)]
@@ -175,10 +176,10 @@ class SpeechUnitConfig(PretrainedConfig):
     @property
     def encoder_label(self) -> str:
         """The encoder's name in tables and figures: of its kind, for nothing is called HuBERT that is not."""
-        if self.encoder != "ssl":
+        if self.encoder != "pretrained":
             return {"mfcc": "MFCC", "log_mel": "log-mel"}[self.encoder]
-        kind = self.ssl["model"]["model_type"]
-        return _SSL_LABELS.get(kind, kind)
+        kind = self.pretrained["model"]["model_type"]
+        return _PRETRAINED_LABELS.get(kind, kind)
 
     def num_frames(self, num_samples):
         """
@@ -191,13 +192,13 @@ class SpeechUnitConfig(PretrainedConfig):
         return num_samples // self.hop_length
 
 
-def _check_ssl(ssl: dict[str, Any], sampling_rate: int, frame_rate: float) -> None:
-    hop, rate = math.prod(ssl["model"]["conv_stride"]), ssl["sampling_rate"]
+def _check_pretrained(pretrained: dict[str, Any], sampling_rate: int, frame_rate: float) -> None:
+    hop, rate = pretrained["hop_length"], pretrained["sampling_rate"]
     if rate != sampling_rate or sampling_rate != hop * frame_rate:
         raise ValueError(
-            f"{ssl['source']} reads {rate} samples a second and makes a frame of {hop} of them, which does not fit "
-            f"{sampling_rate} samples and {frame_rate:g} frames a second; give sampling_rate={rate} and frame_rate="
-            f"{rate / hop:g} to fit_units or SpeechUnitConfig."
+            f"{pretrained['source']} reads {rate} samples a second and makes a frame of {hop} of them, which does not "
+            f"fit {sampling_rate} samples and {frame_rate:g} frames a second; give sampling_rate={rate} and "
+            f"frame_rate={rate / hop:g} to fit_units or SpeechUnitConfig."
         )
 
 

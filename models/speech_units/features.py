@@ -1,8 +1,9 @@
 """Audio to frames: what a speech-unit quantizer measures before it normalises and clusters.
 
-waveforms of any lengths -> [`check_audio`] -> encoder ([`MfccEncoder`], [`LogMelEncoder`], or `ssl_encoder.py`'s) -> a
-matrix (frames, dimensions) each. An encoder is called with a list of waveforms and gives a list of float64 matrices,
-or gives them piece by piece, and no waveform has an influence on another's; nothing after it knows what it is.
+waveforms of any lengths -> [`check_audio`] -> encoder ([`MfccEncoder`], [`LogMelEncoder`], or one with weights, of
+`ssl_encoder.py` or `whisper_encoder.py`) -> a matrix (frames, dimensions) each. An encoder is called with a list of
+waveforms and gives a list of float64 matrices, or gives them piece by piece, and no waveform has an influence on
+another's; nothing after it knows what it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -187,10 +188,12 @@ def make_encoder(config: SpeechUnitConfig):
     Args:
         config ([`SpeechUnitConfig`]): The configuration.
     """
-    if config.encoder == "ssl":
+    if config.encoder == "pretrained":
         from .ssl_encoder import SslEncoder
+        from .whisper_encoder import WhisperFrameEncoder
 
-        return SslEncoder(config)
+        is_whisper = config.pretrained["model"]["model_type"] == "whisper"
+        return WhisperFrameEncoder(config) if is_whisper else SslEncoder(config)
     return {"mfcc": MfccEncoder, "log_mel": LogMelEncoder}[config.encoder](config)
 
 

@@ -336,7 +336,7 @@ class SpeechUnitModel(PreTrainedModel):
             `str`: 64 hexadecimal digits (SHA-256).
         """
         config = {key: getattr(self.config, key) for key in _FINGERPRINT_KEYS}
-        for added in ("ssl", "segment_parts"):  # quantizers from before they were there are the same ones
+        for added in ("pretrained", "segment_parts"):  # quantizers from before they were there are the same ones
             if not config[added]:
                 del config[added]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())

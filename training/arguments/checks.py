@@ -97,15 +97,15 @@ def _check_recordings(corpus: CorpusArguments, units: UnitArguments) -> None:
 
 
 def _check_encoder(units: UnitArguments) -> None:
-    if units.is_ssl and "/" not in units.encoder and not Path(units.encoder).is_dir():
+    if units.is_pretrained and "/" not in units.encoder and not Path(units.encoder).is_dir():
         raise ValueError(
             f"--encoder is {units.encoder!r}; choose from {', '.join(FRAME_FEATURES)}, or give the folder or the Hub "
-            "id of a self-supervised encoder."
+            "id of an encoder such as HuBERT or Whisper."
         )
     if units.kmeans == "faiss" and find_spec("faiss") is None:
         raise ValueError("--kmeans faiss needs the package faiss-cpu or faiss-gpu, which is not installed.")
     asked = (units.encoder_layer, units.encoder_revision, units.encoder_precision)
-    if not units.is_ssl and asked != (None, None, "fp32"):
+    if not units.is_pretrained and asked != (None, None, "fp32"):
         raise ValueError(f"--encoder {units.encoder} has no layers, revision or precision to choose.")
 
 

@@ -139,15 +139,16 @@ class UnitArguments:
     How speech becomes units.
 
     Args:
-        encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features: `mfcc`, `log_mel`, or a self-supervised
-            encoder (HuBERT, wav2vec 2.0, WavLM, ...) by Hub id or folder.
-        encoder_layer (`int`, *optional*): The layer of such an encoder, from 1; its last when not given.
+        encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features: `mfcc`, `log_mel`, or an encoder with
+            weights (HuBERT, wav2vec 2.0, WavLM, Whisper, ...) by Hub id or folder.
+        encoder_layer (`int`, *optional*): The layer of such an encoder, from 1; when not given its last, and of
+            Whisper the one three quarters of the way up.
         encoder_revision (`str`, *optional*): Its commit, branch or tag on the Hub.
         encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of its computation; `bf16` changes some units.
         num_units (`int`, *optional*, defaults to 500): Clusters (K).
         num_syllable_units (`int`, *optional*, defaults to 1000): Clusters of Speech-Syllable.
         syllable_parts (`int`, *optional*): Parts of a syllable whose mean frames are clustered; 3 when not given, and
-            1 of a self-supervised encoder, whose frames know their neighbours.
+            1 of an encoder with weights, whose frames know their neighbours.
         unit_normalization (`str`, *optional*, defaults to `"none"`): By whose mean and deviation frames are
             normalised; `none` is by those of the corpus.
         fit_frames (`int`, *optional*, defaults to 200000): Frames, or syllables, that k-means sees.
@@ -168,8 +169,8 @@ class UnitArguments:
     compare_seeds: int = field(default=0, metadata={"least": 0})
 
     @property
-    def is_ssl(self) -> bool:
-        """Whether the encoder is a self-supervised one."""
+    def is_pretrained(self) -> bool:
+        """Whether the encoder has weights, which were trained elsewhere."""
         return self.encoder not in FRAME_FEATURES
 
     def codebook_size(self, unit_of: str) -> int:
@@ -180,7 +181,7 @@ class UnitArguments:
         """Parts of a segment, 0 where units are of frames."""
         if unit_of == "frame":
             return 0
-        return self.syllable_parts or (1 if self.is_ssl else 3)
+        return self.syllable_parts or (1 if self.is_pretrained else 3)
 
 
 @dataclass

@@ -126,7 +126,7 @@ def pretrain_encoder(arguments: EncoderArguments) -> Path:
         arguments ([`EncoderArguments`]): What to train on what.
 
     Returns:
-        `Path`: The encoder's folder, for `--encoder`, `fit_units(ssl_model_id=...)` and `AutoModel`. `training.json`
+        `Path`: The encoder's folder, for `--encoder`, `fit_units(encoder_id=...)` and `AutoModel`. `training.json`
         holds losses (nats a hidden frame), accuracies on hidden frames, and the entropy of a single unit to compare
         them with; `targets/model` the quantizer that was fitted for the targets.
 

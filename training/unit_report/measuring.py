@@ -278,7 +278,7 @@ def _threads_for(given) -> Iterator[None]:
     import torch
 
     num_threads = torch.get_num_threads()
-    if given is None or given.config.encoder != "ssl":
+    if given is None or given.config.pretrained is None:
         torch.set_num_threads(1)
     try:
         yield

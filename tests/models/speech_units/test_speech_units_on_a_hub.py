@@ -28,8 +28,8 @@ HubertModel(HubertConfig(**shape)).push_to_hub("user/tiny-hubert")
 Wav2Vec2FeatureExtractor().push_to_hub("user/tiny-hubert")
 audio = [np.load(sys.argv[1])]
 # The encoder comes from the Hub by its id, and is part of what goes there.
-model = fit_units([(audio, None)], num_units=8, ssl_model_id="user/tiny-hubert", ssl_layer=2)
-assert model.config.ssl["source"] == "user/tiny-hubert" and len(model.config.ssl["revision"]) == 40
+model = fit_units([(audio, None)], num_units=8, encoder_id="user/tiny-hubert", encoder_layer=2)
+assert model.config.pretrained["source"] == "user/tiny-hubert" and len(model.config.pretrained["revision"]) == 40
 model.push_to_hub("user/units")
 SpeechUnitProcessor.from_config(model.config).push_to_hub("user/units")
 CodebookVocoder.from_quantizer(model, audio=[(audio, None)]).push_to_hub("user/voice")
@@ -61,9 +61,9 @@ audio, revision = [np.load(sys.argv[1])], {revision}
 try:
     described = EncoderSettings("group/encoder", 2, revision).describe()
     model = fit_units(
-        [(audio, None)], num_units=8, ssl_model_id="group/encoder", ssl_layer=2, ssl_revision=revision
+        [(audio, None)], num_units=8, encoder_id="group/encoder", encoder_layer=2, encoder_revision=revision
     )
-    assert described["revision"] == model.config.ssl["revision"]
+    assert described["revision"] == model.config.pretrained["revision"]
     print(json.dumps([described["revision"], model.fingerprint(), model.units(audio)[0].tolist()]))
 except ValueError as error:
     print(json.dumps(str(error)))

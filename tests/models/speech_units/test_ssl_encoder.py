@@ -27,8 +27,8 @@ from transformers import (
     WavLMModel,
 )
 
-from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units, ssl_encoder
-from evoslm.models.speech_units.ssl_encoder import describe_ssl_encoder
+from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units
+from evoslm.models.speech_units.pretrained_encoder import describe_encoder
 from evoslm.training.stages.units.encoders import EncoderSettings
 
 SHAPE = {
@@ -91,7 +91,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return fit_units([(AUDIO, None)], num_units=12, ssl_model_id=str(folder), ssl_layer=2, seed=0)
+    return fit_units([(AUDIO, None)], num_units=12, encoder_id=str(folder), encoder_layer=2, seed=0)
 
 
 def test_features_are_those_of_the_layer(folder, model):
@@ -137,7 +137,7 @@ def test_convolutions_between_frames_see_no_padding(kind, tmp_path):
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     rate = 25 if kind == "25 Hz" else 50
     recordings = [audio for audio in AUDIO if len(audio) * rate >= 16_000]
-    model = fit_units([(recordings, None)], num_units=12, ssl_model_id=str(tmp_path), ssl_layer=2, frame_rate=rate)
+    model = fit_units([(recordings, None)], num_units=12, encoder_id=str(tmp_path), encoder_layer=2, frame_rate=rate)
     together = model.encoder([torch.from_numpy(audio) for audio in recordings])
     for audio, features in zip(recordings, together):
         assert len(features) == len(audio) * rate // 16_000
@@ -154,7 +154,7 @@ def test_a_run_refuses_what_it_has_no_audio_or_frames_for_in_words_that_can_be_f
     assert "--" not in str(refused.value) and "facebook/hubert-base-ls960" in str(refused.value)
     rates = dict(re.findall(r"(sampling_rate|frame_rate)=(\d+)", str(refused.value)))
     rates = {name: int(value) for name, value in rates.items()}
-    model = fit_units([(AUDIO[:5], None)], num_units=4, ssl_model_id=str(tmp_path / "hubert"), **rates)
+    model = fit_units([(AUDIO[:5], None)], num_units=4, encoder_id=str(tmp_path / "hubert"), **rates)
     assert model.config.frame_rate == 25
 
     quick = {"conv_dim": (16,) * 4, "conv_stride": (5, 2, 2, 2), "conv_kernel": (10, 3, 3, 3)}
@@ -166,9 +166,9 @@ def test_a_run_refuses_what_it_has_no_audio_or_frames_for_in_words_that_can_be_f
 def test_windows_change_no_unit_in_a_hundred(model, monkeypatch):
     audio = speech(20, 7)
     whole = model.units([audio])[0]
-    monkeypatch.setattr(ssl_encoder, "WINDOW_SECONDS", 10.0)
-    monkeypatch.setattr(ssl_encoder, "MARGIN_SECONDS", 3.0)
-    assert len(list(model.encoder._cut(0, len(audio)))) == 5
+    monkeypatch.setattr(model.encoder, "window_seconds", 10.0)
+    monkeypatch.setattr(model.encoder, "margin_seconds", 3.0)
+    assert len(model.encoder.cut(0, len(whole))) == 5
     windows = model.units([audio])[0]
     assert np.mean(windows != whole) < 0.01
 
@@ -176,7 +176,7 @@ def test_windows_change_no_unit_in_a_hundred(model, monkeypatch):
 def test_a_saved_model_is_whole_and_needs_no_source(folder, model, tmp_path):
     model.save_pretrained(tmp_path)
     assert not list(tmp_path.rglob("*.bin")) and not list(tmp_path.rglob("*.pt"))
-    description = json.loads((tmp_path / "config.json").read_text())["ssl"]
+    description = json.loads((tmp_path / "config.json").read_text())["pretrained"]
     assert description["source"] == folder.name and str(folder.parent) not in json.dumps(description)
     loaded = AutoModel.from_pretrained(tmp_path)
     assert isinstance(loaded, SpeechUnitModel) and loaded.fingerprint() == model.fingerprint()
@@ -185,7 +185,7 @@ def test_a_saved_model_is_whole_and_needs_no_source(folder, model, tmp_path):
 
 
 def test_another_encoder_is_another_quantizer(folder, model):
-    other = fit_units([(AUDIO, None)], num_units=12, ssl_model_id=str(folder), ssl_layer=3, seed=0)
+    other = fit_units([(AUDIO, None)], num_units=12, encoder_id=str(folder), encoder_layer=3, seed=0)
     assert other.fingerprint() != model.fingerprint()
 
 
@@ -230,8 +230,8 @@ def test_log_mel_frames_are_log_energies():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ssl_layer": 5}, "has 4 layers; layer 5 is none of them"),
-        ({"ssl_layer": 0}, "layer 0 is none of them"),
+        ({"encoder_layer": 5}, "has 4 layers; layer 5 is none of them"),
+        ({"encoder_layer": 0}, "layer 0 is none of them"),
         ({"sampling_rate": 8000}, "reads 16000 samples a second and makes a frame of 320"),
         ({"frame_rate": 25.0}, "give sampling_rate=16000 and frame_rate=50"),
         ({"encoder": "mfcc"}, "go together"),
@@ -239,7 +239,7 @@ def test_log_mel_frames_are_log_energies():
 )
 def test_what_does_not_fit_the_encoder_is_named(folder, arguments, message):
     with pytest.raises(ValueError, match=message):
-        fit_units([(AUDIO, None)], num_units=12, ssl_model_id=str(folder), **arguments)
+        fit_units([(AUDIO, None)], num_units=12, encoder_id=str(folder), **arguments)
 
 
 def test_what_is_no_encoder_is_named(tmp_path, monkeypatch):
@@ -248,13 +248,13 @@ def test_what_is_no_encoder_is_named(tmp_path, monkeypatch):
         LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     ).save_pretrained(tmp_path / "llama")
     with pytest.raises(ValueError, match=r"llama \(llama\) does not turn waveforms into frames"):
-        describe_ssl_encoder(str(tmp_path / "llama"))
+        describe_encoder(str(tmp_path / "llama"))
     SEWConfig().save_pretrained(tmp_path / "sew")
     with pytest.raises(ValueError, match=r"sew \(sew\) pools frames before its layers"):
-        describe_ssl_encoder(str(tmp_path / "sew"))
+        describe_encoder(str(tmp_path / "sew"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="is no encoder"):
-        describe_ssl_encoder(str(tmp_path / "empty"))
+        describe_encoder(str(tmp_path / "empty"))
     HubertConfig(**SHAPE).save_pretrained(tmp_path / "weightless")
     with pytest.raises(ValueError, match="no weights in safetensors"):
-        fit_units([(AUDIO, None)], num_units=12, ssl_model_id=str(tmp_path / "weightless"))
+        fit_units([(AUDIO, None)], num_units=12, encoder_id=str(tmp_path / "weightless"))

@@ -180,8 +180,8 @@ def test_an_encoder_without_a_spectrum_needs_audio_and_gets_a_table(quantizers, 
         def fingerprint(self):
             return "unknown"
 
-    Encoder.config.encoder = "ssl"
-    with pytest.raises(ValueError, match="'ssl' are neither cepstra nor mel energies; give audio"):
+    Encoder.config.encoder = "pretrained"
+    with pytest.raises(ValueError, match="'pretrained' are neither cepstra nor mel energies; give audio"):
         CodebookVocoder.from_quantizer(Encoder())
     vocoder = CodebookVocoder.from_quantizer(Encoder(), audio=[(AUDIO, None)], num_mel_bins=60)
     assert vocoder.config.num_mel_bins == vocoder.config.num_coefficients == 60

@@ -132,17 +132,17 @@ def test_the_folder_is_an_encoder_for_quantizers_and_for_a_second_iteration(run_
     extractor = AutoFeatureExtractor.from_pretrained(trained)
     assert extractor.do_normalize and extractor.sampling_rate == 16_000
     assert not list(trained.rglob("*.bin")) and not list(trained.rglob("*.pt"))
-    model = fit_units([(speech["train"], None)], num_units=8, ssl_model_id=str(trained), ssl_layer=1)
+    model = fit_units([(speech["train"], None)], num_units=8, encoder_id=str(trained), encoder_layer=1)
     assert [len(row) for row in model.units(speech["validation"])] == [len(x) // 320 for x in speech["validation"]]
     second = arguments(
         run_dir, output_dir=str(run_dir / "second"), targets=str(trained), target_layer=1, num_targets=8
     )
     quantizer = SpeechUnitModel.from_pretrained(pretrain_encoder(second) / "targets" / "model")
-    assert quantizer.config.ssl["layer"] == 1 and quantizer.config.num_units == 8
+    assert quantizer.config.pretrained["layer"] == 1 and quantizer.config.num_units == 8
     assert (
         quantizer.fingerprint()
         == fit_units(
-            [(speech["train"], ["base"] * 22)], num_units=8, ssl_model_id=str(trained), ssl_layer=1
+            [(speech["train"], ["base"] * 22)], num_units=8, encoder_id=str(trained), encoder_layer=1
         ).fingerprint()
     )
 

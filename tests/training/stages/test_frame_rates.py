@@ -88,7 +88,7 @@ def test_units_and_repeated_phones_have_the_same_frames(tmp_path, utterances, ra
     encoder = make_encoder(tmp_path / "encoder", rate)
     rows = pq.read_table(next(utterances.glob("train-*.parquet"))).to_pylist()
     audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
-    model = fit_units([(audio, None)], 10, ssl_model_id=str(encoder), frame_rate=rate)
+    model = fit_units([(audio, None)], 10, encoder_id=str(encoder), frame_rate=rate)
     pair = PairText("i", "swuggy", "g", "", "", "river", "rivel")
     render_pairs([pair], tmp_path / "pairs", "one", "fixed", 0, 3, frame_samples=model.config.hop_length)
     (spoken,) = pq.read_table(next((tmp_path / "pairs" / "swuggy").glob("*.parquet"))).to_pylist()
@@ -112,7 +112,7 @@ def test_what_is_said_of_units_counts_their_own_frames(tmp_path, utterances):
     rows = pq.read_table(next(utterances.glob("validation-*.parquet"))).to_pylist()
     audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
     speakers = [row["speaker"] for row in rows]
-    model = fit_units([(audio, speakers)], 10, ssl_model_id=str(encoder), frame_rate=25)
+    model = fit_units([(audio, speakers)], 10, encoder_id=str(encoder), frame_rate=25)
     (tmp_path / "units").mkdir()
     for shard in utterances.glob("validation-*.parquet"):
         table = [{"id": row["id"], "units": units.tolist()} for row, units in zip(rows, model.units(audio))]
