@@ -4,6 +4,8 @@ samples of any rate -> [`to_speech`] -> int16 -> [`encode_flac`] -> bytes in a r
 """
 
 import io
+from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +15,37 @@ FRAME_SAMPLES = 320
 """Samples of a frame, 20 ms: from one to the next, and what it describes; unless an encoder says otherwise."""
 FRAME_RATE = SAMPLE_RATE / FRAME_SAMPLES
 """Such frames per second."""
+_LARGEST_DENOMINATOR = 100_000
+
+
+def frame_samples_at(frame_rate: float) -> float:
+    """
+    Samples from one frame to the next at a frame rate: a whole number where it divides 16,000 (320 at 50 Hz), else a
+    float, which [`count_frames`] takes for the fraction that it is (640/3 at 75 Hz).
+    """
+    samples = SAMPLE_RATE / frame_rate
+    return int(samples) if samples.is_integer() else samples
+
+
+def count_frames(num_samples: int, frame_samples: float) -> int:
+    """
+    Whole frames of audio: frame i has the samples from `i * frame_samples` to `(i + 1) * frame_samples`.
+
+    Args:
+        num_samples (`int`): Samples at 16 kHz.
+        frame_samples (`float`): As [`frame_samples_at`] gives it.
+
+    Returns:
+        `int`: Without rounding errors, 75 for a second at 75 Hz.
+    """
+    if isinstance(frame_samples, int):
+        return num_samples // frame_samples
+    return int(num_samples / _as_fraction(frame_samples))
+
+
+@lru_cache(maxsize=8)
+def _as_fraction(frame_samples: float) -> Fraction:
+    return Fraction(frame_samples).limit_denominator(_LARGEST_DENOMINATOR)
 
 
 def to_speech(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -10,9 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase,
 from .modalities import Modality
 from .packed_attention import PACKED_ATTENTION
 
+_WINDOW_STEP = 1_024
+
 
 def make_language_model_config(
-    modality: Modality, tokenizer: PreTrainedTokenizerBase, shape: dict, **extra
+    modality: Modality, tokenizer: PreTrainedTokenizerBase, shape: dict, longest: int = 0, **extra
 ) -> LlamaConfig:
     """
     The configuration of a modality's language model.
@@ -21,18 +23,22 @@ def make_language_model_config(
         modality ([`Modality`]): What the model reads.
         tokenizer (`PreTrainedTokenizerBase`): Gives the vocabulary and the special ids.
         shape (`dict`): `LlamaConfig` arguments: `hidden_size`, `num_hidden_layers`, ...
+        longest (`int`, *optional*, defaults to 0): Tokens of the longest sequence that it has to read. Where
+            `max_position_embeddings` has fewer, it becomes the next multiple of 1,024; no weight depends on it.
         **extra: Further keys to keep with the model, such as `unit_encoder`, or a `frame_rate` other than 50.
 
     Returns:
         `LlamaConfig`: With `modality`, `frame_rate` and the extra keys beside Llama's own.
     """
+    asked = shape.get("max_position_embeddings", LlamaConfig().max_position_embeddings)
+    window = asked if longest <= asked else -(-longest // _WINDOW_STEP) * _WINDOW_STEP
     return LlamaConfig(
         vocab_size=len(tokenizer),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         modality=modality.name,
-        **shape,
+        **shape | {"max_position_embeddings": window},
         **{"frame_rate": modality.frame_rate} | extra,
     )
 

@@ -20,10 +20,10 @@ class PhoneRepeatConfig(ModalityConfig):
     One condition of Phone-Repeat.
 
     Args:
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
     """
 
-    frame_samples: int = FRAME_SAMPLES
+    frame_samples: float = FRAME_SAMPLES
 
 
 class PhoneRepeat(ModalityBuilder):

@@ -96,7 +96,7 @@ def build_recorded_topics(
     votes: Mapping[str, Sequence[float]],
     num_proc: int = 1,
     progress: bool = True,
-    frame_samples: int = FRAME_SAMPLES,
+    frame_samples: float = FRAME_SAMPLES,
 ) -> dict:
     """
     Cut pairs of Topic-SC out of recordings and write them as shards, as [`render_pairs`] does for spoken ones.
@@ -111,7 +111,7 @@ def build_recorded_topics(
             true ending, as [`overlap_votes`] gives them.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
 
     Returns:
         `dict`: How many `pairs` of text there are, how many `rows` were written, and how many pairs were `left_out`

@@ -67,7 +67,7 @@ def render_pairs(
     seed: int,
     stretch_factor: int,
     voices_per_pair: int = 1,
-    frame_samples: int = FRAME_SAMPLES,
+    frame_samples: float = FRAME_SAMPLES,
     num_proc: int = 1,
     shard_size: int = PAIRS_PER_SHARD,
     max_skipped_fraction: float = 0.05,
@@ -92,7 +92,7 @@ def render_pairs(
         seed (`int`): Decides voice, pitch and rate of each pair.
         stretch_factor (`int`): How often `phones_stretch` repeats each phone.
         voices_per_pair (`int`, *optional*, defaults to 1): In how many voices each pair is spoken, a row each.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         shard_size (`int`, *optional*, defaults to 32): Clusters a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be

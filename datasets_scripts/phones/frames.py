@@ -9,44 +9,49 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE
+from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, count_frames
 
 # An aligner may leave a last frame without a phone, an encoder may have one frame less than the audio has time for.
 # More than that means that phones and frames are not of the same audio.
 _MAX_EXCESS_FRAMES = 2
+_LONGEST_SHARED_FRAME = 640
+"""Samples of the longest frame, 40 ms, that a phone which is too short for one borrows from its neighbour."""
 
 
-def num_frames(duration: float, frame_samples: int = FRAME_SAMPLES) -> int:
+def num_frames(duration: float, frame_samples: float = FRAME_SAMPLES) -> int:
     """
     Count the frames, and so the units, of a recording.
 
     Args:
         duration (`float`): Seconds of 16 kHz audio.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
         `int`: The number of whole frames, which is that of [`~SpeechUnitConfig.num_frames`] for every encoder.
     """
-    return round(duration * SAMPLE_RATE) // frame_samples
+    return count_frames(round(duration * SAMPLE_RATE), frame_samples)
 
 
-def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_SAMPLES) -> np.ndarray:
+def frame_counts(ends: Sequence[float], frames: int, frame_samples: float = FRAME_SAMPLES) -> np.ndarray:
     """
     Share the frames of a recording among its phones.
 
-    A phone has the frames between its rounded boundaries. One that is too short for any borrows a frame from its
-    longest neighbour, or from the nearest phone that has one to spare; the last phone takes what is left at the end.
-    Every phone has at least 20 ms. Where an encoder's frames are longer and fewer than the phones, the shortest phones
-    have none.
+    At 25 frames a second or more a phone has the frames between its rounded boundaries. One that is too short for any
+    borrows a frame from its longest neighbour, or from the nearest phone that has one to spare; the last phone takes
+    what is left at the end. Every phone has at least 20 ms. Where frames are longer and fewer than the phones, the
+    shortest phones have none.
+
+    Below 25 frames a second, where borrowing would move phones by more than they last, each frame is the phone's that
+    holds most of it, the earlier one's of two that hold as much, and a phone that holds most of no frame has none.
 
     Args:
         ends (`Sequence[float]`): Where each phone ends, in seconds from the start of the first, without gaps.
         frames (`int`): Number of frames to share.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
-        `np.ndarray`: Frames of each phone, int64 of shape `(phones,)`: each at least 1 where there are as many frames,
-        `frames` together.
+        `np.ndarray`: Frames of each phone, int64 of shape `(phones,)`, `frames` together: each at least 1 where there
+        are as many frames and these are not longer than 40 ms.
 
     Raises:
         `ValueError`: If there are more phones than frames of 20 ms or less, or the phones end elsewhere than the
@@ -63,6 +68,8 @@ def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_
             f"{len(ends)} phones end at {ends[-1]:.2f} s and {frames} frames at {frames / frame_rate:.2f} s; they are "
             "not of the same audio."
         )
+    if frame_samples > _LONGEST_SHARED_FRAME:
+        return _of_the_greatest_share(ends * frame_rate, frames)
     if len(ends) > frames:
         return _of_the_longest(ends, frames)
     boundaries = np.minimum(np.floor(ends * frame_rate + 0.5).astype(np.int64), frames)
@@ -74,14 +81,14 @@ def frame_counts(ends: Sequence[float], frames: int, frame_samples: int = FRAME_
     return counts
 
 
-def phones_to_frames(phones: Sequence[dict], frames: int, frame_samples: int = FRAME_SAMPLES) -> list[str]:
+def phones_to_frames(phones: Sequence[dict], frames: int, frame_samples: float = FRAME_SAMPLES) -> list[str]:
     """
     Write aligned phones as one symbol a frame.
 
     Args:
         phones (`Sequence[dict]`): `{"phone", "start", "end"}` in order and without gaps, times in seconds.
         frames (`int`): Number of frames, see [`num_frames`].
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
         `list[str]`: Exactly `frames` symbols, in the order of the phones, each phone as [`frame_counts`] says.
@@ -98,9 +105,22 @@ def phone_content(phones: Sequence[dict]) -> str:
     return " ".join(phone["phone"] for phone in phones)
 
 
-def repeat_content(phones: Sequence[dict], frames: int, frame_samples: int = FRAME_SAMPLES) -> str:
+def repeat_content(phones: Sequence[dict], frames: int, frame_samples: float = FRAME_SAMPLES) -> str:
     """The content of Phone-Repeat: each phone once a frame, see [`phones_to_frames`]."""
     return " ".join(phones_to_frames(phones, frames, frame_samples))
+
+
+def _of_the_greatest_share(ends: np.ndarray, frames: int) -> np.ndarray:
+    """Each frame to the phone that holds most of it; `ends` are in frames."""
+    ends = np.minimum(ends, frames)
+    ends[-1] = frames
+    # Between two neighbouring edges, of phones or of frames, lies what one phone has of one frame.
+    edges = np.unique(np.concatenate([[0.0], ends, np.arange(frames + 1)]))
+    middles = (edges[:-1] + edges[1:]) / 2
+    owners = np.searchsorted(ends, middles, side="right")
+    by_share = np.lexsort((owners, -np.diff(edges).round(6), np.floor(middles)))
+    _, first = np.unique(np.floor(middles[by_share]), return_index=True)
+    return np.bincount(owners[by_share[first]], minlength=len(ends)).astype(np.int64)
 
 
 def _of_the_longest(ends: np.ndarray, frames: int) -> np.ndarray:

@@ -13,13 +13,13 @@ from ..shards.reading import find_shards
 from .frames import num_frames
 
 
-def measure_stretch_factor(data_dir: str | Path, frame_samples: int = FRAME_SAMPLES) -> int:
+def measure_stretch_factor(data_dir: str | Path, frame_samples: float = FRAME_SAMPLES) -> int:
     """
     Measure how often Phone-Stretch has to write each phone to be as long as Phone-Repeat on the training split.
 
     Args:
         data_dir (`str` or `Path`): The folder of utterance shards.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
 
     Returns:
         `int`: Training frames by training phones, rounded, and at least 1.

@@ -197,7 +197,8 @@ class ModelArguments:
         num_hidden_layers (`int`, *optional*, defaults to 3): Layers.
         num_attention_heads (`int`, *optional*, defaults to 4): Heads.
         num_key_value_heads (`int`, *optional*, defaults to 4): Key and value heads.
-        max_position_embeddings (`int`, *optional*, defaults to 2048): Longest sequence, in tokens.
+        max_position_embeddings (`int`, *optional*, defaults to 2048): Longest sequence, in tokens; a modality whose
+            utterances are longer has as many as they need.
         tie_word_embeddings (`bool`, *optional*, defaults to `True`): Whether input and output embeddings are one.
         initializer_range (`float`, *optional*, defaults to 0.02): Standard deviation of fresh weights; a narrow model
             learns faster from wider ones.

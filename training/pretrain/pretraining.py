@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 from transformers import (
     AutoTokenizer,
-    LlamaConfig,
     LlamaForCausalLM,
     PrinterCallback,
     TrainingArguments,
 )
 from transformers.utils import logging as transformers_logging
 
+from ...datasets_scripts.shards.utterance_rows import MAX_SECONDS
 from ...models.files import read_json, write_json
 from ...models.language_model import make_language_model, make_language_model_config, training_flops
 from ...models.modalities import get_modality
@@ -119,8 +119,8 @@ def pretrain(
             configuration says, too.
 
     Raises:
-        `ValueError`: If the protocol contradicts itself, an utterance is longer than the model's window, a split is
-            empty, there are more processes than utterances, or the loss is not a number any more.
+        `ValueError`: If the protocol contradicts itself, a split is empty, there are more processes than utterances,
+            or the loss is not a number any more.
         `OSError`: If the disk is full; the checkpoint before is kept.
         [`~distributed.TrainingStopped`]: If SIGTERM came; the training is saved.
     """
@@ -130,8 +130,11 @@ def pretrain(
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     train, validation = (TokenizedUtterances(tokenizer_dir, split, **ends) for split in ("train", "validation"))
-    config = make_language_model_config(get_modality(modality), tokenizer, shape, **extra_config)
-    _check_lengths(modality, config, {"train": train, "validation": validation})
+    entry = get_modality(modality)
+    longest = _longest(modality, {"train": train, "validation": validation})
+    if frame_rate := extra_config.get("frame_rate", entry.frame_rate):
+        longest = max(longest, math.ceil(MAX_SECONDS * frame_rate) + 2)  # which a minimal pair may have
+    config = make_language_model_config(entry, tokenizer, shape, longest, **extra_config)
     world_size = distributed.world_size()
     if world_size > len(train):
         raise ValueError(
@@ -322,16 +325,12 @@ def _training_arguments(
     )
 
 
-def _check_lengths(modality: str, config: LlamaConfig, splits: dict[str, TokenizedUtterances]) -> None:
+def _longest(modality: str, splits: dict[str, TokenizedUtterances]) -> int:
+    """Tokens of the longest utterance."""
     for split, dataset in splits.items():
         if len(dataset) == 0:
             raise ValueError(f"The {split} split of {modality} is empty; the corpus is too small (--max_words).")
-        longest = int(dataset.lengths.max())
-        if longest > config.max_position_embeddings:
-            raise ValueError(
-                f"The longest {split} utterance of {modality} has {longest} tokens, more than the model's window of "
-                f"{config.max_position_embeddings}; raise --max_position_embeddings."
-            )
+    return max(int(dataset.lengths.max()) for dataset in splits.values())
 
 
 def _summarize(

@@ -104,13 +104,13 @@ def summarize_utterances(utterances: Path) -> dict:
     return summary
 
 
-def read_stretch_factor(utterances: Path, frame_samples: int = FRAME_SAMPLES) -> int:
+def read_stretch_factor(utterances: Path, frame_samples: float = FRAME_SAMPLES) -> int:
     """
     How often Phone-Stretch repeats each phone, so that it is as long as Phone-Repeat on the whole.
 
     Args:
         utterances (`Path`): A stage of speech, whose summary has it for frames of 20 ms.
-        frame_samples (`int`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
+        frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of the encoder to the next.
     """
     if frame_samples != FRAME_SAMPLES:
         return measure_stretch_factor(utterances, frame_samples)

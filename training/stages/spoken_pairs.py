@@ -28,7 +28,7 @@ class SpokenPairSettings:
         corpus_seed (`int`): Seed of voices, pitches and rates.
         voices_per_pair (`int`): Renderings of a pair, each by another voice.
         max_skipped_fraction (`float`): Share of pairs that cannot be spoken above which the stage stops.
-        frame_samples (`int`): Samples from one frame of the encoder to the next, which phones are repeated by.
+        frame_samples (`float`): Samples from one frame of the encoder to the next, which phones are repeated by.
     """
 
     voices: str
@@ -36,7 +36,7 @@ class SpokenPairSettings:
     corpus_seed: int
     voices_per_pair: int
     max_skipped_fraction: float
-    frame_samples: int
+    frame_samples: float
 
 
 def build_spoken_pairs(
@@ -75,7 +75,7 @@ def build_spoken_pairs(
 
     inputs = {"text": texts, "utterances": utterances}
     configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
-    Stage(folder, 4, configuration, inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
+    Stage(folder, 5, configuration, inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
 
 
 def read_pair_texts(texts: Path) -> list[PairText]:

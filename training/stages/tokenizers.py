@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ...datasets_scripts.phones.lost import count_lost_phones
+from ...models.audio import FRAME_SAMPLES
 from ...models.files import write_json
 from ...models.modalities import get_modality
 from ...models.tokenizers.base import INPUT_SENTENCE_SIZE
@@ -30,21 +32,21 @@ class TokenizerSettings:
         vocab_size (`int`, *optional*): How many ids are asked for; `None` where the alphabet says it.
         num_units (`int`, *optional*): Clusters of the quantizer, for modalities of speech.
         input_sentence_size (`int`, *optional*, defaults to 8000): Utterances that SentencePiece sees.
-        frame_samples (`int`, *optional*): Samples from one frame of the encoder to the next, for modalities of phones
-            that are as long as its frames.
+        frame_samples (`float`, *optional*): Samples from one frame of the encoder to the next, for modalities of
+            phones that are as long as its frames.
     """
 
     modality: str
     vocab_size: int | None = None
     num_units: int | None = None
     input_sentence_size: int = INPUT_SENTENCE_SIZE
-    frame_samples: int | None = None
+    frame_samples: float | None = None
 
 
 def tokenizer_stage(folder: Path, utterances: Path, units: Path | None, settings: TokenizerSettings) -> Stage:
     """What makes one modality's tokenizer; the arguments are those of [`build_tokenizer`]."""
     inputs = {"utterances": utterances} | ({"units": units} if units else {})
-    return Stage(folder, 2, asdict(settings), inputs, packages=("sentencepiece", "tokenizers"))
+    return Stage(folder, 3, asdict(settings), inputs, packages=("sentencepiece", "tokenizers"))
 
 
 def build_tokenizer(
@@ -91,9 +93,13 @@ def build_tokenizer(
                 unknown = "error" if split == "train" else "unk"
                 tokens[split] = write_ids(partial, split, stream_ids(tokenizer, rows, unknown), len(tokenizer))
         seconds = {split: _seconds(utterances, split) for split in ("train", "validation")}
+        lost = {}
+        if get_modality(name).column == "phones_repeat" and settings.frame_samples > FRAME_SAMPLES:
+            lost = count_lost_phones(utterances, settings.frame_samples)
         write_json(
             partial / SUMMARY_FILE,
-            {
+            lost
+            | {
                 "modality": name,
                 "vocab_size": len(tokenizer),
                 "train_tokens": tokens["train"],

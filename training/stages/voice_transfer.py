@@ -53,7 +53,7 @@ class TransferSide:
 
 
 def build_recorded_pairs(
-    folder: Path, texts: Path, passages: Path, utterances: Path, frame_samples: int, execution: Execution
+    folder: Path, texts: Path, passages: Path, utterances: Path, frame_samples: float, execution: Execution
 ) -> None:
     """
     Cut Topic-SC out of recordings.
@@ -63,7 +63,7 @@ def build_recorded_pairs(
         texts (`Path`): The text of the pairs.
         passages (`Path`): The text stage, with what was held out.
         utterances (`Path`): The stage of recordings.
-        frame_samples (`int`): Samples from one frame of the encoder to the next, which phones are repeated by.
+        frame_samples (`float`): Samples from one frame of the encoder to the next, which phones are repeated by.
         execution ([`Execution`]): How it is done.
     """
 
@@ -82,7 +82,7 @@ def build_recorded_pairs(
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "passages": passages, "utterances": utterances}
-    Stage(folder, 2, {"version": VERSION, "frame_samples": frame_samples}, inputs).run(build, execution.overwrite)
+    Stage(folder, 3, {"version": VERSION, "frame_samples": frame_samples}, inputs).run(build, execution.overwrite)
 
 
 def build_transfer_speech(

@@ -11,6 +11,7 @@ from evoslm.datasets_scripts.phones.frames import (
     phones_to_frames,
     repeat_content,
 )
+from evoslm.models.audio import frame_samples_at
 from evoslm.models.phones import ARPABET
 from evoslm.models.speech_units import SpeechUnitConfig
 from evoslm.models.speech_units.runs import collapse_runs
@@ -52,9 +53,31 @@ def test_phones_that_outnumber_the_frames_are_an_error():
 
 
 def test_the_shortest_phones_have_no_frame_where_frames_are_long_and_fewer():
+    phones = aligned(("S", 20), ("T", 20), ("R", 20), ("IH1", 60))
+    assert phones_to_frames(phones, 3, 640) == ["S", "T", "IH1"]
     phones = aligned(("S", 60), ("T", 20), ("R", 30), ("IH1", 90), ("NG", 40))
-    assert phones_to_frames(phones, 3, 1_280) == ["S", "IH1", "NG"]
     assert phones_to_frames(phones, 6, 640) == ["S", "T", "R", "IH1", "IH1", "NG"]
+
+
+def test_below_25_hz_a_frame_is_the_phones_that_holds_most_of_it():
+    phones = aligned(("S", 60), ("T", 20), ("R", 30), ("IH1", 90), ("NG", 40))
+    assert phones_to_frames(phones, 3, 1_280) == ["S", "IH1", "IH1"]  # of the last 80 ms each has half
+    phones = aligned(("SIL", 90), ("DH", 30), ("AH0", 40), ("K", 70), ("SIL", 90))
+    assert phones_to_frames(phones, 4, 1_280) == ["SIL", "AH0", "K", "SIL"]
+    # A remainder that is shorter than a frame has none, and what the last phone leaves out is its own.
+    assert phones_to_frames(aligned(("AH0", 100), ("T", 70)), 2, 1_280) == ["AH0", "T"]
+    assert phones_to_frames(aligned(("AH0", 100), ("T", 100)), 3, 1_280) == ["AH0", "T", "T"]
+    assert phones_to_frames(aligned(("AH0", 40)), 0, 1_280) == []
+
+
+def test_frames_need_not_have_a_whole_number_of_samples():
+    third = frame_samples_at(75)
+    assert third == 16_000 / 75 and isinstance(frame_samples_at(50), int)
+    assert [num_frames(seconds, third) for seconds in (0.013, 1 / 75, 1, 7, 1000)] == [0, 0, 75, 525, 75_000]
+    assert num_frames(214 / 16_000, third) == 1
+    assert num_frames(10, frame_samples_at(11_025 / 128)) == 861  # 44.1 kHz in frames of 512 samples
+    phones = aligned(("SIL", 120), ("AH0", 80))
+    assert phones_to_frames(phones, 15, third) == ["SIL"] * 9 + ["AH0"] * 6
 
 
 def test_phones_of_other_audio_are_an_error():
@@ -96,3 +119,18 @@ def test_frames_are_exact_complete_and_in_order(alignment):
     assert counts.min() >= 1 and counts.sum() == frames
     assert symbols == [phone for phone, count in zip(raw, counts) for _ in range(count)]
     assert collapse_runs(symbols) == collapse_runs(raw)
+
+
+@settings(max_examples=100, deadline=None)
+@given(alignments(), st.sampled_from([12.5, 20, 24.9]))
+def test_long_frames_are_exact_and_in_order(alignment, rate):
+    phones, _ = alignment
+    ends, frame_samples = [phone["end"] for phone in phones], frame_samples_at(rate)
+    frames = num_frames(ends[-1], frame_samples)
+    counts = frame_counts(ends, frames, frame_samples)
+    assert counts.min() >= 0 and counts.sum() == frames
+    seconds = frame_samples / 16_000
+    for frame, owner in enumerate(np.repeat(np.arange(len(phones)), counts)):
+        starts = np.array([phone["start"] for phone in phones])
+        shares = np.minimum(ends, (frame + 1) * seconds) - np.maximum(starts, frame * seconds)
+        assert shares[owner] >= shares.max() - 1e-6

@@ -22,7 +22,7 @@ from evoslm.models.packed_training import Layout
 from evoslm.training.arguments.study import HardwareArguments, PretrainArguments
 from evoslm.training.pretrain import hardware
 from evoslm.training.pretrain.checkpoints import newest_checkpoint, seal
-from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
+from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed, write_ids
 from evoslm.training.pretrain.pretraining import PretrainingPlan, choose_attention, pretrain
 from evoslm.training.pretrain.trainer import validation_loss
 from evoslm.training.run.distributed import TrainingStopped
@@ -288,6 +288,19 @@ def test_throughput_is_logged_beside_the_loss(tokenizer_dir, tmp_path):
     assert rates[1] / rates[0] == pytest.approx(operations[1] / operations[0], rel=1e-3)
 
 
-def test_too_long_an_utterance_and_an_empty_split_are_named(tokenizer_dir, tmp_path):
-    with pytest.raises(ValueError, match="more than the model's window of 8"):
-        pretrain("phone_raw", tokenizer_dir, tmp_path, SHAPE | {"max_position_embeddings": 8}, PROTOCOL, seed=0)
+def test_the_window_follows_the_longest_utterance_and_an_empty_split_is_named(tokenizer_dir, tmp_path):
+    protocol = replace(PROTOCOL, epochs=0.1)
+    windows = {}
+    for name, asked, extra in (("kept", 64, {}), ("longer", 8, {}), ("pairs", 64, {"frame_rate": 75.0})):
+        shape = SHAPE | {"max_position_embeddings": asked}
+        pretrain("phone_raw", tokenizer_dir, tmp_path / name, shape, protocol, seed=0, **extra)
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / name)
+        windows[name] = model.config.max_position_embeddings
+    # The longest has 31 tokens; at 75 frames a second a pair of 30 s has 2,252.
+    assert windows == {"kept": 64, "longer": 1024, "pairs": 3072}
+    kept, longer = (load_file(tmp_path / name / "model.safetensors") for name in ("kept", "longer"))
+    assert all(torch.equal(kept[name], longer[name]) for name in kept)
+    empty = shutil.copytree(tokenizer_dir, tmp_path / "empty")
+    write_ids(empty, "validation", [])
+    with pytest.raises(ValueError, match="validation split of phone_raw is empty"):
+        pretrain("phone_raw", empty, tmp_path / "m", SHAPE, PROTOCOL, seed=0)
