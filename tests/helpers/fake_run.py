@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from evoslm.datasets_scripts.pairs.context_overlap import OVERLAP_RULES
+from evoslm.datasets_scripts.pairs.topics.context_overlap import OVERLAP_RULES
 from evoslm.metrics.tasks import TASKS
 from evoslm.models.modalities import MODALITIES
 from evoslm.training.run.study_file import FORMAT

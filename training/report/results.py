@@ -14,8 +14,8 @@ from statistics import fmean
 import pandas as pd
 import yaml
 
-from ...datasets_scripts.pairs.context_overlap import OVERLAP_RULES
 from ...datasets_scripts.pairs.sblimp_ladder import RUNGS as RUNGS_OF_LADDER
+from ...datasets_scripts.pairs.topics.context_overlap import OVERLAP_RULES
 from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.pairs.context_overlap import ContextOverlap
 from ...datasets_scripts.pairs.texts import PairText
+from ...datasets_scripts.pairs.topics.context_overlap import ContextOverlap
 from ...datasets_scripts.shards.reading import ReadAnew
 from ...datasets_scripts.text.passages import Passage, read_passages
 from ...datasets_scripts.text.words import words_of
@@ -292,7 +292,7 @@ def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
 
 
 def _make_topic_sc(material: _Material) -> tuple[list[PairText], dict]:
-    from ...datasets_scripts.pairs.topic_sc import make_topic_sc_pairs
+    from ...datasets_scripts.pairs.topics.topic_sc import make_topic_sc_pairs
 
     settings, held_out = material.settings, material.held_out
     endings = [_in_words(passage.sentences[-1]) for passage in held_out]

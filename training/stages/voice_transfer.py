@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.pairs.context_overlap import overlap_votes
-from ...datasets_scripts.pairs.recorded_topics import VERSION, build_recorded_topics, noise_floor
+from ...datasets_scripts.pairs.topics.context_overlap import overlap_votes
+from ...datasets_scripts.pairs.topics.recorded_topics import VERSION, build_recorded_topics, noise_floor
 from ...datasets_scripts.text.passages import read_passages
 from ...models.audio import decode_flac
 from ...models.files import write_json

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from evoslm.datasets_scripts.pairs.context_overlap import ContextOverlap
 from evoslm.datasets_scripts.pairs.texts import PairText
+from evoslm.datasets_scripts.pairs.topics.context_overlap import ContextOverlap
 from evoslm.datasets_scripts.stories import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.passages import Passage

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from recorded_stories import record_stories
 
-from evoslm.datasets_scripts.pairs.context_overlap import overlap_votes
-from evoslm.datasets_scripts.pairs.recorded_topics import (
+from evoslm.datasets_scripts.pairs.texts import PairText
+from evoslm.datasets_scripts.pairs.topics.context_overlap import overlap_votes
+from evoslm.datasets_scripts.pairs.topics.recorded_topics import (
     RecordedPassage,
     TopicPair,
     build_recorded_topics,
@@ -22,7 +23,6 @@ from evoslm.datasets_scripts.pairs.recorded_topics import (
     keep_balanced,
     noise_floor,
 )
-from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.text.passages import Passage, read_passages
 from evoslm.models.audio import decode_flac
 from evoslm.training.arguments.parsing import parse_arguments

@@ -5,14 +5,14 @@ from math import log
 import numpy as np
 import pytest
 
-from evoslm.datasets_scripts.pairs.context_overlap import (
+from evoslm.datasets_scripts.pairs.texts import PairText
+from evoslm.datasets_scripts.pairs.topics.context_overlap import (
     OVERLAP_RULES,
     ContextOverlap,
     SharedKeys,
     overlap_accuracies,
     overlap_votes,
 )
-from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 
 TRAIN = ("The sea was calm.", "The ship saw the sea.", "The mail came.", "A male whale swam.")

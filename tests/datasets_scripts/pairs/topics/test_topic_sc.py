@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from evoslm.datasets_scripts.pairs.context_overlap import (
+from evoslm.datasets_scripts.pairs.topics.context_overlap import (
     ContextOverlap,
     overlap_accuracies,
     overlap_votes,
 )
-from evoslm.datasets_scripts.pairs.topic_endings import couple_endings, find_endings
-from evoslm.datasets_scripts.pairs.topic_sc import make_topic_sc_pairs
+from evoslm.datasets_scripts.pairs.topics.topic_endings import couple_endings, find_endings
+from evoslm.datasets_scripts.pairs.topics.topic_sc import make_topic_sc_pairs
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.text.content_words import share_content_word

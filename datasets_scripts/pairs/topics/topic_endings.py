@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..shards.utterance_rows import MAX_SECONDS
-from ..text.cutting import estimate_seconds
-from ..text.passages import Passage
-from ..text.words import words_of
+from ...shards.utterance_rows import MAX_SECONDS
+from ...text.cutting import estimate_seconds
+from ...text.passages import Passage
+from ...text.words import words_of
 
 MIN_CONTEXT, MAX_CONTEXT = 3, 5
 MIN_ENDING_WORDS = 4

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...metrics.tasks import TASKS
-from ..text.content_words import content_forms
-from ..text.passages import Passage
-from .balance import choose_balanced
+from ....metrics.tasks import TASKS
+from ...text.content_words import content_forms
+from ...text.passages import Passage
+from ..balance import choose_balanced
+from ..texts import PairText
 from .context_overlap import OVERLAP_RULES, ContextOverlap, SharedKeys, overlap_accuracies, overlap_votes
-from .texts import PairText
 from .topic_endings import Ending, EndingTable, couple_endings, find_endings
 
 HELD_OUT = ("test", "validation")

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ...models.scoring.sides import SIDES
-from ..text.word_list import pronounce_all, without_stress
-from ..text.words import words_of
-from .texts import PairText
+from ....models.scoring.sides import SIDES
+from ...text.word_list import pronounce_all, without_stress
+from ...text.words import words_of
+from ..texts import PairText
 
 OVERLAP_RULES = ("overlap", "overlap_rarity", "overlap_phones")
 """

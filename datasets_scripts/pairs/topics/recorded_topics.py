@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
-from ...models.phones import SIL
-from ...models.scoring.sides import PARTS
-from ..shards.utterance_rows import MAX_SECONDS
-from ..shards.writing import build_shards
-from ..synthesis.synthesizer import Rendering
-from ..text.passages import Passage
-from ..text.sentences import split_sentences
-from .balance import choose_balanced
-from .rendering import PAIR_SCHEMA, PAIRS_PER_SHARD, spoken_forms
-from .texts import PairText
+from ....models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
+from ....models.phones import SIL
+from ....models.scoring.sides import PARTS
+from ...shards.utterance_rows import MAX_SECONDS
+from ...shards.writing import build_shards
+from ...synthesis.synthesizer import Rendering
+from ...text.passages import Passage
+from ...text.sentences import split_sentences
+from ..balance import choose_balanced
+from ..rendering import PAIR_SCHEMA, PAIRS_PER_SHARD, spoken_forms
+from ..texts import PairText
 from .topic_endings import MAX_CONTEXT, find_endings
 from .topic_sc import BALANCED, LEAST_EXCESS, TOLERANCE
 
