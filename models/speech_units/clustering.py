@@ -27,7 +27,7 @@ FRAMES_PER_UNIT = 200
 _FIXED_POINT = 2.0**20
 # A sample is large: what can be done a few frames at a time makes no copy of it.
 _FRAMES_AT_A_TIME = 10_000
-# What of a configuration says which frames there are, and how much each of their dimensions counts.
+# What of a configuration says which frames there are, how much their dimensions count, and how many become one.
 _OF_THE_ENCODER = (
     "encoder",
     "sampling_rate",
@@ -39,6 +39,7 @@ _OF_THE_ENCODER = (
     "standardization",
     "delta_weights",
     "pretrained",
+    "duration_penalty",
 )
 
 
@@ -86,7 +87,8 @@ def fit_unit_seeds(
     Args:
         batches (`Iterable[tuple]`):
             Tuples of waveforms (16 kHz, int16 or floating point in [-1, 1]), their speakers (`None` where nothing is
-            normalised by them), and, with `segment_parts` above 0, the frames of each segment of each. Read once.
+            normalised by them), and, with `segment_parts` above 0 and no `segmentation`, the frames of each segment of
+            each. Read once.
         seeds (`Sequence[int]`):
             Seeds of the sample and of k-means, for one model each.
         num_units (`int`, *optional*, defaults to 500):
@@ -190,7 +192,7 @@ def _fit_models(
         corpora.setdefault(model.config.normalization, _Corpus(model.config)).samples.append(sample)
     num_utterances = 0
     for audio, speakers, *rest in batches:
-        segments = _segments_of(audio, rest, config)
+        segments = _segments_of(models[0], audio, rest)
         if "speaker" in corpora and (speakers is None or len(speakers) != len(audio)):
             raise ValueError(
                 "normalization='speaker' needs the speaker of each utterance; give them beside the audio."
@@ -214,10 +216,12 @@ def _fit_models(
     return models
 
 
-def _segments_of(audio: Sequence, rest: Sequence, config: SpeechUnitConfig) -> Sequence:
+def _segments_of(model: SpeechUnitModel, audio: Sequence, rest: Sequence) -> Sequence:
     """The segments of a batch; `None` for each waveform where units are of frames."""
-    if not config.segment_parts:
+    if not model.config.segment_parts:
         return [None] * len(audio)
+    if model.config.segmentation is not None:
+        return model.find_segments(audio)
     if not rest or len(rest[0]) != len(audio):
         raise ValueError("segment_parts needs the frames of each segment of each utterance; give them with the audio.")
     return rest[0]
@@ -254,6 +258,8 @@ def _fit_model(
     frames *= np.tile(model.feature_weight.double().numpy(), parts)
     centroids, report = kmeans(frames, config.num_units, sample.seed, algorithm, device)
     model.centroids.data.copy_(torch.from_numpy(centroids))
+    if config.duration_penalty:
+        config.mean_distance = report["inertia"]
     config.fit = {
         "seed": sample.seed,
         **({} if algorithm == "minibatch" else {"algorithm": algorithm}),

@@ -5,9 +5,12 @@ in the weights, so that the two together are the quantizer's fingerprint.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 from transformers import PretrainedConfig
+
+from .segmentation import SyllableSegmentation
 
 ENCODER_NAMES = ("mfcc", "log_mel", "pretrained")
 _STANDARDIZATION = {"mfcc": 0.5, "log_mel": 0.5, "pretrained": 0.0}
@@ -63,6 +66,16 @@ class SpeechUnitConfig(PretrainedConfig):
             0: a unit describes a frame. Above 0: a unit describes a segment of frames, such as a syllable, that is
             given beside the audio. The segment is cut into so many equal parts, and the means of their frames, behind
             one another, are clustered: one part knows what sounds in a syllable, three know in which order.
+        segmentation (`dict`, *optional*):
+            With `segment_parts` above 0: the segments are syllables that the model finds in the sound by itself, with
+            these arguments of [`SyllableSegmentation`]; an empty one stands for its defaults.
+        duration_penalty (`float`, *optional*, defaults to 0.0):
+            Above 0: units of frames are those that minimise the squared distances of all frames of an utterance to
+            their centroids, plus this penalty, in units of `mean_distance`, for each run of equal units; see
+            [`penalized_units`]. 0: the unit of a frame is its nearest centroid.
+        mean_distance (`float`, *optional*, defaults to 1.0):
+            What `duration_penalty` is in units of: [`fit_units`] writes here the mean squared distance to its centroid
+            of a frame that it clustered, so that one penalty does for all encoders.
         pretrained (`dict`, *optional*):
             Which encoder `"pretrained"` is, as [`describe_encoder`] gives it. Its weights are part of the model.
         speakers (`Sequence[str]`, *optional*, defaults to `()`):
@@ -102,6 +115,9 @@ class SpeechUnitConfig(PretrainedConfig):
         standardization: float | None = None,
         delta_weights: Sequence[float] = (0.7, 0.5),
         segment_parts: int = 0,
+        segmentation: dict[str, float] | None = None,
+        duration_penalty: float = 0.0,
+        mean_distance: float = 1.0,
         pretrained: dict[str, Any] | None = None,
         speakers: Sequence[str] = (),
         fit: dict[str, Any] | None = None,
@@ -130,6 +146,12 @@ class SpeechUnitConfig(PretrainedConfig):
             raise ValueError(f"num_cepstra is {num_cepstra}; it must be from 1 to num_mel_bins ({num_mel_bins}).")
         if segment_parts < 0:
             raise ValueError(f"segment_parts is {segment_parts}; it must be 0 (frames) or above (segments).")
+        if segmentation is not None:
+            segmentation = _complete_segmentation(segmentation, segment_parts)
+        if not duration_penalty >= 0 or (duration_penalty and segment_parts):
+            raise ValueError(
+                f"duration_penalty is {duration_penalty}; it must be 0 or above, and 0 where units are of segments."
+            )
         if log_floor <= 0:
             raise ValueError(f"log_floor is {log_floor}; it must be above 0, or digital silence has no logarithm.")
         self.encoder = encoder
@@ -144,6 +166,9 @@ class SpeechUnitConfig(PretrainedConfig):
         self.standardization = _STANDARDIZATION[encoder] if standardization is None else standardization
         self.delta_weights = list(delta_weights)
         self.segment_parts = segment_parts
+        self.segmentation = segmentation
+        self.duration_penalty = duration_penalty
+        self.mean_distance = mean_distance
         self.pretrained = pretrained
         self.speakers = list(speakers)
         self.fit = fit
@@ -190,6 +215,15 @@ class SpeechUnitConfig(PretrainedConfig):
             num_samples (`int` or `torch.LongTensor`): Length of the audio in samples.
         """
         return num_samples // self.hop_length
+
+
+def _complete_segmentation(segmentation: dict[str, float], segment_parts: int) -> dict[str, float]:
+    if not segment_parts:
+        raise ValueError("segmentation finds segments; give segment_parts, too, or leave it out for frames.")
+    known = [field.name for field in fields(SyllableSegmentation)]
+    if unknown := sorted(set(segmentation) - set(known)):
+        raise ValueError(f"Segmentation has no {unknown[0]!r}; it has {', '.join(known)}.")
+    return asdict(SyllableSegmentation(**segmentation))
 
 
 def _check_pretrained(pretrained: dict[str, Any], sampling_rate: int, frame_rate: float) -> None:

@@ -1,7 +1,8 @@
 """The speech-unit quantizer: audio in, the index of the nearest k-means cluster of each frame or segment out.
 
 waveforms -> encoder (features.py) -> features normalised by the corpus, the utterance or the speaker, and weighted ->
-means over segments, where units are of segments -> squared distances to the centroids -> units.
+means over segments, where units are of segments -> squared distances to the centroids -> units: the nearest, or with
+a duration penalty those of the cheapest path.
 `SpeechUnitModel.units` is that for arrays of any lengths; `forward` for a padded batch.
 """
 
@@ -19,6 +20,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_speech_units import SpeechUnitConfig
 from .features import check_audio, make_encoder
+from .segmentation import SyllableSegmentation, find_syllables, penalized_units
 
 MIN_STD = 1e-3
 MIN_SPEAKER_SECONDS = 2.0
@@ -118,7 +120,8 @@ class SpeechUnitModel(PreTrainedModel):
             speakers (`Sequence[str]`, *optional*):
                 Speaker of each utterance, for `normalization="speaker"`.
             segments (`Sequence[Sequence[int]]`, *optional*):
-                Frames of each segment of each utterance, for `config.segment_parts` above 0.
+                Frames of each segment of each utterance, for `config.segment_parts` above 0; found in the sound where
+                they are not given and `config.segmentation` says how.
             output_distances (`bool`, *optional*, defaults to `False`):
                 Whether to return the distances to all centroids as well.
             return_dict (`bool`, *optional*):
@@ -144,11 +147,11 @@ class SpeechUnitModel(PreTrainedModel):
                 raise ValueError("attention_mask has padding in front of samples; pad on the right.")
         waveforms = [row[:length] for row, length in zip(input_values, lengths)]
         features = self.extract_features(waveforms, speakers, segments)
-        results = [nearest_centroids(matrix, self.centroids.double(), output_distances) for matrix in features]
-        units = pad_sequence([units for units, _ in results], batch_first=True, padding_value=-1)
+        units = pad_sequence([self._quantize(matrix) for matrix in features], batch_first=True, padding_value=-1)
         distances = None
         if output_distances:
-            distances = pad_sequence([distances.float() for _, distances in results], batch_first=True)
+            found = [nearest_centroids(matrix, self.centroids.double(), True)[1].float() for matrix in features]
+            distances = pad_sequence(found, batch_first=True)
         output = SpeechUnitOutput(units=units, frame_mask=units >= 0, distances=distances)
         return output.to_tuple() if return_dict is False else output
 
@@ -171,8 +174,8 @@ class SpeechUnitModel(PreTrainedModel):
             sampling_rate (`int`, *optional*):
                 Sampling rate of the audio, to have it checked.
             segments (`Sequence[Sequence[int]]`, *optional*):
-                Frames of each segment of each utterance, together all of its frames; needed with
-                `config.segment_parts` above 0, and only then.
+                Frames of each segment of each utterance, together all of its frames; for `config.segment_parts` above
+                0 only. Needed there, unless `config.segmentation` says how they are found.
 
         Returns:
             `list[np.ndarray]`: `config.num_frames(num_samples)` units of each utterance, or one a segment, as uint16.
@@ -186,11 +189,12 @@ class SpeechUnitModel(PreTrainedModel):
                 f"The audio has {sampling_rate} samples per second and the model reads {self.config.sampling_rate}; "
                 "resample it first."
             )
-        centroids = self.centroids.double()
-        if self.config.normalization == "utterance" or self.config.segment_parts:
+        config = self.config
+        if config.normalization == "utterance" or config.segment_parts or config.duration_penalty:
             features = self.extract_features(audio, speakers, segments)
-            return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in features]
+            return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in features]
         self._check_segments(len(audio), segments)
+        centroids = self.centroids.double()
         # Piece by piece: the frames of an hour are many times as large as its samples.
         waveforms, means, stds = self._prepare(audio, speakers)
         units = [np.zeros(self.config.num_frames(len(waveform)), np.uint16) for waveform in waveforms]
@@ -216,12 +220,35 @@ class SpeechUnitModel(PreTrainedModel):
         Raises:
             `ValueError`: If a speaker is needed and unknown, or units are of segments.
         """
-        self._check_segments(len(frames), None)
+        if self.config.segment_parts:
+            raise ValueError("The model's units are of segments, not of frames; call `units` with the audio.")
         means, stds = self._statistics(len(frames), speakers)
-        centroids, weight = self.centroids.double(), self.feature_weight.double()
-        rows = zip(frames, means, stds)
+        weight, rows = self.feature_weight.double(), zip(frames, means, stds)
         normalized = (normalize_features(matrix, mean, std) * weight for matrix, mean, std in rows)
-        return [nearest_centroids(matrix, centroids)[0].cpu().numpy().astype(np.uint16) for matrix in normalized]
+        return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in normalized]
+
+    def find_segments(self, audio: Sequence[np.ndarray | torch.Tensor]) -> list[np.ndarray]:
+        """
+        Find the segments that units are of in the sound, as `config.segmentation` says.
+
+        Args:
+            audio (`Sequence[np.ndarray]`): As in [`~SpeechUnitModel.units`].
+
+        Returns:
+            `list[np.ndarray]`: Frames of each segment of each utterance, int64: each at least 1, together all.
+
+        Raises:
+            `ValueError`: As [`~SpeechUnitModel.units`], or if the model does not find segments.
+        """
+        config = self.config
+        if config.segmentation is None:
+            raise ValueError("The model finds no segments: fit one with `segmentation`, or give them as `segments`.")
+        settings, found = SyllableSegmentation(**config.segmentation), []
+        for index, waveform in enumerate(audio):
+            samples = check_audio(waveform, config.hop_length, f"Audio {index}").cpu().numpy()
+            shape = (config.sampling_rate, config.frame_rate, config.num_frames(len(samples)))
+            found.append(find_syllables(samples, *shape, settings))
+        return found
 
     @torch.no_grad()
     def extract_features(
@@ -242,6 +269,8 @@ class SpeechUnitModel(PreTrainedModel):
             `list[torch.DoubleTensor]`: Features of shape `(num_frames, config.feature_size)`, or
             `(num_segments, config.code_size)`.
         """
+        if self.config.segmentation is not None and segments is None:
+            segments = self.find_segments(audio)
         self._check_segments(len(audio), segments)
         waveforms, means, stds = self._prepare(audio, speakers)
         features = [
@@ -254,6 +283,16 @@ class SpeechUnitModel(PreTrainedModel):
             pool_segments(matrix, counts, self.config.segment_parts, f"Audio {i}")
             for i, (matrix, counts) in enumerate(zip(features, segments))
         ]
+
+    def _quantize(self, features: torch.Tensor) -> torch.LongTensor:
+        """The units of an utterance's normalised and weighted frames, or segments."""
+        centroids, config = self.centroids.double(), self.config
+        if not config.duration_penalty:
+            return nearest_centroids(features, centroids)[0]
+        blocks = features.split(max(1, _MAX_SCORES // len(centroids)))
+        distances = (nearest_centroids(block, centroids, True)[1].cpu().numpy() for block in blocks)
+        units = penalized_units(distances, config.duration_penalty * config.mean_distance)
+        return torch.from_numpy(units).to(features.device)
 
     def _check_segments(self, num_utterances: int, segments: Sequence[Sequence[int]] | None) -> None:
         if self.config.segment_parts and (segments is None or len(segments) != num_utterances):
@@ -336,9 +375,12 @@ class SpeechUnitModel(PreTrainedModel):
             `str`: 64 hexadecimal digits (SHA-256).
         """
         config = {key: getattr(self.config, key) for key in _FINGERPRINT_KEYS}
-        for added in ("pretrained", "segment_parts"):  # quantizers from before they were there are the same ones
+        # Quantizers from before they were there are the same ones.
+        for added in ("pretrained", "segment_parts", "segmentation", "duration_penalty"):
             if not config[added]:
                 del config[added]
+        if not self.config.duration_penalty:
+            del config["mean_distance"]
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
