@@ -8,9 +8,11 @@ from collections.abc import Callable
 from ..models.files import write_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from .arguments.study import RECORDED, Arguments
+from .replicates import open_replicates, plan_replicates, say_plan
 from .run import distributed
 from .run.environment import describe_device
 from .run.folder import Run
+from .run.replicates_file import is_of_replicates
 from .run.study_file import read_study, write_study
 from .run.workers import Job, prepare_workers, run_jobs
 from .study import Study
@@ -52,17 +54,42 @@ def evaluate_models(arguments: Arguments) -> Run:
     return _run(arguments, "evaluate", _evaluate_models)
 
 
-def run_study(arguments: Arguments) -> Run:
-    """`evoslm study`: all of it, and the report."""
+def run_study(arguments: Arguments) -> None:
+    """`evoslm study`: all of it, and the report; with `--replicates` several times, and the report over all."""
+    if arguments.run.replicates > 1:
+        _run_replicates(arguments)
+    else:
+        _run_study(arguments)
+
+
+def _run_replicates(arguments: Arguments) -> None:
+    plan = plan_replicates(arguments)
+    _say(say_plan(plan))
+    if arguments.hardware.dry_run:
+        _run_study(plan[0])
+        print(f"Each of the {len(plan)} replicates needs that: {len(plan)} times the hours and the disk.")
+        return
+    if distributed.is_main():
+        open_replicates(arguments, plan)
+    for number, replicate in enumerate(plan, start=1):
+        _say(f"replicate {number} of {len(plan)}")
+        _run_study(replicate)
+    if distributed.is_main():
+        from .report.comparison import write_comparison
+
+        report = write_comparison([each.output_dir for each in plan], arguments.output_dir / "report")
+        print(f"The report over all replicates is {report} (and report.html beside it).")
+
+
+def _run_study(arguments: Arguments) -> None:
     run = evaluate_models(arguments)
     if arguments.hardware.dry_run or not distributed.is_main():
-        return run
+        return
     from .report import write_report
 
     _say("report")
     report = write_report(run.folder)
     print(f"The report is {report} (and report.html beside it).")
-    return run
 
 
 def _run(arguments: Arguments, command: str, build: Callable[[Study], None]) -> Run:
@@ -177,6 +204,8 @@ def _open(study: Study) -> None:
     folder = study.run.folder
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; choose another --output_dir.")
+    if is_of_replicates(folder):
+        raise ValueError(f"{folder} holds replicates of a study; choose another --output_dir, or give --replicates.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if study.run.study_file.exists() and not study.execution.overwrite:

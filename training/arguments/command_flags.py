@@ -10,7 +10,7 @@ from typing import Any
 
 from .study import GROUPS
 
-RUN_FIELD = "run_dir"
+RUN_FIELD, RUNS_FIELD = "run_dir", "run_dirs"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Command:
         flags (`dict[str, tuple[str, ...]]`, *optional*): Of a study's command, the flags that it takes, by group.
         reads_run (`bool`, *optional*, defaults to `False`): Whether a finished run is given in front of the flags (or
             with `--run_dir`), or can be.
+        reads_runs (`bool`, *optional*, defaults to `False`): The same of several runs (`--run_dirs`).
     """
 
     name: str
@@ -39,6 +40,7 @@ class Command:
     dataclass: str | None = None
     flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reads_run: bool = False
+    reads_runs: bool = False
 
     @property
     def is_of_study(self) -> bool:
@@ -96,7 +98,7 @@ _EVERYTHING = {name: _all_of(group) for name, group in GROUPS.items()}
 # What a study's command takes is what it does, and what the commands before it do. sWUGGY's pseudo-words are balanced
 # with the text model's pieces, so that the first of them needs the size of that vocabulary.
 _DATASET = {
-    "run": _all_of(GROUPS["run"], "training_seeds"),
+    "run": _all_of(GROUPS["run"], "training_seeds", "replicates"),
     "corpus": _EVERYTHING["corpus"],
     "pairs": _EVERYTHING["pairs"],
     "model": ("bpe_vocab_size",),
@@ -104,6 +106,7 @@ _DATASET = {
 }
 _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
 _TOKENIZERS = {**_UNITS, "model": ("bpe_vocab_size", "unit_bpe_vocab_size")}
+_TRAINING = {**_EVERYTHING, "run": _all_of(GROUPS["run"], "replicates")}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
 _COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words")
@@ -144,7 +147,7 @@ COMMANDS = {
             "--modalities text_bpe phone_raw --training_seeds 0 1 2",
             "commands:pretrain_models",
             (*_COMMON_TRAINING, "deepspeed", "dry_run"),
-            flags=_EVERYTHING,
+            flags=_TRAINING,
         ),
         Command(
             "evaluate",
@@ -152,24 +155,33 @@ COMMANDS = {
             "--modalities paper --training_seeds 0 1 2",
             "commands:evaluate_models",
             _COMMON_TRAINING,
-            flags=_EVERYTHING,
+            flags=_TRAINING,
         ),
         Command(
             "study",
             "all of it, from text to the tables of the report",
             "--preset smoke --modalities all --output_dir runs/first",
             "commands:run_study",
-            (*_COMMON_TRAINING, "dry_run"),
+            (*_COMMON_TRAINING, "replicates", "dry_run"),
             flags=_EVERYTHING,
         ),
         Command(
             "report",
-            "the report of a finished run, written again",
+            "the report of a finished run, or over replicates, written again",
             "runs/laptop",
             "report.command:rewrite_report",
             (),
             "ReportArguments",
             reads_run=True,
+        ),
+        Command(
+            "compare",
+            "what several finished runs agree on, in one report",
+            "runs/laptop runs/other --output_dir runs/comparison",
+            "report.comparison.command:compare_finished_runs",
+            ("output_dir",),
+            "CompareArguments",
+            reads_runs=True,
         ),
         Command(
             "score",

@@ -12,7 +12,7 @@ from typing import Any, get_origin, get_type_hints
 
 from transformers import HfArgumentParser
 
-from .command_flags import COMMANDS, RUN_FIELD, Command
+from .command_flags import COMMANDS, RUN_FIELD, RUNS_FIELD, Command
 from .fields import check_choice, choices_of, describe_arguments, describe_group, first_sentence
 
 _METAVARS = {int: "N", float: "X", bool: "true|false"}
@@ -30,7 +30,8 @@ def make_parser(command: Command, show_all: bool = False) -> HfArgumentParser:
     Returns:
         `HfArgumentParser`: It raises `ValueError` instead of printing its usage.
     """
-    run = "" if not command.reads_run else "RUN " if command.needs_run() else "[RUN] "
+    run = "RUN RUN ... " if command.reads_runs else ""
+    run = run if not command.reads_run else "RUN " if command.needs_run() else "[RUN] "
     parser = _Parser(
         [_with_help(group, names, None if show_all else command.common) for group, names in command.groups().items()],
         prog=f"evoslm {command.name}",
@@ -44,6 +45,9 @@ def make_parser(command: Command, show_all: bool = False) -> HfArgumentParser:
     if command.reads_run:
         about = "Folder of a finished run; --run_dir is the same."
         parser.add_argument(RUN_FIELD, nargs="?", default=argparse.SUPPRESS, metavar="RUN", help=about)
+    if command.reads_runs:
+        about = "Folders of finished runs; --run_dirs is the same."
+        parser.add_argument(RUNS_FIELD, nargs="*", default=argparse.SUPPRESS, metavar="RUN", help=about)
     return parser
 
 

@@ -78,8 +78,8 @@ def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
     """
     from .parser import read_flags
 
-    # Of all commands, pretrain takes every flag: its parser knows the types of what a preset sets.
-    everything = COMMANDS["pretrain"]
+    # Of all commands, study takes every flag: its parser knows the types of what a preset sets.
+    everything = COMMANDS["study"]
     preset = read_preset(_find_preset(argv))
     values = read_flags(_parser(everything, [], preset), [], everything)
     chosen = find_command(command)

@@ -32,6 +32,9 @@ class RunArguments:
         device (`str`, *optional*, defaults to `"auto"`): Where encoders and language models run; `auto` takes a GPU
             where there is one.
         overwrite (`bool`, *optional*, defaults to `False`): Redo finished stages whose configuration differs.
+        replicates (`int`, *optional*, defaults to 1): Whole studies, each with text, pairs, voices, k-means and
+            training seeds of its own, and a report over all, whose intervals are over other corpora of the kind, too.
+            They lie in `output_dir` as `replicate-<corpus seed>`.
     """
 
     preset: str = "laptop"
@@ -41,6 +44,7 @@ class RunArguments:
     num_proc: int | None = field(default=None, metadata={"least": 1})
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
+    replicates: int = field(default=1, metadata={"least": 1})
 
 
 @dataclass
@@ -351,8 +355,9 @@ class Arguments:
 
     @property
     def output_dir(self) -> Path:
-        """The run's folder."""
-        return Path(self.run.output_dir or Path("runs") / Path(self.run.preset).stem)
+        """The run's folder, or that of all replicates."""
+        several = "-replicates" if self.run.replicates > 1 else ""
+        return Path(self.run.output_dir or Path("runs") / f"{Path(self.run.preset).stem}{several}")
 
     @property
     def shape(self) -> dict[str, Any]:

@@ -4,14 +4,12 @@ In: a run's folder -> `read_run` -> `compute_results` -> tables, figures, senten
 report.html, results.json, *.png, *.svg}`.
 """
 
-import math
 from pathlib import Path
 
-from ...models.files import write_json
 from ..run.folder import Run
 from .document import write_document
 from .figures import draw_figures
-from .page import render_page
+from .page import write_files
 from .results import compute_results
 from .run_folder import read_run
 
@@ -33,24 +31,4 @@ def write_report(run_dir: str | Path) -> Path:
     """
     results = compute_results(read_run(run_dir))
     figures = draw_figures(results)
-    folder = Run(Path(run_dir)).report
-    folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures.values():
-        figure.save(folder)
-    write_json(folder / "results.json", _plain(results))
-    markdown = write_document(results, figures)
-    (folder / "report.html").write_text(render_page(markdown, figures), encoding="utf-8")
-    report = folder / "report.md"
-    report.write_text(markdown, encoding="utf-8")
-    return report
-
-
-def _plain(value):
-    """The same numbers as strict JSON: no NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return write_files(Run(Path(run_dir)).report, results, figures, write_document(results, figures))

@@ -1,18 +1,46 @@
-"""The report as one self-contained page: `report.md` rendered, with its figures as drawings inside.
+"""The files of a report, and its page: `report.md` rendered, self-contained, with its figures as drawings inside.
 
 Markdown -> markdown-it -> HTML, each figure's image replaced by its panels -> template with the style inline.
 The page asks nothing of a network, follows the reader's light or dark theme, and prints in the light one.
 """
 
+import math
 import re
 from html import escape
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from ...models.files import write_json
 from .figures import Figure, theme_css
+
+
+def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdown: str) -> Path:
+    """
+    Write a report.
+
+    Args:
+        folder (`Path`): Where to.
+        results (`dict`): All numbers of its tables.
+        figures (`dict[str, Figure]`): The figures that it names.
+        markdown (`str`): Its text.
+
+    Returns:
+        `Path`: `report.md` in the folder, beside `report.html` (the same, self-contained), `results.json` and the
+        figures as png and svg.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure in figures.values():
+        figure.save(folder)
+    write_json(folder / "results.json", _plain(results))
+    (folder / "report.html").write_text(render_page(markdown, figures), encoding="utf-8")
+    report = folder / "report.md"
+    report.write_text(markdown, encoding="utf-8")
+    return report
 
 
 def render_page(markdown: str, figures: dict[str, Figure]) -> str:
@@ -61,3 +89,14 @@ def _figure(figure: Figure, caption: str) -> str:
     panels = "".join(f'<div class="{kind}">{svg}</div>' for kind, svg in figure.drawings())
     drawing = f'<div class="panels">{panels}</div><figcaption>{caption}</figcaption>'
     return f'<figure id="figure-{escape(figure.name)}">{drawing}</figure>'
+
+
+def _plain(value: Any) -> Any:
+    """The same numbers as strict JSON: no NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -20,6 +20,7 @@ POINTS_FOLDER = "points"
 QUALITY_FILE = "quality.json"
 SEEDS_FILE = "seeds.json"
 SKIPPED_FILE = "skipped.jsonl"
+STUDY_FILE = "study.json"
 SUMMARY_FILE = "summary.json"
 TRAINING_FILE = "training.json"
 UNITS_FILE = "units.json"
@@ -41,7 +42,7 @@ class Run:
     @property
     def study_file(self) -> Path:
         """Configuration, versions, seeds and timings."""
-        return self.folder / "study.json"
+        return self.folder / STUDY_FILE
 
     @property
     def passages(self) -> Path:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...models.files import read_json_if_whole, write_json
 from .environment import describe_commit, describe_device, describe_versions
-from .folder import Run
+from .folder import STUDY_FILE, Run
+from .replicates_file import is_of_replicates
 from .stage import read_stage
 
 FORMAT = 2
@@ -65,8 +66,10 @@ def read_study(folder: str | Path) -> dict[str, Any]:
         `FileNotFoundError`: If it is not the folder of a run.
         `ValueError`: If an earlier or later version of evoslm made it.
     """
-    path = Path(folder) / "study.json"
+    path = Path(folder) / STUDY_FILE
     if not path.is_file():
+        if is_of_replicates(folder):
+            raise FileNotFoundError(f"{folder} holds replicates of a study; give the folder of one of them.")
         raise FileNotFoundError(f"{folder} is not the folder of a run; give one that `evoslm study` made.")
     study = read_json_if_whole(path)
     if study is None:

@@ -24,7 +24,7 @@ def draw_effects(axes: Axes, results: dict, effects: list[dict], task: str) -> N
         axes.plot(100 * points["value"], row, "o", color=color, markerfacecolor=filled, markersize=6.5)
         ends = [results["modalities"][effect[side]]["label"] for side in ("baseline", "result")]
         labels.append(f"{ends[0]} →\n{ends[1]} ({effect['factor'][0]})")
-    _rows(axes, labels)
+    label_rows(axes, labels)
     changes = [change["points"] for effect in results["effects"] for change in effect["tasks"].values()]
     low, high = (100 * extreme(c[side] for c in changes) for extreme, side in ((min, "low"), (max, "high")))
     axes.set_xlim(min(low, -5) - 1, max(high, 5) + 1)
@@ -101,7 +101,7 @@ def draw_losses(axes: Axes, results: dict) -> None:
     _label_ends(axes, results, ends)
 
 
-def _rows(axes: Axes, labels: list[str]) -> None:
+def label_rows(axes: Axes, labels: list[str]) -> None:
     """One labelled row an entry, the first on top."""
     axes.set_yticks(range(len(labels)), labels, color=INK["ink"][0])
     axes.tick_params(axis="y", length=0)
