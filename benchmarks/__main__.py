@@ -13,19 +13,25 @@ from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .common import BLIMP, QUICK
+from .common import BLIMP, LJSPEECH, QUICK
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
+BY_NAME_ONLY = ("aligner",)
+"""Not of speed: its table is in `docs/recordings.md`."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", default=BENCHMARKS, help=f"Some of {', '.join(BENCHMARKS)}; all by default."
+        "names",
+        nargs="*",
+        default=BENCHMARKS,
+        help=f"Some of {', '.join(BENCHMARKS)}, all by default; or {', '.join(BY_NAME_ONLY)}.",
     )
     parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
     parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
+    parser.add_argument("--ljspeech", type=Path, help="A folder of LJSpeech, whose recordings aligner reads.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
     if arguments.quick:
@@ -34,8 +40,13 @@ def main() -> None:
         if not any(arguments.blimp.glob("*.jsonl")):
             parser.error(f"{arguments.blimp} holds no .jsonl files; give the folder that BLiMP's lie in")
         environment[BLIMP] = str(arguments.blimp.resolve())
-    if unknown := set(names) - set(BENCHMARKS):
-        parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {', '.join(BENCHMARKS)}")
+    if arguments.ljspeech is not None:
+        if not (arguments.ljspeech / "metadata.csv").is_file():
+            parser.error(f"{arguments.ljspeech} holds no metadata.csv; give the folder of LJSpeech")
+        environment[LJSPEECH] = str(arguments.ljspeech.resolve())
+    if unknown := set(names) - {*BENCHMARKS, *BY_NAME_ONLY}:
+        choices = ", ".join(BENCHMARKS + BY_NAME_ONLY)
+        parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {choices}")
     sections = []
     for name in names:
         print(f"benchmark: {name}", flush=True)

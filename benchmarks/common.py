@@ -16,6 +16,8 @@ from evoslm.training.arguments.parsing import read_preset
 
 BLIMP = "EVOSLM_BLIMP"
 """Set to the folder of `python -m benchmarks --blimp FOLDER`."""
+LJSPEECH = "EVOSLM_LJSPEECH"
+"""Set to the folder of `python -m benchmarks --ljspeech FOLDER`."""
 QUICK = "EVOSLM_BENCHMARKS_QUICK"
 """Set for the processes of `python -m benchmarks --quick`."""
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
