@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..models.files import write_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from .arguments.study import RECORDED, Arguments
+from .capacity import check_capacity
 from .replicates import open_replicates, plan_replicates, say_plan
 from .run import distributed
 from .run.environment import describe_device
@@ -98,6 +99,7 @@ def _run(arguments: Arguments, command: str, build: Callable[[Study], None]) -> 
     if _is_only_described(study, command):
         return study.run
     if distributed.is_main():
+        check_capacity(study, command)
         _open(study)
     build(study)
     if distributed.is_main():

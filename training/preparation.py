@@ -83,7 +83,7 @@ def describe_preparation(study: Study, command: str, device_flops: float | None 
     lines += [f"{n.stage:44}{n.core_hours:>12,.2f}{n.device_hours:>14,.2f}{n.disk / 1e9:>12,.2f}" for n in needs]
     cores, devices, disk = (sum(column) for column in list(zip(*needs))[1:])
     lines.append(f"{'all':44}{cores:>12,.2f}{devices:>14,.2f}{disk / 1e9:>12,.2f}")
-    hours, memory = cores / num_proc + devices, _memory(study, command)
+    hours, memory = cores / num_proc + devices, reckon_memory(study, command, num_proc) / 2**30
     lines.append(
         f"About {hours:,.1f} hours with --num_proc {num_proc}, and {memory:,.1f} GiB of memory, reckoned as if it "
         "did not grow with the words: docs/scale.md says of which stages that was measured."
@@ -147,13 +147,18 @@ def _ngrams(study: Study, device_flops: float | None) -> Iterator[Need]:
     yield Need("n-grams", NGRAM_CORE_SECONDS * tokens / 1e6 / 3600, 0.0, 0.0)
 
 
-def _memory(study: Study, command: str) -> float:
-    """GiB of all processes, at the stage that needs most."""
+def reckon_memory(study: Study, command: str, num_proc: int) -> float:
+    """Bytes of all processes of a number of workers, at the stage before the trainings that needs most."""
+    return PROCESS_GIB * 2**30 * (num_proc + 2) + reckon_sample(study, command)
+
+
+def reckon_sample(study: Study, command: str) -> float:
+    """Bytes of the frames that k-means sees, which one process holds."""
     from ..models.speech_units import SpeechUnitConfig
 
-    units, processes = study.arguments.units, PROCESS_GIB * (study.execution.num_proc + 2)
+    units = study.arguments.units
     if STAGES_OF[command] < STAGES_OF["fit-units"] or not study.units:
-        return processes
+        return 0.0
     dimensions = ENCODER_DIMENSIONS if units.is_pretrained else SpeechUnitConfig(encoder=units.encoder).feature_size
     parts = max(1, *(units.segment_parts(unit_of) for _, unit_of in study.units))
-    return processes + _SAMPLE_COPIES * units.fit_frames * dimensions * parts * 8 / 2**30
+    return _SAMPLE_COPIES * units.fit_frames * dimensions * parts * 8

@@ -15,7 +15,15 @@ from ..run.folder import Run
 from ..run.stage import read_stage
 from ..stages.tokenizers import SUMMARY_FILE
 from .deepspeed_config import zero_stage
-from .hardware import UTILISATION, count_parameters, estimate_memory, estimate_seconds, matrix_rate, resolve_precision
+from .hardware import (
+    UTILISATION,
+    MemoryEstimate,
+    count_parameters,
+    estimate_memory,
+    estimate_seconds,
+    matrix_rate,
+    resolve_precision,
+)
 
 # Of the default run on generated stories, at the fixed rate and with pauses; Speech-BPE with 4,096 pieces.
 SECONDS_PER_WORD, UTTERANCE_SECONDS = 0.315, 19.0
@@ -66,10 +74,10 @@ def describe_needs(arguments: Arguments, device: str) -> str:
         mean = tokens / _utterances(arguments)
         devices = (hardware.num_devices, stage, hardware.gradient_checkpointing)
         passes = hardware.utterances_per_pass or share
-        memory = _memory(config, passes, mean, precision, *devices)
+        memory = _memory(config, passes, mean, precision, *devices).total
         while passes > 1 and hardware.utterances_per_pass is None and memory > _FILLED * budget:
             passes = math.ceil(passes / 2)
-            memory = _memory(config, passes, mean, precision, *devices)
+            memory = _memory(config, passes, mean, precision, *devices).total
         count = _utterances(arguments)
         lengths = [round(tokens / count)] * count
         epochs = train.epochs * (1 + train.decay_fraction * (train.train_until == "converged"))
@@ -88,10 +96,22 @@ def describe_needs(arguments: Arguments, device: str) -> str:
     return "\n".join(lines)
 
 
-def _memory(config: LlamaConfig, utterances: int, mean: float, precision: str, *devices) -> float:
-    """Bytes of a device whose pass is over so many utterances, some of them longer than the mean."""
+def reckon_training_memory(arguments: Arguments, name: str) -> MemoryEstimate:
+    """What a modality's training by itself needs on a CPU: a whole batch in a pass, unless it was told otherwise."""
+    train, hardware = arguments.pretrain, arguments.hardware
+    run = Run(arguments.output_dir, arguments.corpus.own_voices)
+    tokens, vocab_size, _ = _corpus_size(arguments, run, get_modality(name))
+    config = LlamaConfig(vocab_size=vocab_size, **arguments.shape)
+    passes = hardware.utterances_per_pass or train.utterances_per_batch
+    precision = "bf16" if hardware.precision == "bf16" else "fp32"
+    mean = tokens / _utterances(arguments)
+    return _memory(config, passes, mean, precision, 1, 0, hardware.gradient_checkpointing)
+
+
+def _memory(config: LlamaConfig, utterances: int, mean: float, precision: str, *devices) -> MemoryEstimate:
+    """What a device needs whose pass is over so many utterances, some of them longer than the mean."""
     row = min(_LONGER * utterances * mean, utterances * mean * LONGEST_SECONDS / UTTERANCE_SECONDS)
-    return estimate_memory(config, math.ceil(row), precision, *devices).total
+    return estimate_memory(config, math.ceil(row), precision, *devices)
 
 
 def _utterances(arguments: Arguments) -> int:
