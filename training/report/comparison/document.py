@@ -28,15 +28,16 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
     Returns:
         `str`: Markdown.
     """
-    pooled = results["are_replicates"]
-    over = f"in {len(results['runs'])} {'replicates' if pooled else 'runs'}"
+    pooled, number = results["are_replicates"], spelled(len(results["runs"])).lower()
+    agreement = "\n".join(f"- {sentence}" for sentence in say_agreement(results))
     parts = [
-        f"# What each step from text to speech costs a language model, {over}",
-        f"![{figures['steps'].caption}](steps.png)\n\n*{figures['steps'].caption}*" if "steps" in figures else None,
-        "\n".join(f"- {sentence}" for sentence in _say_costs(results)),
+        "# What each step from text to speech costs a language model, "
+        f"in {number} {'replicates' if pooled else 'runs'}",
+        "\n".join(f"- {sentence}" for sentence in _say_costs(results)) if pooled else agreement,
         say_how_sure(results),
-        "## What agrees" if pooled else "## What each step changes",
-        "\n".join(f"- {sentence}" for sentence in say_agreement(results)) if pooled else None,
+        *(["## What agrees", agreement] * pooled),
+        "## What each step changes",
+        f"![{figures['steps'].caption}](steps.png)\n\n*{figures['steps'].caption}*" if "steps" in figures else None,
         *_steps(results),
         *_orderings(results),
         *_accuracies(results),
@@ -98,9 +99,7 @@ def say_agreement(results: dict) -> list[str]:
 
 
 def _say_costs(results: dict) -> list[str]:
-    """The sentences of a run's report, by the means over replicates; of other runs how their steps agree."""
-    if not results["are_replicates"]:
-        return say_agreement(results)
+    """The sentences that a run's report begins with, by the means over replicates."""
     effects = [
         step | {"tasks": {task: change["mean"] for task, change in step["tasks"].items() if change["mean"]}}
         for step in results["steps"]
