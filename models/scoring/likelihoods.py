@@ -187,7 +187,7 @@ def _passes(network: Network, tokens: Tokens, share_prefixes: bool) -> Iterator[
     """Forward passes, and the items that each of them is done with; the largest first of either kind."""
     in_tree = tokens.lengths - 1 <= (network.longest_in_tree if share_prefixes else 0)
     others = np.flatnonzero(~in_tree).tolist()
-    if share_prefixes and network.can_share:
+    if share_prefixes and others and network.can_share:
         groups = group_by_prefix(tokens, others)
     else:
         groups = [Group((item,), int(tokens.lengths[item]) - 1) for item in others]

@@ -6,6 +6,7 @@ A batch of trees or of groups of items (`plan.py`) -> padded ids -> features, wi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,7 +54,8 @@ def scoring_mode(model):
 class Network:
     """
     A causal language model up to the features that its output layer reads, so that this wide layer runs only on the
-    positions that are scored. What the model can do is found out by trying it on a few tokens.
+    positions that are scored. What the model can do is found out by trying it on a few tokens: of a large model each
+    trial reads all weights, as much as a dozen short pairs take, so that none is made before it is asked for.
 
     Args:
         model (`PreTrainedModel`): The model, inside of [`scoring_mode`].
@@ -62,7 +64,6 @@ class Network:
     Attributes:
         head (`torch.nn.Module` or `None`): The output layer; `None` if features are logits.
         longest_in_tree (`int`): Most inputs of an item that can stand in a tree; 0 if none can.
-        can_share (`bool`): Whether continuations can go on from the cache of a beginning.
     """
 
     def __init__(self, model, batch_tokens: int | None = None):
@@ -73,7 +74,7 @@ class Network:
         takes_masks, window = self._takes_masks(output.logits), self._attention_window()
         self.longest_in_tree = min(LONGEST_IN_TREE, window or LONGEST_IN_TREE) if takes_masks else 0
         self.takes_one_mask = takes_masks and window is None
-        self.can_share = self._can_share(output.logits)
+        self._probed = output.logits
         # Some models work on their logits after the output layer (Gemma 2 caps them, Cohere scales them).
         self.decoder, self.head = model.get_decoder(), model.get_output_embeddings()
         if self.head is not None:
@@ -120,9 +121,10 @@ class Network:
         mask = torch.zeros(visible.shape, device=self.device).masked_fill_(~visible, torch.finfo(torch.float32).min)
         return {"attention_mask": mask[:, None], "position_ids": depths}
 
-    def _can_share(self, logits: torch.Tensor) -> bool:
+    @cached_property
+    def can_share(self) -> bool:
         """Whether a beginning computed once gives its continuations the logits that they have as a whole."""
-        length = logits.shape[1]
+        logits, length = self._probed, self._probed.shape[1]
         ids = torch.arange(length, device=self.device)[None]
         begun = self.model(input_ids=ids[:, : length // 2], use_cache=True)
         cache = getattr(begun, "past_key_values", None)

@@ -111,6 +111,17 @@ def test_contexts_are_shared_where_a_model_can_continue_them(items):
     assert computed < 0.65 * (len(tokens.flat) - len(tokens.rows))
 
 
+def test_continuing_from_a_cache_is_tried_only_where_an_item_is_too_long_for_a_tree():
+    model, passes = make_model("mistral"), []  # whose window of 8 is the longest in a tree
+    model.get_decoder().register_forward_hook(lambda *_: passes.append(1))
+    short, longer = [5, 6, 7], list(range(5, 25))
+    sequence_log_likelihoods(model, [short, short[:2]])
+    of_short = len(passes)
+    sequence_log_likelihoods(model, [longer])
+    assert of_short == 4  # as a model, as a tree, without the output layer; and then what is scored
+    assert len(passes) - of_short == of_short + 2  # a beginning, and what goes on from it
+
+
 def test_attention_made_for_packed_training_is_not_given_a_cache(items):
     model = make_language_model(make_model().config, seed=0)  # its attention takes every call for a whole sequence
     with scoring_mode(model):
