@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ...datasets_scripts.pairs.texts import PairText
 from ...datasets_scripts.pairs.topics.context_overlap import ContextOverlap
 from ...datasets_scripts.shards.reading import ReadAnew
+from ...datasets_scripts.stories.simple.generation import without_headword
 from ...datasets_scripts.text.passages import Passage, read_passages
 from ...datasets_scripts.text.words import words_of
 from ...models.files import write_json
@@ -124,7 +125,7 @@ def build_pair_texts(
 
     inputs = {"passages": passages, "utterances": utterances}
     packages = ("wordfreq", "espeakng-loader", "sentencepiece", "num2words")
-    Stage(folder, 7, described, inputs, packages).run(build, execution.overwrite)
+    Stage(folder, 8, described, inputs, packages).run(build, execution.overwrite)
 
 
 def find_blimp(given: str | None, beside: Sequence[str | None]) -> str:
@@ -221,7 +222,7 @@ def _seen_in(passages: Iterable[Passage], wanted: Set[str]) -> set[str]:
 
 
 def _in_words(text: str) -> str:
-    return " ".join(words_of(text.lower()))
+    return " ".join(words_of(without_headword(text).lower()))
 
 
 def _make_swuggy(material: _Material) -> tuple[list[PairText], dict]:
@@ -266,7 +267,8 @@ def _make_sblimp(material: _Material) -> tuple[list[PairText], dict]:
         from ...datasets_scripts.pairs.sblimp_ladder import make_ladder_pairs
         from ...datasets_scripts.stories.simple.language import load_language
 
-        sentences = (sentence for passage in material.train for sentence in passage.sentences)
+        # A headword must not hide that training has the sentence behind it.
+        sentences = (without_headword(sentence) for passage in material.train for sentence in passage.sentences)
         pairs, report = make_ladder_pairs(
             2 * settings.pairs_per_task, settings.corpus_seed, sentences, load_language(settings.lexicon)
         )

@@ -124,7 +124,7 @@ def build_passages(folder: Path, source: TextSource, settings: TextSettings, exe
             _write(partial, *_read_text(source, settings))
 
     configuration = asdict(settings) | {"source": source.describe()}
-    Stage(folder, 3, configuration, packages=("num2words", "datasketch")).run(build, execution.overwrite)
+    Stage(folder, 4, configuration, packages=("num2words", "datasketch")).run(build, execution.overwrite)
 
 
 def build_transcripts(folder: Path, utterances: Path, execution: Execution) -> None:

@@ -3,6 +3,7 @@
 seed and number of the story -> topic, tense, an opening and two or three further sentences -> `Passage`.
 """
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -14,14 +15,17 @@ from .telling import Telling
 MIN_WORDS, MAX_WORDS = 20, 34
 """Words of a story: 8 to 12 s of speech at 175 words a minute, with its pauses."""
 
-# How often: the past tense; four sentences and not three; a pronoun where it is clear whom it stands for.
+# How often: the past tense; four sentences and not three; a pronoun where it is clear whom it stands for; a headword.
 _TRIES = 1000
-PAST, FOUR_SENTENCES, PRONOUN = 0.12, 0.5, 0.8
+PAST, FOUR_SENTENCES, PRONOUN, HEADWORD = 0.12, 0.5, 0.8, 0.5
 
 
 def generate_stories(max_words: int, seed: int, lexicon: str | None = None) -> Iterator[Passage]:
     """
     Generate stories of three or four sentences, each of them one document of one passage.
+
+    One story in two begins with a headword: a word of its topic, alone, as pairs of words ask for one ("kettles: The
+    baker ..."). Else no word would ever stand at the beginning of an utterance, nor a pause on both of its sides.
 
     No noun, verb or adjective comes twice in a story, so that an ending has no content word of its context: which of
     two endings belongs to it shows in what occurs together elsewhere, and in nothing else.
@@ -64,9 +68,15 @@ def generate_story(seed: int, number: int, language: Language) -> Passage:
     return Passage(name, name, topic, story_split(seed, number), tuple(sentences))
 
 
+def without_headword(sentence: str) -> str:
+    """A sentence as it is without the headword that a story may begin with."""
+    return re.sub(r"^[a-z]+: ", "", sentence)
+
+
 def _tell(telling: Telling) -> list[str]:
     """One try at a story: the caller minds its length."""
     rng, templates = telling.rng, telling.language.sentences
+    headword = f"{telling.headword()}: " if rng.random() < HEADWORD else ""
     opening = telling.sentence(rng.choice(templates["opening"]))
     if telling.tense == "past":
         opening = f"Yesterday {opening[0].lower()}{opening[1:]}"
@@ -74,4 +84,4 @@ def _tell(telling: Telling) -> list[str]:
     # The last sentence has a subject of its own: a pronoun would give its context away.
     if telling.roles["hero"].pronoun and rng.random() < PRONOUN:
         following[0] = rng.choice(templates["pronoun"])
-    return [opening, *(telling.sentence(template) for template in following)]
+    return [headword + opening, *(telling.sentence(template) for template in following)]

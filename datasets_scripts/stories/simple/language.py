@@ -107,6 +107,11 @@ class Language:
                 forms |= {form: Form("noun", noun) for form in (noun, inflect.plural(noun))}
         return forms
 
+    def forms(self, word: str) -> tuple[str, ...]:
+        """The forms of a word: singular and plural, present and past, or of other words itself."""
+        kind = self.kinds.get(word)
+        return tuple(form for form, of in self.kinds.items() if of == kind) if kind else (word,)
+
     def gender(self, noun: str) -> str:
         """The pronoun of a noun: `"she"`, `"he"`, or the empty string where the language does not say."""
         return "she" if noun in self.shared["women"] else "he" if noun in self.shared["men"] else ""

@@ -103,6 +103,13 @@ class Telling:
         self.used.add(word)
         return word
 
+    def headword(self) -> str:
+        """A form of a word of the topic, or of one that all topics use; the story does not have it again."""
+        classes = self.language.topics[self.topic] if self.rng.random() < OWN_WORD else self.language.shared
+        word = self.rng.choice([word for words in classes.values() for word in words])
+        self.used.add(word)
+        return self.rng.choice(self.language.forms(word))
+
     def draw_rule(self, name: str) -> str:
         """A word of a class."""
         return self.draw(name)

@@ -84,4 +84,4 @@ def test_ids_are_unique_and_the_same_seed_gives_the_same_pairs(pairs, sentences)
 
 def test_too_little_text_is_refused_in_a_sentence(sentences):
     with pytest.raises(ValueError, match="ask for fewer pairs or give more text"):
-        make_ladder_pairs(NUM_PAIRS, 0, sentences[:200], load_language())
+        make_ladder_pairs(NUM_PAIRS, 0, sentences[:100], load_language())

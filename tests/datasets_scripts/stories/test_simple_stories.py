@@ -49,6 +49,29 @@ def test_no_content_word_comes_twice_in_a_story(stories):
     assert not shared
 
 
+def test_half_of_the_stories_begin_with_a_word_of_their_topic_alone(stories):
+    language = load_language()
+    headwords = [(story, story.sentences[0].split(": ")[0]) for story in stories if ": " in story.sentences[0]]
+    assert 0.4 < len(headwords) / len(stories) < 0.6
+    of_topic = {
+        topic: {form for words in classes.values() for word in words for form in language.forms(word)}
+        for topic, classes in language.topics.items()
+    }
+    shared = {form for words in language.shared.values() for word in words for form in language.forms(word)}
+    own = sum(word in of_topic[story.topic] for story, word in headwords)
+    assert 0.7 < own / len(headwords) < 1
+    for story, word in headwords:
+        assert word in of_topic[story.topic] | shared
+        assert not share_content_word(word, " ".join(story.sentences).split(": ")[1]), story.text
+
+
+def test_a_word_has_the_forms_that_stories_show():
+    language = load_language()
+    assert set(language.forms("kettle")) == {"kettle", "kettles"}
+    assert set(language.forms("find")) == {"find", "finds", "found"}
+    assert language.forms("golden") == ("golden",)
+
+
 def test_a_noun_agrees_with_the_verb_behind_it_and_with_the_word_before_it(stories):
     language = load_language()
     inflections, found = language.inflections, 0

@@ -35,6 +35,12 @@ def test_a_context_is_seen_where_its_sentences_follow_each_other_in_one_passage(
     }
 
 
+def test_a_headword_does_not_hide_the_sentence_behind_it():
+    train = [replace(TRAIN[1], sentences=("kettles: The cook sings.",))]
+    pairs = [pair("The cook sings.", "The cook sing.")]
+    assert _count_seen(pairs, train) == {"seen": {"sentences": {"asked": 2, "in_training": 1}}}
+
+
 def test_nothing_is_counted_of_single_words():
     assert _count_seen([pair("bowl", "bawl")], TRAIN) == {}
 
