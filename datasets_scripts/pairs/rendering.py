@@ -7,6 +7,7 @@ text, phones, stretched and repeated phones, and audio -> shards, a folder a tas
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -19,14 +20,9 @@ from ..phones.frames import num_frames, phone_content, repeat_content
 from ..phones.stretch import stretch_content
 from ..shards.utterance_rows import MAX_SECONDS
 from ..shards.writing import build_shards
-from ..synthesis.synthesizer import (
-    EDGE_SILENCE,
-    SENTENCE_PAUSE,
-    EspeakSynthesizer,
-    Rendering,
-    shared_synthesizer,
-)
-from ..synthesis.voices import VOICES, SpeakerSettings, speaker_settings
+from ..synthesis.by_name import ESPEAK, describe_synthesis, load_synthesizer, locate_synthesizer
+from ..synthesis.synthesizer import EDGE_SILENCE, SENTENCE_PAUSE, Rendering, Synthesizer, shared_synthesizer
+from ..synthesis.voices import SpeakerSettings
 from .texts import PairText
 
 PAIRS_PER_SHARD = 32  # with their twins
@@ -68,6 +64,7 @@ def render_pairs(
     stretch_factor: int,
     voices_per_pair: int = 1,
     frame_samples: float = FRAME_SAMPLES,
+    synthesizer: str = ESPEAK,
     num_proc: int = 1,
     shard_size: int = PAIRS_PER_SHARD,
     max_skipped_fraction: float = 0.05,
@@ -93,6 +90,7 @@ def render_pairs(
         stretch_factor (`int`): How often `phones_stretch` repeats each phone.
         voices_per_pair (`int`, *optional*, defaults to 1): In how many voices each pair is spoken, a row each.
         frame_samples (`float`, *optional*, defaults to 320): Samples from one frame of `phones_repeat` to the next.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): `"espeak"`, or `"piper:VOICE"`, as for utterances.
         num_proc (`int`, *optional*, defaults to 1): Number of processes. The rows do not depend on it.
         shard_size (`int`, *optional*, defaults to 32): Clusters a shard.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): The largest share of a task's pairs that may be
@@ -107,11 +105,11 @@ def render_pairs(
         `ValueError`: If a task is unknown, an id stands twice, `voices` has fewer than `voices_per_pair`, too many
             pairs were skipped, or the folder holds shards of other pairs or settings.
     """
-    if voices not in VOICES:
-        raise ValueError(f"Unknown voices {voices!r}; choose from {', '.join(VOICES)}.")
-    if not 1 <= voices_per_pair <= len(VOICES[voices]):
+    located = locate_synthesizer(synthesizer)
+    num_speakers = len(load_synthesizer(located).speakers(voices))
+    if not 1 <= voices_per_pair <= num_speakers:
         raise ValueError(
-            f"voices_per_pair is {voices_per_pair}; with {voices} voices it must be from 1 to {len(VOICES[voices])}."
+            f"voices_per_pair is {voices_per_pair}; with {voices} voices it must be from 1 to {num_speakers}."
         )
     by_task = _by_task(pairs)
     settings = {
@@ -122,13 +120,15 @@ def render_pairs(
         "voices_per_pair": voices_per_pair,
         "frame_samples": frame_samples,
     }
+    if synthesizer != ESPEAK:
+        settings["synthesis"] = describe_synthesis(voices, synthesizer)
     summary = {}
     for task, clusters in by_task.items():
         sizes = {cluster.id: len(cluster.pairs) for cluster in clusters}
         results = build_shards(
             clusters,
             lambda cluster: "test",
-            make_cluster_rows,
+            partial(make_cluster_rows, synthesizer=located),
             settings,
             PAIR_SCHEMA,
             Path(output_dir) / task,
@@ -156,13 +156,14 @@ def render_pairs(
     return summary
 
 
-def make_cluster_rows(cluster: Cluster, settings: dict) -> list[dict]:
+def make_cluster_rows(cluster: Cluster, settings: dict, synthesizer: str = ESPEAK) -> list[dict]:
     """
     Speak the pairs of a cluster.
 
     Args:
         cluster (`Cluster`): The pairs.
         settings (`dict`): The arguments of [`render_pairs`] that rows depend on.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): A synthesizer that lies on this machine.
 
     Returns:
         `list[dict]`: A row a pair and voice.
@@ -170,16 +171,17 @@ def make_cluster_rows(cluster: Cluster, settings: dict) -> list[dict]:
     Raises:
         `ValueError`: If one of the pairs sounds alike or cannot be spoken.
     """
-    return [row for pair in cluster.pairs for row in make_rows(pair, settings)]
+    return [row for pair in cluster.pairs for row in make_rows(pair, settings, synthesizer)]
 
 
-def make_rows(pair: PairText, settings: dict) -> list[dict]:
+def make_rows(pair: PairText, settings: dict, synthesizer: str = ESPEAK) -> list[dict]:
     """
     Speak one pair.
 
     Args:
         pair (`PairText`): The pair.
         settings (`dict`): The arguments of [`render_pairs`] that rows depend on.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): A synthesizer that lies on this machine.
 
     Returns:
         `list[dict]`: A row a voice.
@@ -187,10 +189,10 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
     Raises:
         `ValueError`: If the sides sound alike, or cannot be spoken within 30 s with the sounds of English.
     """
-    rows = []
+    rows, speaking = [], load_synthesizer(synthesizer)
     voices_and_rate = (settings["voices"], settings["rate"], settings["seed"], settings["voices_per_pair"])
-    for speaker in pair_speakers(pair, *voices_and_rate):
-        spoken = speak_pair(shared_synthesizer(), pair, speaker)
+    for speaker in pair_speakers(pair, *voices_and_rate, speaking):
+        spoken = speak_pair(speaking, pair, speaker)
         if phone_content(spoken["positive"].phones) == phone_content(spoken["negative"].phones):
             raise ValueError(SOUNDS_ALIKE)
         row = {column: getattr(pair, column) for column in ("id", "cluster", "task", "group", "band")}
@@ -204,23 +206,26 @@ def make_rows(pair: PairText, settings: dict) -> list[dict]:
     return rows
 
 
-def pair_speakers(pair: PairText, voices: str, rate: str, seed: int, number: int = 1) -> list[SpeakerSettings]:
+def pair_speakers(
+    pair: PairText, voices: str, rate: str, seed: int, number: int = 1, synthesizer: Synthesizer | None = None
+) -> list[SpeakerSettings]:
     """
-    Draw how a pair is spoken: `number` times, each in another voice.
+    Draw how a pair is spoken: `number` times, each in another voice, of espeak where no other synthesizer is given.
 
     The two sides decide, whichever of them is the positive one. Two pairs that have each other's sides are thus spoken
     alike, and a rule that does not look at the context is right for exactly one of them.
     """
     key = f"{pair.task}: {' / '.join(sorted((pair.positive, pair.negative)))}"
+    speaking = synthesizer or shared_synthesizer()
     speakers: dict[str, SpeakerSettings] = {}
     for attempt in count():
         if len(speakers) == number:
             return list(speakers.values())
-        speaker = speaker_settings(f"{key} #{attempt}", voices, rate, seed)
+        speaker = speaking.speaker_settings(f"{key} #{attempt}", voices, rate, seed)
         speakers.setdefault(speaker.voice, speaker)
 
 
-def speak_pair(synthesizer: EspeakSynthesizer, pair: PairText, speaker: SpeakerSettings) -> dict[str, Rendering]:
+def speak_pair(synthesizer: Synthesizer, pair: PairText, speaker: SpeakerSettings) -> dict[str, Rendering]:
     """
     Speak the sides of a pair, and its context if it has one, in one voice.
 

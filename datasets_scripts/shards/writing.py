@@ -57,7 +57,8 @@ def build_shards(
             Names the split of an item.
         make_rows (`Callable[[Any, dict], list[dict]]`):
             Turns an item and `settings` into rows. Where it raises `ValueError`, the item is skipped for that reason.
-            It is sent to other processes, so it must be a function of a module.
+            It is sent to other processes, so it must be a function of a module, or a `functools.partial` of one whose
+            arguments say where things lie: they are no part of what a shard is made of.
         settings (`dict`):
             What the rows depend on besides the items; JSON values.
         schema (`pa.Schema`):
@@ -171,7 +172,8 @@ def _make_shard(task: _Task) -> dict:
 
 
 def _fingerprint(task: _Task) -> str:
-    made_by = f"{task.make_rows.__module__}.{task.make_rows.__qualname__}"
+    make_rows = getattr(task.make_rows, "func", task.make_rows)
+    made_by = f"{make_rows.__module__}.{make_rows.__qualname__}"
     parts = [made_by, json.dumps(task.settings, sort_keys=True), str(task.schema), *map(repr, task.items)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -31,11 +31,13 @@ _PHONEME_EVENTS = 1
 # Short: espeak looks ahead in a queue that it refills only between buffers, and fades a sound out at an empty one.
 _BUFFER_MS = 200
 _CHARS_UTF8 = 1
+_IPA = 2
 _PHONEMES = 0x100  # read what stands in [[ ]] as mnemonics
 _RATE, _PITCH = 1, 3
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _SEPARATOR = "\x01"
 _PAUSE = re.compile("_[:!|]*")
+_LEADING_PAUSE = re.compile("^_[:!|]*")
 _MAX_PATH = 120
 # What English needs of espeak's data folder of 19 MB.
 _DATA_FILES = ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en", "lang/gmw/en-US")
@@ -139,15 +141,45 @@ class Espeak:
                 self._set_voice(voice, 50, 175)
             return [self._phonemes(text) for text in texts]
 
-    def _phonemes(self, text: str) -> list[str]:
-        pointer = ctypes.c_char_p(text.encode())
+    def transcribe(self, text: str, voice: str) -> list[list[list[tuple[str, str]]]]:
+        """
+        The phonemes of a text in both of espeak's alphabets, without speaking them.
+
+        Args:
+            text (`str`): The text.
+            voice (`str`): As for [`~Espeak.phonemes`].
+
+        Returns:
+            `list[list[list[tuple[str, str]]]]`: Clauses of words, as espeak joins them ("on the" is one), of mnemonic
+            and IPA of each phoneme; pauses are left out, and a phoneme that the IPA does not write has `""`.
+
+        Raises:
+            `RuntimeError`: If espeak refuses the voice.
+        """
+        with _lock:
+            self._set_voice(voice, 50, 175)
+            alphabets = [self._clauses(text, flag) for flag in (0, _IPA)]
         clauses = []
-        while pointer.value is not None:
-            clause = self._library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, ord(_SEPARATOR) << 8)
-            clauses.append((clause or b"").decode())
+        for mnemonics, ipa in zip(*alphabets):
+            words = [zip(*(word.split(_SEPARATOR) for word in pair)) for pair in zip(mnemonics.split(), ipa.split())]
+            sounds = [[(_LEADING_PAUSE.sub("", symbol), written) for symbol, written in word] for word in words]
+            clauses.append([pairs for word in sounds if (pairs := [pair for pair in word if pair[0]])])
+        return [clause for clause in clauses if clause]
+
+    def _phonemes(self, text: str) -> list[str]:
+        clauses = self._clauses(text)
         # No separator stands between a pause and the sound after it.
         symbols = re.split(rf"[\s{_SEPARATOR}]+", _PAUSE.sub(_SEPARATOR, " ".join(clauses)))
         return [symbol for symbol in symbols if symbol]
+
+    def _clauses(self, text: str, alphabet: int = 0) -> list[str]:
+        """What espeak writes for each clause of a text, in its mnemonics or in IPA."""
+        pointer, mode = ctypes.c_char_p(text.encode()), ord(_SEPARATOR) << 8 | alphabet
+        clauses = []
+        while pointer.value is not None:
+            clause = self._library.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, mode)
+            clauses.append((clause or b"").decode())
+        return clauses
 
     def _set_voice(self, voice: str, pitch: int, rate: int) -> None:
         global _selected

@@ -1,39 +1,19 @@
 """Passages -> spoken utterances in shards.
 
-`Passage` -> voice, pitch and rate of its id -> [`shared_synthesizer`] -> [`make_utterance`], one row -> shards.
+`Passage` -> voice, pitch and rate of its id -> a [`Synthesizer`] -> [`make_utterance`], one row -> shards.
 The same passages and seed give the same files with any number of processes.
 """
 
-import hashlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ...models.audio import encode_flac
 from ..shards.utterance_rows import MAX_SECONDS, build_utterance_shards
 from ..shards.writing import SHARD_SIZE
 from ..text.passages import Passage
-from .espeak import digest_data
-from .synthesizer import shared_synthesizer
-from .voices import VOICES, speaker_settings
-
-# Part of what a shard is made of: raise it when the same text sounds, or is timed, differently.
-VERSION = 1
-
-
-def describe_synthesis(voices: str) -> dict[str, Any]:
-    """
-    What makes speech, beside a text and how it is to be spoken: part of a stage's fingerprint.
-
-    Args:
-        voices (`str`): `"one"` or `"many"`.
-
-    Returns:
-        `dict[str, Any]`: The synthesis's `version`, and digests of the `voices`' definitions and of `espeak`'s data.
-    """
-    definitions = repr([(voice.name, voice.definition, voice.pitch_settings) for voice in VOICES[voices]])
-    digest = hashlib.sha256(definitions.encode()).hexdigest()[:16]
-    return {"version": VERSION, "voices": digest, "espeak": digest_data()}
+from .by_name import ESPEAK, VERSION, describe_synthesis, load_synthesizer, locate_synthesizer
+from .voices import VOICES
 
 
 def render_utterances(
@@ -42,6 +22,7 @@ def render_utterances(
     voices: str = "one",
     rate: str = "fixed",
     seed: int = 0,
+    synthesizer: str = ESPEAK,
     num_proc: int = 1,
     shard_size: int = SHARD_SIZE,
     max_skipped_fraction: float = 0.05,
@@ -61,11 +42,13 @@ def render_utterances(
         output_dir (`str` or `Path`):
             Where `train-00000-of-00012.parquet` etc. go.
         voices (`str`, *optional*, defaults to `"one"`):
-            `"one"` or `"many"`, see [`speaker_settings`].
+            `"one"` or `"many"`: speakers of the synthesizer.
         rate (`str`, *optional*, defaults to `"fixed"`):
             `"fixed"` or `"random"`.
         seed (`int`, *optional*, defaults to 0):
             Seed of voices, pitches and rates.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`):
+            `"espeak"`, or `"piper:VOICE"`, see [`load_synthesizer`].
         num_proc (`int`, *optional*, defaults to 1):
             How many processes speak.
         shard_size (`int`, *optional*, defaults to 128):
@@ -81,24 +64,24 @@ def render_utterances(
         `dict`: Numbers of `utterances`, `seconds`, `words` and `skipped` passages.
 
     Raises:
-        `ValueError`: If the voices or the rate are unknown, too many passages were skipped, or the folder holds shards
-            of other passages or settings.
+        `FileNotFoundError`: If there is no such voice of Piper.
+        `ValueError`: If the synthesizer, the voices or the rate are unknown, too many passages were skipped, or the
+            folder holds shards of other passages or settings.
         `OSError`: If the folder cannot be written or the disk is full.
     """
-    speaker_settings("", voices, rate, seed)
-    settings = {
-        "voices": voices,
-        "rate": rate,
-        "seed": seed,
-        "definitions": [voice.definition for voice in VOICES[voices]],
-        "version": VERSION,
-    }
+    located = locate_synthesizer(synthesizer)
+    load_synthesizer(located).speaker_settings("", voices, rate, seed)
+    settings = {"voices": voices, "rate": rate, "seed": seed}
+    if synthesizer == ESPEAK:
+        settings |= {"definitions": [voice.definition for voice in VOICES[voices]], "version": VERSION}
+    else:
+        settings["synthesis"] = describe_synthesis(voices, synthesizer)
     if max_seconds != MAX_SECONDS:
         settings["max_seconds"] = max_seconds
     return build_utterance_shards(
         passages,
         _split_of,
-        make_utterance,
+        partial(make_utterance, synthesizer=located),
         settings,
         output_dir,
         num_proc=num_proc,
@@ -108,9 +91,14 @@ def render_utterances(
     )
 
 
-def make_utterance(passage: Passage, settings: dict) -> list[dict]:
+def make_utterance(passage: Passage, settings: dict, synthesizer: str = ESPEAK) -> list[dict]:
     """
     Speak a passage as [`render_utterances`] says.
+
+    Args:
+        passage (`Passage`): The passage.
+        settings (`dict`): `voices`, `rate`, `seed` and, where it is not [`MAX_SECONDS`], `max_seconds`.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): A synthesizer that lies on this machine.
 
     Returns:
         `list[dict]`: The one row.
@@ -118,8 +106,9 @@ def make_utterance(passage: Passage, settings: dict) -> list[dict]:
     Raises:
         `ValueError`: If it takes too long or cannot be spoken.
     """
-    speaker = speaker_settings(passage.id, settings["voices"], settings["rate"], settings["seed"])
-    rendering = shared_synthesizer().render(passage.sentences, speaker.voice, speaker.pitch, speaker.rate)
+    speaking = load_synthesizer(synthesizer)
+    speaker = speaking.speaker_settings(passage.id, settings["voices"], settings["rate"], settings["seed"])
+    rendering = speaking.render(passage.sentences, speaker.voice, speaker.pitch, speaker.rate)
     longest = settings.get("max_seconds", MAX_SECONDS)
     if rendering.duration > longest:
         raise ValueError(f"It takes {rendering.duration:.1f} s, longer than {longest:g} s.")

@@ -133,11 +133,16 @@ def speaker_settings(utterance_id: str, voices: str = "one", rate: str = "fixed"
     """
     if voices not in VOICES:
         raise ValueError(f"Unknown voices {voices!r}; choose from {', '.join(VOICES)}.")
-    if rate not in RATES:
-        raise ValueError(f"Unknown rate {rate!r}; choose from {', '.join(RATES)}.")
-    words_per_minute = FIXED_RATE
-    if rate == "random":
-        words_per_minute = random.Random(f"rate-{seed}-{utterance_id}").randint(*RATE_RANGE)
+    words_per_minute = draw_rate(utterance_id, rate, seed)
     generator = random.Random(f"voice-{seed}-{utterance_id}")
     voice = generator.choice(VOICES[voices])
     return SpeakerSettings(voice.name, generator.randint(*voice.pitch_settings), words_per_minute)
+
+
+def draw_rate(utterance_id: str, rate: str, seed: int) -> int:
+    """Words per minute of an utterance, of any synthesizer, as [`speaker_settings`] says."""
+    if rate not in RATES:
+        raise ValueError(f"Unknown rate {rate!r}; choose from {', '.join(RATES)}.")
+    if rate == "fixed":
+        return FIXED_RATE
+    return random.Random(f"rate-{seed}-{utterance_id}").randint(*RATE_RANGE)

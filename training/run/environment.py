@@ -22,6 +22,7 @@ PACKAGES = (
     "scikit-learn",
     "espeakng-loader",
     "soxr",
+    "onnxruntime",
     "pocketsphinx",
     "wordfreq",
     "num2words",

@@ -7,6 +7,7 @@ what a corpus amounts to, whether it was synthesized or recorded.
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -32,6 +33,7 @@ class SpeechSettings:
         corpus_seed (`int`): Seed of voices, pitches and rates.
         max_skipped_fraction (`float`): Share of passages that cannot be spoken above which the stage stops.
         max_seconds (`float`): The longest utterance.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): What speaks: `"espeak"` or `"piper:VOICE"`.
     """
 
     voices: str
@@ -39,6 +41,7 @@ class SpeechSettings:
     corpus_seed: int
     max_skipped_fraction: float
     max_seconds: float
+    synthesizer: str = "espeak"
 
 
 def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, execution: Execution) -> None:
@@ -52,9 +55,11 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
         execution ([`Execution`]): How it is done.
 
     Raises:
-        `ValueError`: If too many passages cannot be spoken.
+        `FileNotFoundError`: If there is no such voice of Piper.
+        `ValueError`: If too many passages cannot be spoken, or the synthesizer has no such voices.
     """
-    from ...datasets_scripts.synthesis.utterances import describe_synthesis, render_utterances
+    from ...datasets_scripts.synthesis.by_name import synthesis_packages
+    from ...datasets_scripts.synthesis.utterances import render_utterances
 
     def build(partial: Path) -> None:
         summary = render_utterances(
@@ -63,6 +68,7 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
             voices=settings.voices,
             rate=settings.rate,
             seed=settings.corpus_seed,
+            synthesizer=settings.synthesizer,
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,
             max_seconds=settings.max_seconds,
@@ -70,8 +76,8 @@ def build_utterances(folder: Path, passages: Path, settings: SpeechSettings, exe
         summary["stretch_factor"] = measure_stretch_factor(partial)
         write_json(partial / SUMMARY_FILE, summary)
 
-    configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
-    stage = Stage(folder, 3, configuration, {"passages": passages}, packages=("espeakng-loader", "soxr"))
+    packages = synthesis_packages(settings.synthesizer)
+    stage = Stage(folder, 3, synthesis_configuration(asdict(settings)), {"passages": passages}, packages)
     stage.run(build, execution.overwrite)
 
 
@@ -115,6 +121,14 @@ def read_stretch_factor(utterances: Path, frame_samples: float = FRAME_SAMPLES) 
     if frame_samples != FRAME_SAMPLES:
         return measure_stretch_factor(utterances, frame_samples)
     return read_json(utterances / SUMMARY_FILE)["stretch_factor"]
+
+
+def synthesis_configuration(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with `voices` and a `synthesizer` for a fingerprint: that by what it is, not by where it lies."""
+    from ...datasets_scripts.synthesis.by_name import describe_synthesis
+
+    others = {name: value for name, value in settings.items() if name != "synthesizer"}
+    return others | {"synthesis": describe_synthesis(settings["voices"], settings["synthesizer"])}
 
 
 def _digests(names: list[str]) -> np.ndarray:

@@ -14,7 +14,7 @@ from ...models.files import read_json, write_json
 from ..run.execution import Execution
 from ..run.folder import PAIRS_FILE, SUMMARY_FILE
 from ..run.stage import Stage
-from .speech import read_stretch_factor
+from .speech import read_stretch_factor, synthesis_configuration
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SpokenPairSettings:
         voices_per_pair (`int`): Renderings of a pair, each by another voice.
         max_skipped_fraction (`float`): Share of pairs that cannot be spoken above which the stage stops.
         frame_samples (`float`): Samples from one frame of the encoder to the next, which phones are repeated by.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): What speaks: `"espeak"` or `"piper:VOICE"`.
     """
 
     voices: str
@@ -37,6 +38,7 @@ class SpokenPairSettings:
     voices_per_pair: int
     max_skipped_fraction: float
     frame_samples: float
+    synthesizer: str = "espeak"
 
 
 def build_spoken_pairs(
@@ -56,7 +58,7 @@ def build_spoken_pairs(
         `ValueError`: If too many pairs cannot be spoken.
     """
     from ...datasets_scripts.pairs.rendering import render_pairs
-    from ...datasets_scripts.synthesis.utterances import describe_synthesis
+    from ...datasets_scripts.synthesis.by_name import synthesis_packages
 
     def build(partial: Path) -> None:
         summary = render_pairs(
@@ -67,6 +69,7 @@ def build_spoken_pairs(
             settings.corpus_seed,
             stretch_factor=read_stretch_factor(utterances, settings.frame_samples),
             frame_samples=settings.frame_samples,
+            synthesizer=settings.synthesizer,
             voices_per_pair=settings.voices_per_pair,
             num_proc=execution.num_proc,
             max_skipped_fraction=settings.max_skipped_fraction,
@@ -74,8 +77,8 @@ def build_spoken_pairs(
         write_json(partial / SUMMARY_FILE, summary)
 
     inputs = {"text": texts, "utterances": utterances}
-    configuration = asdict(settings) | {"synthesis": describe_synthesis(settings.voices)}
-    Stage(folder, 5, configuration, inputs, ("espeakng-loader", "soxr")).run(build, execution.overwrite)
+    packages = synthesis_packages(settings.synthesizer)
+    Stage(folder, 5, synthesis_configuration(asdict(settings)), inputs, packages).run(build, execution.overwrite)
 
 
 def read_pair_texts(texts: Path) -> list[PairText]:

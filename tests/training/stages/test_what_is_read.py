@@ -9,7 +9,7 @@ import pytest
 
 from evoslm.datasets_scripts.recordings import utterances as recorded_utterances
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
-from evoslm.datasets_scripts.synthesis import espeak, utterances
+from evoslm.datasets_scripts.synthesis import by_name, espeak
 from evoslm.datasets_scripts.synthesis.voices import VOICES
 from evoslm.datasets_scripts.text.passages import SPLITS, Passage, read_passages, write_passages
 from evoslm.training.run.execution import Execution
@@ -94,7 +94,7 @@ def test_speech_by_another_voice_or_another_espeak_is_refused(tmp_path, monkeypa
     build_utterances(tmp_path / "speech", passages, SPEECH, Execution())
     if changed == "a voice":
         first, *others = VOICES["many"]
-        monkeypatch.setitem(utterances.VOICES, "many", (replace(first, breath=3), *others))
+        monkeypatch.setitem(by_name.VOICES, "many", (replace(first, breath=3), *others))
     else:
         data = tmp_path / "data"
         source = Path(espeakng_loader.get_data_path())
@@ -102,7 +102,7 @@ def test_speech_by_another_voice_or_another_espeak_is_refused(tmp_path, monkeypa
             (data / name).parent.mkdir(parents=True, exist_ok=True)
             (data / name).write_bytes((source / name).read_bytes() + b"x")
         digest = espeak.digest_data(data)
-        monkeypatch.setattr(utterances, "digest_data", lambda: digest)
+        monkeypatch.setattr(by_name, "digest_data", lambda: digest)
     with pytest.raises(ValueError, match=r"synthesis\.(voices|espeak) \(\w+ there, \w+ now\)"):
         build_utterances(tmp_path / "speech", passages, SPEECH, Execution())
 
