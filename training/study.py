@@ -175,6 +175,7 @@ class Study:
             corpus_seed=corpus.corpus_seed,
             max_skipped_fraction=corpus.max_skipped_fraction,
             max_seconds=_LONGEST_TRANSCRIPT if corpus.is_recorded else MAX_SECONDS,
+            synthesizer=corpus.synthesizer,
         )
         build_utterances(self.run.utterances(voices), self.run.passages, settings, self.execution)
 
@@ -210,6 +211,7 @@ class Study:
             voices_per_pair=self.arguments.pairs.voices_per_pair if spoken == "many" else 1,
             max_skipped_fraction=corpus.max_skipped_fraction,
             frame_samples=self.frame_samples,
+            synthesizer=corpus.synthesizer,
         )
         folder, texts = self.run.pairs(voices), self.run.pairs_text
         build_spoken_pairs(folder, texts, self.run.utterances(), settings, self.execution)

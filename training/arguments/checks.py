@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...datasets_scripts.stories.simple.language import load_language
+from ...datasets_scripts.synthesis.by_name import ESPEAK, load_synthesizer
 from ..pretrain.deepspeed_config import read_deepspeed
 from ..run import distributed
 from .fields import check_values
@@ -42,6 +43,7 @@ def check_arguments(arguments: Arguments) -> None:
     _check_encoder(arguments.units)
     _check_source(arguments.corpus, arguments.hardware.dry_run)
     _check_recordings(arguments.corpus, arguments.units)
+    _check_synthesizer(arguments)
     _check_shape(arguments.model)
     check_protocol(arguments.pretrain)
     if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= arguments.units.num_units:
@@ -94,6 +96,23 @@ def _check_recordings(corpus: CorpusArguments, units: UnitArguments) -> None:
             "--unit_normalization speaker needs statistics of every voice, and minimal pairs are spoken by synthetic "
             "ones that no recording has; choose none or utterance."
         )
+
+
+def _check_synthesizer(arguments: Arguments) -> None:
+    corpus = arguments.corpus
+    if corpus.synthesizer == ESPEAK:
+        return
+    synthesizer = load_synthesizer(corpus.synthesizer)
+    if not corpus.is_recorded:
+        synthesizer.speakers(corpus.voices)
+        return
+    try:
+        synthesizer.speakers("many")
+    except ValueError:
+        raise ValueError(
+            f"Minimal pairs of recordings are spoken in many voices, and {corpus.synthesizer} has a single speaker; "
+            f"choose --synthesizer {ESPEAK} or a voice of several speakers."
+        ) from None
 
 
 def _check_encoder(units: UnitArguments) -> None:

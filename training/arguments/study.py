@@ -74,8 +74,10 @@ class CorpusArguments:
         document_column (`str`, *optional*): Its column of documents (books, talks, ...), which lie in one split each.
         topic_column (`str`, *optional*): Its column of topics (the books of chapters), for Topic-SC.
         max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
-        voices (`str`, *optional*, defaults to `"many"`): Who speaks: timbre and pitch only (factor C). Of synthesized
-            speech; recordings have their own.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): What speaks: `espeak`, or `piper:VOICE`, a neural voice
+            by its folder or by its folder's path on the Hub.
+        voices (`str`, *optional*, defaults to `"many"`): Who speaks: timbre and pitch only (factor C), and durations,
+            too, where a neural voice has several speakers. Of synthesized speech; recordings have their own.
         rate (`str`, *optional*, defaults to `"fixed"`): The speaking rate (part of factor B).
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): Share of bad inputs above which a stage stops.
         corpus_seed (`int`, *optional*, defaults to 0): Seed of the corpus, its voices, the items and the quantizer.
@@ -98,6 +100,7 @@ class CorpusArguments:
     document_column: str | None = None
     topic_column: str | None = None
     max_words: int = field(default=60_000, metadata={"least": 1})
+    synthesizer: str = "espeak"
     voices: Literal["one", "many"] = "many"
     rate: Literal["fixed", "random"] = "fixed"
     max_skipped_fraction: float = field(default=0.05, metadata={"least": 0, "most": 1})
