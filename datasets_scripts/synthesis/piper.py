@@ -67,7 +67,7 @@ class PiperSynthesizer(Synthesizer):
         if voices != "many":
             raise ValueError(f"Unknown voices {voices!r}; choose from one, many.")
         if len(names) == 1:
-            raise ValueError(f"The voice {self.voice.name} has a single speaker; ask for --voices one.")
+            raise ValueError(f"The voice {self.voice.name} has a single speaker; pass --voices one.")
         return names
 
     def speaker_settings(self, utterance_id: str, voices: str, rate: str, seed: int) -> SpeakerSettings:
