@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 import torch
 from hub_server import HubServer, Repository
-from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+from transformers import (
+    HubertConfig,
+    HubertModel,
+    Wav2Vec2FeatureExtractor,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperModel,
+)
 
 PUSH = """
 import sys
@@ -156,3 +163,28 @@ def test_an_encoder_that_nobody_has_in_safetensors_is_refused_in_a_sentence_with
     assert nothing.startswith("group/encoder has no weights in safetensors, and no others are read; give another")
     assert "give the revision refs/pr/1, if you trust" in offered
     assert trusted[0] == repository.pull_requests[0].commit.sha
+
+
+def test_whisper_is_read_at_the_commit_that_is_asked_for_and_later_without_a_hub(tmp_path, audio):
+    shape = {"d_model": 24, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 32, "vocab_size": 8}
+    shape |= {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 8, "max_source_positions": 50}
+    shape |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    repository = Repository("model", "group/encoder")
+    for seed in range(2):
+        torch.manual_seed(seed)
+        WhisperModel(WhisperConfig(**shape)).save_pretrained(tmp_path / "encoder")
+        WhisperFeatureExtractor().save_pretrained(tmp_path / "encoder")
+        files = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
+        repository.commit(f"weights of seed {seed}", files)
+    first, last = (commit.sha for commit in (repository.commits[-2], repository.commits[-1]))
+    with HubServer() as hub:
+        hub.repositories["model", "group/encoder"] = repository
+        newest = run(FIT.format(revision=None), hub, tmp_path / "cache", audio)
+        pinned = run(FIT.format(revision=repr(first)), hub, tmp_path / "cache", audio)
+        without_hub = run(FIT.format(revision=repr(first)), hub, tmp_path / "cache", audio, HF_HUB_OFFLINE="1")
+        del files["preprocessor_config.json"]
+        repository.commit("no feature extractor", files)
+        refused = run(FIT.format(revision=None), hub, tmp_path / "cache", audio)
+    assert (newest[0], pinned[0]) == (last, first) and newest[1:] != pinned[1:]
+    assert without_hub == pinned
+    assert refused.startswith("group/encoder has no feature extractor (preprocessor_config.json)")

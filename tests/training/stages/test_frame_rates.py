@@ -8,7 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+from transformers import (
+    HubertConfig,
+    HubertModel,
+    Wav2Vec2FeatureExtractor,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperModel,
+)
 
 from evoslm.datasets_scripts.pairs.rendering import render_pairs
 from evoslm.datasets_scripts.pairs.texts import PairText
@@ -61,6 +68,17 @@ def make_encoder(folder, rate):
     return folder
 
 
+def make_whisper(folder):
+    """A tiny Whisper with random weights and positions for 2 s, so that utterances need several windows."""
+    shape = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16, "vocab_size": 8}
+    shape |= {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 8, "max_source_positions": 100}
+    shape |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    torch.manual_seed(0)
+    WhisperModel(WhisperConfig(**shape)).save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory):
     folder = tmp_path_factory.mktemp("utterances")
@@ -83,9 +101,12 @@ def test_a_run_takes_the_rate_of_its_encoder(tmp_path, rate):
     assert settings.label == "HuBERT" and settings.fit_arguments["frame_rate"] == rate
 
 
-@pytest.mark.parametrize("rate", STRIDES)
+@pytest.mark.parametrize("rate", [*STRIDES, "whisper"])
 def test_units_and_repeated_phones_have_the_same_frames(tmp_path, utterances, rate):
-    encoder = make_encoder(tmp_path / "encoder", rate)
+    if rate == "whisper":
+        encoder, rate = make_whisper(tmp_path / "encoder"), 50
+    else:
+        encoder = make_encoder(tmp_path / "encoder", rate)
     rows = pq.read_table(next(utterances.glob("train-*.parquet"))).to_pylist()
     audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
     model = fit_units([(audio, None)], 10, encoder_id=str(encoder), frame_rate=rate)
