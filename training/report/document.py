@@ -7,6 +7,7 @@ import yaml
 
 from ...metrics.tasks import TASKS
 from . import factor_table, lead, prose, tables
+from .equal_flops import equal_flops_table
 from .figures import Figure
 from .formatting import NBSP, listing, percent
 from .results import PAPER_CHANGE
@@ -192,6 +193,20 @@ def _scaling(results: dict, figures: dict[str, Figure]) -> list[str | None]:
         f"in accuracy points for ten times the tokens, fitted by least squares, with a 95 % interval {_over(results)} "
         f"that all points share. The paper's points lie within the first epoch, these between {_epochs(results)}.",
         _figure(figures, "scaling"),
+        table,
+        *_equal_flops(results),
+    ]
+
+
+def _equal_flops(results: dict) -> list[str]:
+    table = equal_flops_table(results)
+    if table is None:
+        return []
+    return [
+        "### Accuracy at equal FLOPs",
+        "The same points at equal training FLOPs, between two points interpolated in their logarithm and never "
+        "extrapolated: each budget is the largest at which these modalities can be compared. Points are of the stable "
+        "phase and have not decayed, unlike the models of all other tables, with which they cannot be compared.",
         table,
     ]
 

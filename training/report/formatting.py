@@ -48,6 +48,11 @@ def count(value: float | None) -> str:
     return f"{round(value):,}"
 
 
+def scientific(value: float | None) -> str:
+    """A large number by its magnitude: `scientific(2.73e11)` is `"2.7e11"`."""
+    return MISSING if value is None else f"{value:.1e}".replace("e+", "e")
+
+
 def duration(seconds: float | None) -> str:
     """A duration for a person: `"47 s"`, `"12.4 min"`, `"6.7 h"`."""
     if seconds is None:

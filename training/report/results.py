@@ -22,6 +22,7 @@ from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.scoring.sides import SIDES
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
+from .equal_flops import Points, compare_at_equal_flops
 from .estimates import (
     BOOTSTRAP_SEED,
     PAIRS,
@@ -89,8 +90,8 @@ def compute_results(run: FinishedRun) -> dict:
     Returns:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, shows` (whether there are trainings enough
         to show anything of modalities), `modalities, accuracies, effects, ordering, item_checks, too_small, scaling,
-        losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study, missing`) and
-        `paper`.
+        equal_flops, losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study,
+        missing`) and `paper`.
     """
     outcomes = {
         name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
@@ -100,6 +101,7 @@ def compute_results(run: FinishedRun) -> dict:
     if len(seeds) > 1:
         _show_by_seeds_alone(accuracies)
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
+    points = {name: _points(part) for name, part in run.modalities.items()}
     return {
         "statistics": {
             "intervals": INTERVALS,
@@ -117,7 +119,10 @@ def compute_results(run: FinishedRun) -> dict:
         "ordering": {task: _ordering(outcomes, accuracies, task) for task in tasks},
         "item_checks": _item_checks(accuracies),
         "too_small": _too_small(run.pairs, accuracies),
-        "scaling": {name: _scaling(part) for name, part in run.modalities.items()},
+        "scaling": {name: _scaling(part, points[name]) for name, part in run.modalities.items()},
+        "equal_flops": compare_at_equal_flops(
+            {name: _points_by_flops(part, points[name]) for name, part in run.modalities.items()}
+        ),
         "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
         "units": run.units,
@@ -446,7 +451,33 @@ def _too_small(pairs: dict, accuracies: dict) -> dict:
     return found
 
 
-def _scaling(part: ModalityRun) -> dict:
+def _points(part: ModalityRun) -> dict[str, Outcomes]:
+    """Outcomes at each point along the way, by its name."""
+    found: dict[str, Outcomes] = {}
+    for seed, by_name in part.points.items():
+        for name, items in by_name.items():
+            found.setdefault(name, {})[seed] = _outcomes(items)
+    return found
+
+
+def _points_by_flops(part: ModalityRun, outcomes: dict[str, Outcomes]) -> dict[int, Points]:
+    """By training seed, the points that were scored, in the order of their FLOPs."""
+    found: dict[int, Points] = {}
+    for seed, training in part.trainings.items():
+        scored = {
+            point["flops"]: outcomes[point["name"]][seed]
+            for point in training.get("points", ())
+            if point.get("flops") and seed in outcomes.get(point["name"], {})
+        }
+        if scored:
+            found[seed] = [
+                (flops, {task: _headline(by_task, task)[TASKS[task].rule] for task in by_task})
+                for flops, by_task in sorted(scored.items())
+            ]
+    return found
+
+
+def _scaling(part: ModalityRun, by_name: dict[str, Outcomes]) -> dict:
     """Accuracy at each point along the way, by task, with the line through them (2412.17048, Figure 1)."""
     epochs = {point["name"]: point["epochs"] for t in part.trainings.values() for point in t.get("points", ())}
     tokens: dict[str, list[float]] = {}
@@ -454,10 +485,7 @@ def _scaling(part: ModalityRun) -> dict:
         for point in training.get("points", ()):
             tokens.setdefault(point["name"], []).append(point["tokens"])
     seen = {name: fmean(values) for name, values in sorted(tokens.items(), key=lambda item: fmean(item[1]))}
-    outcomes = {
-        name: {seed: _outcomes(points[name]) for seed, points in part.points.items() if name in points}
-        for name in seen
-    }
+    outcomes = {name: by_name.get(name, {}) for name in seen}
     scaling = {}
     for task in TASKS:
         headlines = {name: _headlines(by_seed, task) for name, by_seed in outcomes.items()}

@@ -20,6 +20,7 @@ from .formatting import (
     papers,
     percent,
     rate,
+    scientific,
     with_interval,
 )
 from .results import BASELINES, NGRAMS, RUN_BASELINES
@@ -214,7 +215,6 @@ def loss_table(results: dict) -> str | None:
     for name, modality in results["modalities"].items():
         best = results["losses"][name].get("best", {})
         updates = sorted({str(update) for update in modality["best_update"].values() if update is not None}, key=int)
-        flops = modality["flops"]
         seconds = [value for value in modality["train_seconds"].values() if value is not None]
         rows.append(
             [
@@ -227,7 +227,7 @@ def loss_table(results: dict) -> str | None:
                 number(modality["epochs"]),
                 count(modality["tokens_seen"]),
                 count(modality["parameters"]),
-                MISSING if flops is None else f"{flops:.1e}".replace("e+", "e"),
+                scientific(modality["flops"]),
                 duration(sum(seconds) / len(seconds) if seconds else None),
             ]
         )
