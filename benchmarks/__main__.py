@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .common import BLIMP, LJSPEECH, QUICK
+from .common import BLIMP, LJSPEECH, PIPER, QUICK
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 BY_NAME_ONLY = ("aligner",)
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
     parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
     parser.add_argument("--ljspeech", type=Path, help="A folder of LJSpeech, whose recordings aligner reads.")
+    parser.add_argument("--piper", help="A Piper voice, as of --synthesizer piper:VOICE, that aligner hears, too.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
     if arguments.quick:
@@ -44,6 +45,8 @@ def main() -> None:
         if not (arguments.ljspeech / "metadata.csv").is_file():
             parser.error(f"{arguments.ljspeech} holds no metadata.csv; give the folder of LJSpeech")
         environment[LJSPEECH] = str(arguments.ljspeech.resolve())
+    if arguments.piper is not None:
+        environment[PIPER] = arguments.piper
     if unknown := set(names) - {*BENCHMARKS, *BY_NAME_ONLY}:
         choices = ", ".join(BENCHMARKS + BY_NAME_ONLY)
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {choices}")

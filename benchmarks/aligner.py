@@ -2,7 +2,8 @@
 
 Sentences -> synthetic voices, whose words have exact times -> [`PocketSphinxAligner`] -> edges, early or late; the
 same sound with transcripts of others -> accepted or not. With `--ljspeech FOLDER` its recordings, too, which have no
-exact times, and its transcripts as sentences; generated stories are spoken else.
+exact times, and its transcripts as sentences; generated stories are spoken else. With `--piper VOICE` a neural voice,
+too, in which a word follows another behind a space that has a length of its own.
 
 Voices and recordings are those that the aligner's bound was not chosen on.
 """
@@ -20,19 +21,22 @@ from evoslm.datasets_scripts.recordings.aligners.alignment import Alignment, Ali
 from evoslm.datasets_scripts.recordings.aligners.pocketsphinx import PocketSphinxAligner
 from evoslm.datasets_scripts.recordings.reading import read_speech
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
-from evoslm.datasets_scripts.synthesis.synthesizer import Rendering, shared_synthesizer
+from evoslm.datasets_scripts.synthesis.by_name import load_synthesizer
+from evoslm.datasets_scripts.synthesis.piper import PiperSynthesizer, lay_out
+from evoslm.datasets_scripts.synthesis.synthesizer import Rendering, shared_synthesizer, tokens_of
 from evoslm.datasets_scripts.synthesis.voices import RATE_RANGE, VOICES
+from evoslm.datasets_scripts.text.sentences import split_sentences
 from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.phones import SIL
 
-from .common import LJSPEECH, full_or_quick
+from .common import LJSPEECH, PIPER, full_or_quick
 
 VOICES_HEARD = VOICES["many"][1::2][: full_or_quick(None, 2)]
 """The bound was chosen on the others."""
 CHOSEN_ON = 16
 """Recordings of LJSpeech, its first ones."""
-RECORDINGS, SENTENCES, OTHERS = full_or_quick((16, 5, 3), (2, 1, 1))
-"""Recordings; sentences a voice; and for each of both, transcripts of others."""
+RECORDINGS, SENTENCES, NEURAL_SENTENCES, OTHERS = full_or_quick((16, 10, 40, 3), (2, 1, 1, 1))
+"""Recordings, sentences of a synthetic voice and of a neural one, and for each of them transcripts of others."""
 LETTERS = (20, 150)
 LIKE_LENGTH = 0.1
 NEAR = (20, 50)
@@ -84,17 +88,21 @@ class Outcome:
 def run() -> str:
     folder = Path(os.environ[LJSPEECH]) if LJSPEECH in os.environ else None
     sentences = _transcripts(folder) if folder else _stories()
-    outcomes = measure([*_clips(sentences, folder)], [*sentences])
+    clips = [*(_recordings(folder) if folder else ()), *_synthetic(sentences)]
+    if PIPER in os.environ:
+        clips += _neural(sentences, os.environ[PIPER])
+    outcomes = measure(clips, sentences)
     source = "transcripts of LJSpeech" if folder else "generated stories"
     return "\n".join(
         [
             "## The aligner",
             "",
             f"{len(VOICES_HEARD)} synthetic voices with {SENTENCES} sentences each of {source}, at {RATE_RANGE[0]} to "
-            f"{RATE_RANGE[1]} words a minute; each clip also with {OTHERS} transcripts of other documents, within "
-            f"{LIKE_LENGTH:.0%} of its letters. No voice or recording is one that the bound was chosen on. Edges are "
-            "those between words without a pause between them; where the aligner puts one, the edge is counted as "
-            "'pause put' and has no distance. Early is negative.",
+            f"{RATE_RANGE[1]} words a minute, and {NEURAL_SENTENCES} of a neural voice where there is one; each clip "
+            f"also with {OTHERS} transcripts of other documents, within {LIKE_LENGTH:.0%} of its letters. No voice or "
+            "recording is one that the bound was chosen on. Edges are those between words without a pause between "
+            "them; where the aligner puts one, the edge is counted as 'pause put' and has no distance. Early is "
+            "negative.",
             "",
             *table(outcomes),
         ]
@@ -199,9 +207,7 @@ def edges_of(spoken: Rendering) -> dict[int, tuple[int, int]]:
     return edges
 
 
-def _clips(sentences: Sequence[Sentence], folder: Path | None) -> Iterator[Clip]:
-    if folder:
-        yield from _recordings(folder)
+def _synthetic(sentences: Sequence[Sentence]) -> Iterator[Clip]:
     generator = random.Random(0)
     for voice in VOICES_HEARD:
         for sentence in generator.sample(sentences, SENTENCES):
@@ -209,6 +215,31 @@ def _clips(sentences: Sequence[Sentence], folder: Path | None) -> Iterator[Clip]
             spoken = shared_synthesizer().render(sentence.text, voice.name, pitch, rate)
             family = FAMILIES[voice.name.split("-")[0]]
             yield Clip(family, sentence.document, spoken.audio, sentence.text, edges_of(spoken))
+
+
+def _neural(sentences: Sequence[Sentence], voice: str) -> Iterator[Clip]:
+    """Single sentences, since their spaces are looked up in what the voice was given to read."""
+    synthesizer = load_synthesizer(f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}")
+    (speaker,) = synthesizer.speakers("one")
+    single = [sentence for sentence in sentences if split_sentences(sentence.text) == [sentence.text]]
+    for sentence in random.Random(0).sample(single, NEURAL_SENTENCES):
+        spoken, spaces = synthesizer.render(sentence.text, speaker), spaces_of(synthesizer, sentence.text, speaker)
+        edges = {word: (end, end + spaces.get(word, 0)) for word, (end, _) in edges_of(spoken).items()}
+        yield Clip("neural", sentence.document, spoken.audio, sentence.text, edges)
+
+
+def spaces_of(synthesizer: PiperSynthesizer, sentence: str, speaker: str) -> dict[int, int]:
+    """How long the space before a word lasts, with the blanks around it, in samples; by the word's number."""
+    voice = synthesizer.voice
+    layout = lay_out(sentence, shared_synthesizer().espeak, voice)
+    _, lengths = voice.speak(layout.ids, speaker)
+    numbers = {token.position: number for number, token in enumerate(tokens_of(sentence))}
+    space = [voice.phoneme_ids[mark][0] for mark in "_ _"]
+    return {
+        numbers[position]: round(int(lengths[first : first + 3].sum()) * SAMPLE_RATE / voice.sample_rate)
+        for _, first, position in layout.events
+        if layout.ids[first : first + 3] == space and position in numbers
+    }
 
 
 def _recordings(folder: Path) -> Iterator[Clip]:

@@ -18,6 +18,8 @@ BLIMP = "EVOSLM_BLIMP"
 """Set to the folder of `python -m benchmarks --blimp FOLDER`."""
 LJSPEECH = "EVOSLM_LJSPEECH"
 """Set to the folder of `python -m benchmarks --ljspeech FOLDER`."""
+PIPER = "EVOSLM_PIPER"
+"""Set to the voice of `python -m benchmarks --piper VOICE`."""
 QUICK = "EVOSLM_BENCHMARKS_QUICK"
 """Set for the processes of `python -m benchmarks --quick`."""
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
