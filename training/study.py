@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..models.audio import SAMPLE_RATE
+from ..models.audio import SAMPLE_RATE, frame_samples_at
 from ..models.files import read_json
 from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
 from .arguments.study import RECORDED, Arguments
+from .external_units.callables import CallableUnits
+from .external_units.tables import TableUnits
 from .pretrain.hardware import resolve_precision
 from .run.execution import Execution
 from .run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
@@ -82,9 +84,18 @@ class Study:
         return [units for units in order if units in needed]
 
     @cached_property
-    def frame_samples(self) -> int:
+    def frame_samples(self) -> float:
         """Samples from one frame of the encoder to the next, and so from one symbol of Phone-Repeat to the next."""
+        if self.external_units is not None:
+            return self.external_units.config.hop_length
+        if rate := self.arguments.units.units_frame_rate:  # of a table that is still to be made
+            return frame_samples_at(rate)
         return self.encoder.frame_samples
+
+    @property
+    def external_units(self) -> CallableUnits | TableUnits | None:
+        """Units that are not fitted, where these are asked for."""
+        return self.arguments.units.open_external()
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -96,13 +107,14 @@ class Study:
 
     def describe(self) -> dict[str, Any]:
         """What the run's `study.json` says of it."""
+        external = self.external_units
         return {
             "configuration": self.arguments.to_dict(),
             "voices": self.run.voices,
             "modalities": self.arguments.modalities,
             "seeds": self.arguments.run.training_seeds,
-            "encoder": self.encoder.describe(),
-            "encoder_label": self.encoder.label,
+            "encoder": external.config.describe() if external else self.encoder.describe(),
+            "encoder_label": external.config.label if external else self.encoder.label,
             "frame_rate": SAMPLE_RATE / self.frame_samples,
         }
 
@@ -219,12 +231,16 @@ class Study:
     def build_units(self, voices: str, unit_of: str) -> None:
         """A quantizer of one kind of speech, and the units of its utterances and of the pairs."""
         from .stages.units.encoding import build_pair_units, build_utterance_units
+        from .stages.units.external import build_external_units
         from .stages.units.quantizer import build_quantizer
 
         run, execution = self.run, self.execution
         folder, utterances, pairs = run.units(voices, unit_of), run.utterances(voices), run.pairs(voices)
         quantizer, precision = folder / MODEL_FOLDER, self.arguments.units.encoder_precision
-        build_quantizer(quantizer, utterances, self._quantizer_settings(unit_of), execution)
+        if self.external_units is not None:
+            build_external_units(quantizer, utterances, pairs, self.external_units, execution)
+        else:
+            build_quantizer(quantizer, utterances, self._quantizer_settings(unit_of), execution)
         build_utterance_units(folder / "utterances", quantizer, utterances, precision, execution)
         build_pair_units(folder / "pairs", quantizer, pairs, precision, execution)
 
@@ -307,6 +323,11 @@ class Study:
     def _training(self) -> dict[str, Any]:
         return {"hardware": self.arguments.hardware, "execution": self.execution}
 
+    @property
+    def _encoder_name(self) -> str:
+        """What a language model's configuration says of its units: never a path."""
+        return self.external_units.config.label if self.external_units else self.arguments.units.encoder
+
     def _quantizer_settings(self, unit_of: str) -> QuantizerSettings:
         units = self.arguments.units
         return QuantizerSettings(
@@ -337,7 +358,7 @@ class Study:
 
     def _model(self, modality: str, seed: int) -> dict[str, Any]:
         entry = get_modality(modality)
-        encoder = self.arguments.units.encoder if entry.is_speech else None
+        encoder = self._encoder_name if entry.is_speech else None
         settings = ModelSettings(
             modality,
             seed,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...datasets_scripts.stories.simple.language import load_language
 from ...datasets_scripts.synthesis.by_name import ESPEAK, load_synthesizer
+from ...models.modalities import SYNTHETIC_MODALITY, get_modality
 from ..pretrain.deepspeed_config import read_deepspeed
 from ..run import distributed
 from .fields import check_values
@@ -23,12 +24,13 @@ from .study import (
 )
 
 
-def check_arguments(arguments: Arguments) -> None:
+def check_arguments(arguments: Arguments, command: str = "study") -> None:
     """
     Check the values of all groups, one by one and together.
 
     Args:
         arguments ([`Arguments`]): Of a command.
+        command (`str`, *optional*, defaults to `"study"`): Its name.
 
     Raises:
         `ValueError`: If a value is none of the choices or out of bounds, values do not go together, or a package that
@@ -41,15 +43,18 @@ def check_arguments(arguments: Arguments) -> None:
         raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
     _check_hardware(arguments.hardware)
     _check_encoder(arguments.units)
+    _check_external_units(arguments, command)
     _check_source(arguments.corpus, arguments.hardware.dry_run)
     _check_recordings(arguments.corpus, arguments.units)
     _check_synthesizer(arguments)
     _check_shape(arguments.model)
     check_protocol(arguments.pretrain)
-    if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= arguments.units.num_units:
+    if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= (
+        num_units := arguments.units.codebook_size("frame")
+    ):
         raise ValueError(
-            f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above --num_units "
-            f"{arguments.units.num_units}, since every unit is a piece of its own."
+            f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above the number of "
+            f"different units, {num_units}, since every unit is a piece of its own."
         )
 
 
@@ -126,6 +131,34 @@ def _check_encoder(units: UnitArguments) -> None:
     asked = (units.encoder_layer, units.encoder_revision, units.encoder_precision)
     if not units.is_pretrained and asked != (None, None, "fp32"):
         raise ValueError(f"--encoder {units.encoder} has no layers, revision or precision to choose.")
+
+
+def _check_external_units(arguments: Arguments, command: str) -> None:
+    units = arguments.units
+    if units.units is None:
+        # The frames of pairs are made before there are units, and those of a table after that.
+        named = ["units_model", "units_name", "units_codebook_size"]
+        named += [] if command == "build-dataset" else ["units_frame_rate"]
+        given = [name for name in named if getattr(units, name) is not None]
+        if given:
+            raise ValueError(f"--{given[0]} says something of --units, which is not given; give both or neither.")
+        return
+    fitted = {"encoder": "mfcc", "unit_normalization": "none", "compare_seeds": 0}
+    for name, default in fitted.items():
+        if getattr(units, name) != default:
+            raise ValueError(
+                f"--units brings units that are not fitted, and --{name} {getattr(units, name)} is about those that "
+                "are; leave out one of them."
+            )
+    pooled = [name for name in arguments.modalities if get_modality(name).unit_of != "frame"]
+    if pooled:
+        raise ValueError(f"{pooled[0]} pools an encoder's frames, which --units has none of; leave it out.")
+    opened = units.open_external()
+    if opened.config.kind == "table" and SYNTHETIC_MODALITY in arguments.modalities:
+        raise ValueError(
+            f"{SYNTHETIC_MODALITY} needs the units of pairs that are cut out of recordings last of all, which no "
+            "table can have; leave it out, or give --units as module:function."
+        )
 
 
 def _check_shape(model: ModelArguments) -> None:

@@ -102,6 +102,7 @@ _DATASET = {
     "corpus": _EVERYTHING["corpus"],
     "pairs": _EVERYTHING["pairs"],
     "model": ("bpe_vocab_size",),
+    "units": ("units_frame_rate",),
     "hardware": ("dry_run", "device_tflops"),
 }
 _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
@@ -111,7 +112,7 @@ _TRAINING = {**_EVERYTHING, "run": _all_of(GROUPS["run"], "replicates")}
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
 _COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words")
 _COMMON_DATASET += ("voices", "rate", "corpus_seed")
-_COMMON_UNITS = (*_COMMON_DATASET, "encoder", "encoder_layer", "num_units")
+_COMMON_UNITS = (*_COMMON_DATASET, "encoder", "encoder_layer", "num_units", "units", "units_frame_rate")
 _COMMON_TRAINING = (*_COMMON_UNITS, "training_seeds", "device", "epochs")
 
 COMMANDS = {
@@ -208,6 +209,15 @@ COMMANDS = {
             "unit_report.measuring:report_units",
             ("source", "quantizer", "output_dir", "num_units", "normalizations", "seed"),
             "UnitReportArguments",
+            reads_run=True,
+        ),
+        Command(
+            "export-audio",
+            "every utterance and side of a pair as a wav, for units from elsewhere",
+            "runs/laptop --to audio",
+            "external_units.export:export_audio",
+            ("to", "num_proc", "overwrite"),
+            "ExportArguments",
             reads_run=True,
         ),
         Command(

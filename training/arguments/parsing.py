@@ -88,7 +88,7 @@ def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
     arguments = Arguments(
         **{name: group(**{item.name: values[item.name] for item in fields(group)}) for name, group in GROUPS.items()}
     )
-    check_arguments(arguments)
+    check_arguments(arguments, command)
     return arguments
 
 

@@ -146,6 +146,14 @@ class UnitArguments:
     How speech becomes units.
 
     Args:
+        units (`str`, *optional*): Units from elsewhere, in place of an encoder and k-means: `module:function` or
+            `FILE.py:function` (called with a waveform and its rate, gives ids), `codec`, or a table (.jsonl or
+            .parquet) of rows with `file` and `units`, by the names that `evoslm export-audio` writes.
+        units_model (`str`, *optional*): What an adapter is made of, a folder or a Hub id: `--units codec --units_model
+            facebook/encodec_24khz`.
+        units_name (`str`, *optional*): Their name in tables and figures.
+        units_frame_rate (`float`, *optional*): Ids a second; of an adapter that says it, not needed.
+        units_codebook_size (`int`, *optional*): Different ids; of a table, the largest and one more when not given.
         encoder (`str`, *optional*, defaults to `"mfcc"`): The frame features: `mfcc`, `log_mel`, or an encoder with
             weights (HuBERT, wav2vec 2.0, WavLM, Whisper, ...) by Hub id or folder.
         encoder_layer (`int`, *optional*): The layer of such an encoder, from 1; when not given its last, and of
@@ -163,6 +171,11 @@ class UnitArguments:
         compare_seeds (`int`, *optional*, defaults to 0): Quantizers of further seeds, to be compared.
     """
 
+    units: str | None = None
+    units_model: str | None = None
+    units_name: str | None = None
+    units_frame_rate: float | None = field(default=None, metadata={"least": 5, "most": 200})
+    units_codebook_size: int | None = field(default=None, metadata={"least": 2, "most": 65_536})
     encoder: str = "mfcc"
     encoder_layer: int | None = None
     encoder_revision: str | None = None
@@ -180,8 +193,25 @@ class UnitArguments:
         """Whether the encoder has weights, which were trained elsewhere."""
         return self.encoder not in FRAME_FEATURES
 
+    def open_external(self):
+        """
+        The units of `units`, as [`~external_units.quantizers.open_units`] finds and checks them; `None` without.
+
+        Raises:
+            `FileNotFoundError`, `ValueError`: As there.
+        """
+        if self.units is None:
+            return None
+        from ..external_units.quantizers import open_units
+
+        return open_units(
+            self.units, self.units_model, self.units_frame_rate, self.units_codebook_size, self.units_name
+        )
+
     def codebook_size(self, unit_of: str) -> int:
-        """Clusters of frames or of syllables."""
+        """Clusters of frames or of syllables, or different ids of units from elsewhere."""
+        if self.units is not None:
+            return self.open_external().config.num_units
         return self.num_units if unit_of == "frame" else self.num_syllable_units
 
     def segment_parts(self, unit_of: str) -> int:
@@ -341,7 +371,9 @@ class Arguments:
             if name == "paper":
                 asked.update(modality.name for modality in MODALITIES.values() if modality.paper)
             elif name == "all":
-                asked.update(MODALITIES)
+                # Syllables are pooled frames, which units from elsewhere have none of.
+                known = [entry for entry in MODALITIES.values() if not (self.units.units and entry.unit_of != "frame")]
+                asked.update(entry.name for entry in known)
             else:
                 asked.add(get_modality(name).name)
         # What recordings are compared with; other runs are synthetic already.

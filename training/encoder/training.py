@@ -18,8 +18,9 @@ from transformers import HubertConfig
 from ...datasets_scripts.shards.reading import find_shards
 from ...models.audio import FRAME_RATE, SAMPLE_RATE
 from ...models.files import write_json
-from ...models.speech_units import SpeechUnitConfig, SpeechUnitProcessor, fit_units
+from ...models.speech_units import SpeechUnitProcessor, fit_units
 from ..arguments.fields import check_values
+from ..external_units.quantizers import read_quantizer_config
 from ..pretrain.hardware import resolve_precision
 from ..pretrain.plain_training import learning_rate_share, resume_training, save_training, update_weights
 from ..run.folder import MODEL_FOLDER
@@ -212,7 +213,7 @@ def _train(arguments: EncoderArguments, utterances: Path, targets: Path, output_
 
     device = resolve_device(arguments.device)
     half = resolve_precision(arguments.precision, device) == "bf16"
-    quantizer = SpeechUnitConfig.from_pretrained(targets / MODEL_FOLDER)
+    quantizer = read_quantizer_config(targets / MODEL_FOLDER)
     config = _encoder_config(arguments)
     geometry = frame_geometry(config)
     if (quantizer.sampling_rate, quantizer.hop_length) != (SAMPLE_RATE, geometry[0]):

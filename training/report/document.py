@@ -11,6 +11,7 @@ from .equal_flops import equal_flops_table
 from .figures import Figure
 from .formatting import NBSP, listing, percent
 from .results import PAPER_CHANGE
+from .unit_source import describe_lost_phones, describe_source
 
 
 def write_document(results: dict, figures: dict[str, Figure]) -> str:
@@ -236,14 +237,7 @@ def _units(results: dict) -> list[str | None]:
     table = tables.unit_table(results)
     if table is None:
         return []
-    encoder = results["study"].get("encoder")
-    source = ""
-    if isinstance(encoder, dict):
-        commit = f", {encoder['revision'][:12]}" if encoder.get("revision") else ""
-        source = (
-            f"Clusters of layer {encoder['layer']} of `{encoder['source']}`{commit}, in {encoder['precision']}, "
-            f"{encoder['frame_rate']:g} frames a second, which Phone-Repeat has, too. "
-        )
+    source = describe_source(results["study"].get("encoder")) + describe_lost_phones(results)
     said = f"{source}Quality of the units against the phones, on held-out audio."
     return ["## Speech units", said, table, _unit_seeds(results["unit_seeds"])]
 

@@ -146,6 +146,7 @@ def _modality(part: ModalityRun) -> dict:
         "vocab_size": part.tokenizer.get("vocab_size"),
         "train_tokens": part.tokenizer.get("train_tokens"),
         "tokens_per_second": part.tokenizer.get("tokens_per_second"),
+        **{name: part.tokenizer[name] for name in ("train_phones", "train_phones_lost") if name in part.tokenizer},
         "parameters": first.get("parameters"),
         **{name: _mean(part, name) for name in ("updates", "epochs", "tokens_seen", "flops")},
         "convergence": {seed: training.get("convergence") for seed, training in part.trainings.items()},

@@ -16,6 +16,7 @@ from ...datasets_scripts.shards.worker_pool import WorkFailed
 from ...models.audio import SAMPLE_RATE
 from ...models.files import write_json, write_json_lines
 from ..arguments.fields import check_values
+from ..external_units.quantizers import has_quantizer, load_quantizer
 from ..run.environment import describe_versions
 from ..run.folder import MODEL_FOLDER
 from ..run.study_file import open_run
@@ -184,11 +185,11 @@ def _check(arguments: EncodeArguments) -> None:
 
 
 def _fingerprint(model_dir: str) -> str:
-    from ...models.speech_units import SpeechUnitModel
-
-    if not (Path(model_dir) / "model.safetensors").is_file():
+    if not has_quantizer(Path(model_dir)):
         raise FileNotFoundError(f"{model_dir} is not the folder of a quantizer; give the one that fit-units made.")
-    model = SpeechUnitModel.from_pretrained(model_dir, use_safetensors=True)
+    model = load_quantizer(Path(model_dir), use_safetensors=True)
+    if getattr(model.config, "kind", None) == "table":
+        raise ValueError(f"{model_dir} has a table of the ids of a run's own audio; give a quantizer that can hear.")
     if model.config.sampling_rate != SAMPLE_RATE:
         raise ValueError(f"{model_dir} reads {model.config.sampling_rate} Hz; audio is read at {SAMPLE_RATE} Hz here.")
     if model.config.segment_parts:

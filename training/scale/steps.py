@@ -21,6 +21,7 @@ from ...datasets_scripts.recordings.reading import read_speech
 from ...datasets_scripts.shards.footers import read_footer, with_footer
 from ...models.audio import SAMPLE_RATE
 from ...models.files import remove_partial, written_whole
+from ..external_units.quantizers import load_quantizer
 from ..run.workers import Job, resolve_device, run_jobs
 from .plan import read_plan
 
@@ -226,13 +227,11 @@ def _load_quantizer(model_dir: str, quantizer: str, device: str, precision: str)
     """The quantizer, kept for the next shard of this process."""
     import torch
 
-    from ...models.speech_units import SpeechUnitModel
-
-    model = SpeechUnitModel.from_pretrained(model_dir, use_safetensors=True)
+    model = load_quantizer(Path(model_dir), use_safetensors=True)
     if model.fingerprint() != quantizer:
         raise ValueError(f"{model_dir} is no longer the quantizer that the job was started with; start it again.")
     if precision == "bf16":
-        model = SpeechUnitModel.from_pretrained(model_dir, use_safetensors=True, dtype=torch.bfloat16)
+        model = load_quantizer(Path(model_dir), use_safetensors=True, dtype=torch.bfloat16)
     return model.to(device)
 
 

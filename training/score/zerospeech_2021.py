@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from ...metrics.pair_accuracy import read_pairs
-from ...models.audio import FRAME_RATE, SAMPLE_RATE
+from ...models.audio import FRAME_RATE, frame_samples_at
 from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES, Modality, get_modality
+from ..external_units.quantizers import read_quantizer_config
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.folder import MODEL_FOLDER, Run
 from ..run.stage import fingerprint_files
@@ -84,7 +85,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         folder / "pairs",
         split=arguments.split,
         phone_table=arguments.phone_table,
-        stretch_factor=read_stretch_factor(run.utterances(), round(SAMPLE_RATE / rate)),
+        stretch_factor=read_stretch_factor(run.utterances(), frame_samples_at(rate)),
         num_proc=arguments.num_proc or count_cores(),
         max_skipped_fraction=arguments.max_skipped_fraction,
     )
@@ -96,6 +97,9 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
             continue
         if modality.is_speech:
             quantizer = run.units_of(modality.name) / MODEL_FOLDER
+            if getattr(read_quantizer_config(quantizer), "kind", None) == "table":
+                left_out[modality.name] = "its units are a table of the run's own audio"
+                continue
             units = folder / f"units-{modality.name}-{fingerprint_files(quantizer)}"
             pairs = write_unit_pairs(pairs, quantizer, units, modality.name, workers, device)
         rows = [row for row in read_pairs(str(pairs), modality.column) if _is_written(row, modality)]

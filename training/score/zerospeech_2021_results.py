@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from ...datasets_scripts.pairs.published.zerospeech_2021 import BANDS, TASKS, read_gold
 from ...models.files import written_whole
 from ...models.scoring.sides import SIDES
+from ..external_units.quantizers import has_quantizer
 from ..run.workers import Job, run_jobs
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def write_unit_pairs(
     shards = sorted(pairs.rglob("test-*.parquet"))
     if not shards:
         raise FileNotFoundError(f"There are no shards of pairs (test-*.parquet) in {pairs}.")
-    if not (quantizer / "model.safetensors").is_file():
+    if not has_quantizer(quantizer):
         raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
     unit_contents(modality, [])
     targets = {shard: output_dir / shard.relative_to(pairs) for shard in shards}

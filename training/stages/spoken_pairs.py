@@ -95,19 +95,28 @@ def summarize_pairs(texts: Path, spoken: Path) -> dict:
         spoken (`Path`): The spoken pairs.
 
     Returns:
-        `dict`: By task: `n`, `groups`, how many were `made`, and what was dropped in `rendering` and by `report`.
+        `dict`: By task: `n`, `groups`, how many were `made`, what was dropped in `rendering` and by `report`, and how
+        many pairs have sides that are alike in Phone-Repeat, whose frames may be longer than what tells them apart.
     """
     summary = {}
     made_of, rendered = read_json(texts / SUMMARY_FILE), read_json(spoken / SUMMARY_FILE)
     for task, made in made_of.items():
         shards = sorted((spoken / task).glob("test-*.parquet"))
-        tables = [pq.read_table(path, columns=["id", "group"]) for path in shards]
+        columns = ["id", "group", "positive_phones_repeat", "negative_phones_repeat"]
+        tables = [pq.read_table(path, columns=columns) for path in shards]
         rows = {row["id"]: row["group"] for table in tables for row in table.to_pylist()}
+        alike = {
+            row["id"]
+            for table in tables
+            for row in table.to_pylist()
+            if row["positive_phones_repeat"] == row["negative_phones_repeat"]
+        }
         summary[task] = {
             "n": len(rows),
             "groups": dict(sorted(Counter(rows.values()).items())),
             "made": made["made"],
             "rendering": rendered.get(task, {}),
             "report": made["report"],
+            "alike_in_phone_repeat": len(alike),
         }
     return summary

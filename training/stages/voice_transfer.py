@@ -19,6 +19,7 @@ from ...models.audio import decode_flac
 from ...models.files import write_json
 from ...models.modalities import get_modality
 from ...models.scoring.sides import PARTS, SIDES
+from ..external_units.quantizers import load_quantizer
 from ..run.execution import Execution
 from ..run.folder import BASELINES_FILE, HELD_OUT_FILE, ITEMS_FILE, SUMMARY_FILE, UNITS_FILE
 from ..run.stage import Stage
@@ -176,9 +177,9 @@ def _noise_floors(shards: list[Path]) -> pd.DataFrame:
 
 def _measure(quantizer: Path, utterances: Path, device: str) -> dict:
     """How well units follow the phones of held-out speech."""
-    from ...models.speech_units import SpeechUnitModel, unit_quality
+    from ...models.speech_units import unit_quality
 
-    model = SpeechUnitModel.from_pretrained(quantizer).to(device)
+    model = load_quantizer(quantizer).to(device)
     (units,), phones = held_out_units([model], utterances)
     quality = unit_quality(units, phones, num_units=model.config.num_units)
     return {name: quality[name] for name in _QUALITY}

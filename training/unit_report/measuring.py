@@ -32,6 +32,9 @@ from ...models.speech_units.stability import (
     word_stability,
 )
 from ...models.statistics import paired_effect
+from ..external_units.callables import CallableUnits
+from ..external_units.quantizers import is_external, load_quantizer
+from ..external_units.tables import TableUnits
 from ..run.environment import describe_versions
 from ..run.folder import MODEL_FOLDER, SKIPPED_FILE
 from ..run.study_file import open_run
@@ -261,6 +264,8 @@ def _load_quantizer(folder: str | Path):
     """The speech-unit model that is to be measured."""
     from ...models.speech_units import SpeechUnitModel
 
+    if is_external(folder):
+        return load_quantizer(folder)
     if not (Path(folder) / "model.safetensors").is_file():
         raise FileNotFoundError(f"There is no speech-unit model in {folder}; give the folder of one.")
     model = SpeechUnitModel.from_pretrained(folder)
@@ -291,6 +296,8 @@ def _quantizers(given, batches: Iterator, num_units: int, normalizations: Sequen
     from ...models.speech_units import fit_unit_normalizations
 
     models = {} if given is None else {given.config.normalization: given}
+    if isinstance(given, (CallableUnits, TableUnits)):  # of which nothing can be fitted
+        return models
     missing = [normalization for normalization in dict.fromkeys(normalizations) if normalization not in models]
     if missing:
         spoken = (([row.audio for row in batch], [row.speaker for row in batch]) for batch in batches)
@@ -328,6 +335,9 @@ def _encode(models: dict, batches: Iterator) -> _Measured:
 def _units(models: dict, batch: list[MeasuredRecording]) -> dict[str, list[np.ndarray]]:
     """Units of some recordings by each quantizer; the encoder that they share hears them once."""
     first, speakers = next(iter(models.values())), [row.speaker for row in batch]
+    if isinstance(first, (CallableUnits, TableUnits)):
+        units = first.units([row.audio for row in batch], names=[row.name for row in batch])
+        return {first.config.normalization: [row.astype(np.int64) for row in units]}
     frames = first.encoder([check_audio(row.audio, first.config.hop_length, row.document) for row in batch])
     return {
         normalization: [units.astype(np.int64) for units in model.units_of_frames(frames, speakers)]

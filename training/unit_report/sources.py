@@ -19,6 +19,7 @@ from ...datasets_scripts.recordings.containers import open_whole
 from ...datasets_scripts.recordings.reading import read_waveform
 from ...datasets_scripts.text.passages import SPLITS
 from ...models.audio import FRAME_SAMPLES, SAMPLE_RATE, decode_flac
+from ..external_units.tables import audio_name
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class MeasuredRecording:
         words (`list[dict]`): `{"word", "start", "end"}` in seconds; words to be compared are spelled alike.
         phones (`list[dict]`): `{"phone", "start", "end"}` from the beginning to the end, or none.
         decode (`Callable[[], np.ndarray]`): Gives its int16 samples at 16 kHz.
+        name (`str`, *optional*): What a table of units calls it.
     """
 
     document: str
@@ -45,6 +47,7 @@ class MeasuredRecording:
     words: list[dict]
     phones: list[dict]
     decode: Callable[[], np.ndarray] = field(repr=False)
+    name: str = ""
 
     @property
     def audio(self) -> np.ndarray:
@@ -122,6 +125,7 @@ def _read_shards(shards: list[Path], wanted: set[str]) -> Iterator[list[Measured
                         row["words"] or [],
                         row["phones"] or [],
                         partial(decode_flac, row["audio"]["bytes"]),
+                        audio_name(Path(shard).parent.name, row["id"]),
                     )
                     for row in kept
                 ]

@@ -19,9 +19,9 @@ import torch
 from ...datasets_scripts.shards.reading import find_shards
 from ...models.audio import decode_flac
 from ...models.files import write_json
-from ...models.speech_units import SpeechUnitConfig
 from ...models.vocoder import UnitHifiGan, UnitHifiGanConfig, resynthesis_quality
 from ..arguments.fields import check_values
+from ..external_units.quantizers import read_quantizer_config
 from ..pretrain.plain_training import learning_rate_share, resume_training, save_training, update_weights
 from ..run.folder import MODEL_FOLDER
 from ..run.stage import Stage
@@ -202,7 +202,12 @@ def _train(arguments: VocoderArguments, folders: dict[str, Path], output_dir: Pa
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = SpeechUnitConfig.from_pretrained(folders["quantizer"])
+    source = read_quantizer_config(folders["quantizer"])
+    if not isinstance(source.hop_length, int):
+        raise ValueError(
+            f"{source.frame_rate:g} units a second are no whole number of samples at 16 kHz each, which a vocoder "
+            "needs; train the tokenizer's own."
+        )
     data = {
         split: VocoderSegments(folders, split, source.hop_length, arguments.segment_frames)
         for split in ("train", "validation")

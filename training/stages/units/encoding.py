@@ -16,6 +16,8 @@ from ....datasets_scripts.phones.syllables import syllable_frames
 from ....models.audio import decode_flac
 from ....models.files import read_json, write_json, written_whole
 from ....models.scoring.sides import PARTS
+from ...external_units.quantizers import is_external, load_quantizer
+from ...external_units.tables import audio_name
 from ...run.execution import Execution
 from ...run.folder import QUALITY_FILE
 from ...run.stage import Stage
@@ -112,10 +114,10 @@ def encode_shard(
     """
     import torch
 
-    from ....models.speech_units import SpeechUnitModel
-
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = SpeechUnitModel.from_pretrained(model_dir, dtype=dtype).to(device)
+    model = load_quantizer(model_dir, dtype=dtype).to(device)
+    by_name = is_external(model_dir)
+    rendering = shard.parent.parent.name if columns != ("audio",) else shard.parent.name
     file = pq.ParquetFile(shard)
     is_pairs = columns != ("audio",)
     is_of_syllables = model.config.segment_parts > 0
@@ -136,7 +138,11 @@ def encode_shard(
                 said = batch[phones[column]].to_pylist()
                 segments = [_syllables(said[index], samples, model.config) for index, samples in zip(present, audio)]
             who = [speakers[index] for index in present]
-            found = {"units": model.units(audio, who, segments=segments) if present else []}
+            about = {"segments": segments}
+            if by_name:
+                part = column.removesuffix("_audio") if is_pairs else None
+                about = {"names": [_name(rendering, batch, index, part) for index in present]}
+            found = {"units": model.units(audio, who, **about) if present else []}
             if is_of_syllables:
                 found["frames"] = segments
             for what, sequences in found.items():
@@ -156,6 +162,11 @@ def encode_shard(
         tables = [pa.schema(types).empty_table()]
     with written_whole(target / shard.name) as partial:
         pq.write_table(pa.concat_tables(tables), partial)
+
+
+def _name(rendering: str, batch: pa.RecordBatch, row: int, part: str | None) -> str:
+    voice = batch["voice"][row].as_py() if part else None
+    return audio_name(rendering, batch["id"][row].as_py(), voice, part)
 
 
 def _syllables(phones: list[dict] | str, samples: np.ndarray, config) -> np.ndarray:

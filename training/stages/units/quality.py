@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
 from ....datasets_scripts.phones.syllables import syllable_names
-from ....models.audio import SAMPLE_RATE, decode_flac
+from ....models.audio import decode_flac, frame_samples_at
 from .quantizer import ROWS_AT_A_TIME
 
 _WITHOUT_STRESS = str.maketrans("", "", "012")
@@ -20,21 +20,29 @@ _WITHOUT_STRESS = str.maketrans("", "", "012")
 
 def held_out_units(models: list, utterances: Path) -> tuple[list[list[np.ndarray]], list[list[str]]]:
     """Units of held-out audio by models that share an encoder, which reads it once; and its phones, frame by frame."""
-    from ....models.speech_units.modeling_speech_units import nearest_centroids
-
     found: list[list[np.ndarray]] = [[] for _ in models]
     phones = []
     for shard in held_out_shards(utterances):
-        for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=["audio", "speaker", "phones"]):
+        for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=["id", "audio", "speaker", "phones"]):
             rows = batch.to_pylist()
-            audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
-            # Statistics are of the corpus, which the models have in common; only centroids differ.
-            for row, features in zip(rows, models[0].extract_features(audio, [row["speaker"] for row in rows])):
-                phones.append(phones_to_frames(row["phones"], len(features), models[0].config.hop_length))
-                for sequences, model in zip(found, models):
-                    centroids = model.centroids.double().to(features.device)
-                    sequences.append(nearest_centroids(features, centroids)[0].cpu().numpy())
+            for sequences, units in zip(found, _units_by(models, rows)):
+                sequences += units
+            for row, units in zip(rows, found[0][-len(rows) :]):
+                phones.append(phones_to_frames(row["phones"], len(units), models[0].config.hop_length))
     return found, phones
+
+
+def _units_by(models: list, rows: list[dict]) -> list[list[np.ndarray]]:
+    """Units of some utterances by each model."""
+    from ....models.speech_units.modeling_speech_units import SpeechUnitModel, nearest_centroids
+
+    audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
+    if not isinstance(models[0], SpeechUnitModel):  # there are no frames to share
+        return [model.units(audio, names=[row["id"] for row in rows]) for model in models]
+    # Statistics are of the corpus, which the models have in common; only centroids differ.
+    features = models[0].extract_features(audio, [row["speaker"] for row in rows])
+    centroids = [model.centroids.double().to(models[0].device) for model in models]
+    return [[nearest_centroids(matrix, own)[0].cpu().numpy() for matrix in features] for own in centroids]
 
 
 def held_out_shards(utterances: Path) -> list[Path]:
@@ -46,7 +54,7 @@ def measure_quality(utterances: Path, units: Path, num_units: int, frame_rate: f
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
     from ....models.speech_units import UnitCounts
 
-    counts, frame_samples = UnitCounts(num_units), round(SAMPLE_RATE / frame_rate)
+    counts, frame_samples = UnitCounts(num_units), frame_samples_at(frame_rate)
     for row, encoded in _read_held_out(utterances, units):
         frames = len(encoded["units"])
         counts.add(np.array(encoded["units"]), phones_to_frames(row["phones"], frames, frame_samples))
@@ -57,7 +65,7 @@ def measure_syllable_quality(utterances: Path, units: Path, num_units: int, fram
     """PNMI, purity, use and rates of syllable units against syllables, on the splits that trained nothing."""
     from ....models.speech_units import unit_quality
 
-    sequences, syllables, frames, frame_samples = [], [], 0, round(SAMPLE_RATE / frame_rate)
+    sequences, syllables, frames, frame_samples = [], [], 0, frame_samples_at(frame_rate)
     for row, encoded in _read_held_out(utterances, units):
         sequences.append(np.array(encoded["units"]))
         names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"]), frame_samples))

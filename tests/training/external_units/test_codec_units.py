@@ -1,0 +1,61 @@
+"""Codecs of transformers as tokenizers: tiny ones with random weights."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import EncodecConfig, EncodecModel, HubertConfig, MimiConfig, MimiModel
+
+from evoslm.models.speech_units.features import check_audio
+from evoslm.training.external_units.quantizers import open_units
+
+
+def make_codec(kind, folder):
+    """A codec of a few thousand weights."""
+    torch.manual_seed(0)
+    if kind == "encodec":
+        shape = {"num_filters": 4, "hidden_size": 16, "codebook_dim": 16, "codebook_size": 64, "num_lstm_layers": 1}
+        model = EncodecModel(EncodecConfig(**shape))
+    else:
+        shape = {"num_filters": 4, "hidden_size": 16, "codebook_dim": 8, "codebook_size": 64, "head_dim": 8}
+        shape |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16}
+        shape |= {"vector_quantization_hidden_dimension": 8, "num_quantizers": 4, "upsample_groups": 16}
+        model = MimiModel(MimiConfig(**shape))
+    with torch.no_grad():  # a fresh codebook is all zeros, and what fresh layers give is small
+        frames = model.encoder(torch.randn(1, 1, 64 * 1920))[0].T
+        for name, buffer in model.named_buffers():
+            if name.endswith(("embed", "embed_sum")):
+                scattered = torch.randn_like(buffer)
+                buffer.copy_(frames[:: len(frames) // 64][:64] if kind == "encodec" else scattered)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("kind", "label", "rate"), [("encodec", "EnCodec", 75.0), ("mimi", "Mimi", 12.5)])
+def test_a_codec_gives_the_ids_of_its_first_codebook(tmp_path, kind, label, rate):
+    units = open_units("codec", make_codec(kind, tmp_path))
+    assert (units.config.label, units.config.frame_rate, units.config.num_units) == (label, rate, 64)
+    rng = np.random.default_rng(0)
+    audio = [rng.normal(0, 3000, size).astype(np.int16) for size in (16_000, 40_123, 5_000)]
+    encoded = units.units(audio)
+    assert [len(row) for row in encoded] == [int(len(samples) * rate / 16_000) for samples in audio]
+    assert len(np.unique(np.concatenate(encoded))) > 3
+    units.check_repeats(audio, ["a", "b", "c"])
+
+    import soxr
+
+    model = {"encodec": EncodecModel, "mimi": MimiModel}[kind].from_pretrained(tmp_path)
+    heard = soxr.resample(check_audio(audio[1]).numpy(), 16_000, 24_000, quality="HQ")
+    with torch.no_grad():
+        codes = model.encode(torch.from_numpy(heard)[None, None]).audio_codes
+    first = codes.reshape(-1, codes.shape[-1])[0].numpy()
+    assert np.array_equal(first[: len(encoded[1])], encoded[1])
+
+
+def test_what_is_no_codec_is_named(tmp_path):
+    HubertConfig().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"\(hubert\) is no EnCodec or Mimi of one channel, such as facebook/encodec"):
+        open_units("codec", str(tmp_path))
+    with pytest.raises(ValueError, match="codec cannot be made"):
+        open_units("codec", str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="codec cannot be made: TypeError"):
+        open_units("codec")

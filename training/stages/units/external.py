@@ -1,0 +1,97 @@
+"""Units from elsewhere in the place of a run's quantizer: checked on the run's own audio, and kept with the run.
+
+utterances and spoken pairs + what `--units` opened -> [`build_external_units`] -> a folder for `load_quantizer`, and
+`check.json`, which says what was checked.
+"""
+
+import io
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ....models.audio import decode_flac
+from ....models.files import write_json
+from ....models.scoring.sides import PARTS
+from ...external_units.callables import CallableUnits
+from ...external_units.quantizers import save_units
+from ...external_units.tables import TableUnits, audio_name
+from ...run.execution import Execution
+from ...run.stage import Stage
+from .quantizer import ROWS_AT_A_TIME
+
+CHECK_FILE = "check.json"
+_CALLED_TWICE = 8  # utterances, and as many parts of pairs
+
+
+def build_external_units(
+    folder: Path, utterances: Path, pairs: Path, units: CallableUnits | TableUnits, execution: Execution
+) -> None:
+    """
+    Check units from elsewhere: of a table, that it has every utterance and every part of a pair with as many ids as it
+    has frames; of a callable, that it gives the same ids for some of them when it is called twice.
+
+    Args:
+        folder (`Path`): Where to.
+        utterances (`Path`): The speech stage.
+        pairs (`Path`): The spoken pairs.
+        units ([`CallableUnits`] or [`TableUnits`]): As [`open_units`] gives them.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `ValueError`: If a check fails.
+    """
+
+    def build(partial: Path) -> None:
+        if isinstance(units, TableUnits):
+            lengths = _lengths(utterances, pairs)
+            kept = units.select(lengths)
+            for name, samples in lengths.items():
+                kept.fit(name, samples)
+            save_units(kept, partial)
+            checked = {"names": len(lengths), "not_used": len(units.names) - len(lengths)}
+        else:
+            names, audio = zip(*_some_audio(utterances, pairs))
+            units.check_repeats(audio, names)
+            units.units(audio, names=names)
+            save_units(units, partial)
+            checked = {"called_twice": list(names)}
+        write_json(partial / CHECK_FILE, checked)
+
+    inputs = {"utterances": utterances, "pairs": pairs}
+    Stage(folder, 1, units.config.describe(), inputs).run(build, execution.overwrite)
+
+
+def read_utterances(utterances: Path) -> Iterator[tuple[str, bytes]]:
+    """Every utterance of a stage: the name that a table has to have for it, and its FLAC file."""
+    for shard in sorted(utterances.glob("*-*.parquet")):
+        for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=["id", "audio"]):
+            for row in batch.to_pylist():
+                yield audio_name(utterances.name, row["id"]), row["audio"]["bytes"]
+
+
+def read_pairs(pairs: Path) -> Iterator[tuple[str, bytes]]:
+    """Every part of the spoken pairs, contexts included: the name that a table has to have for it, its FLAC file."""
+    columns = ["id", "voice", *(f"{part}_audio" for part in PARTS)]
+    for shard in sorted(pairs.glob("*/test-*.parquet")):
+        for batch in pq.ParquetFile(shard).iter_batches(ROWS_AT_A_TIME, columns=columns):
+            for row in batch.to_pylist():
+                for part in PARTS:
+                    if (audio := row[f"{part}_audio"]) is not None and audio["bytes"]:
+                        yield audio_name(pairs.name, row["id"], row["voice"], part), audio["bytes"]
+
+
+def _lengths(utterances: Path, pairs: Path) -> dict[str, int]:
+    """Samples by name."""
+    import soundfile
+
+    parts = chain(read_utterances(utterances), read_pairs(pairs))
+    return {name: soundfile.info(io.BytesIO(data)).frames for name, data in parts}
+
+
+def _some_audio(utterances: Path, pairs: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The first utterances and the first parts of pairs: long audio and short."""
+    some = (islice(parts, _CALLED_TWICE) for parts in (read_utterances(utterances), read_pairs(pairs)))
+    return ((name, decode_flac(data)) for name, data in chain.from_iterable(some))
