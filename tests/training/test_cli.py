@@ -55,6 +55,7 @@ def test_all_commands_are_listed(capsys):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_flag_is_named(command, capsys):
     needed = {"encode-audio": ["--model_dir", "m", "--output_dir", "o"], "zerospeech": ["--zerospeech_dir", "z"]}
+    needed["export-audio"] = ["--to", "t"]
     assert cli.main([command, *needed.get(command, []), "--colour", "red"]) == 2
     assert "Unknown flag '--colour'" in capsys.readouterr().err
 

@@ -21,11 +21,11 @@ def make_codec(kind, folder):
         shape |= {"vector_quantization_hidden_dimension": 8, "num_quantizers": 4, "upsample_groups": 16}
         model = MimiModel(MimiConfig(**shape))
     with torch.no_grad():  # a fresh codebook is all zeros, and what fresh layers give is small
-        frames = model.encoder(torch.randn(1, 1, 64 * 1920))[0].T
         for name, buffer in model.named_buffers():
-            if name.endswith(("embed", "embed_sum")):
-                scattered = torch.randn_like(buffer)
-                buffer.copy_(frames[:: len(frames) // 64][:64] if kind == "encodec" else scattered)
+            if name.endswith("embed_sum"):
+                buffer.normal_()
+            elif name.endswith("embed"):
+                buffer.copy_(model.encoder(torch.randn(1, 1, 64 * 320))[0].T)
     model.save_pretrained(folder)
     return str(folder)
 
