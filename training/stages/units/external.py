@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
+import soundfile
 
 from ....models.audio import decode_flac
 from ....models.files import write_json
@@ -44,24 +44,37 @@ def build_external_units(
         `ValueError`: If a check fails.
     """
 
+    inputs = {"utterances": utterances, "pairs": pairs}
+    stage = Stage(folder, 1, units.config.describe(), inputs)
+    if stage.is_finished():
+        return
+    # Before the stage begins: what is refused leaves nothing behind that the next try would have to overwrite.
+    check = _check_table if isinstance(units, TableUnits) else _check_callable
+    kept, checked = check(units, utterances, pairs)
+
     def build(partial: Path) -> None:
-        if isinstance(units, TableUnits):
-            lengths = _lengths(utterances, pairs)
-            kept = units.select(lengths)
-            for name, samples in lengths.items():
-                kept.fit(name, samples)
-            save_units(kept, partial)
-            checked = {"names": len(lengths), "not_used": len(units.names) - len(lengths)}
-        else:
-            names, audio = zip(*_some_audio(utterances, pairs))
-            units.check_repeats(audio, names)
-            units.units(audio, names=names)
-            save_units(units, partial)
-            checked = {"called_twice": list(names)}
+        save_units(kept, partial)
         write_json(partial / CHECK_FILE, checked)
 
-    inputs = {"utterances": utterances, "pairs": pairs}
-    Stage(folder, 1, units.config.describe(), inputs).run(build, execution.overwrite)
+    stage.run(build, execution.overwrite)
+
+
+def _check_table(units: TableUnits, utterances: Path, pairs: Path) -> tuple[TableUnits, dict]:
+    parts = chain(read_utterances(utterances), read_pairs(pairs))
+    lengths = {name: soundfile.info(io.BytesIO(data)).frames for name, data in parts}
+    kept = units.select(lengths)
+    for name, num_samples in lengths.items():
+        kept.fit(name, num_samples)
+    return kept, {"names": len(lengths), "not_used": len(units.names) - len(lengths)}
+
+
+def _check_callable(units: CallableUnits, utterances: Path, pairs: Path) -> tuple[CallableUnits, dict]:
+    """On the first utterances and the first parts of pairs: long audio and short."""
+    some = (islice(parts, _CALLED_TWICE) for parts in (read_utterances(utterances), read_pairs(pairs)))
+    names, audio = zip(*((name, decode_flac(data)) for name, data in chain.from_iterable(some)))
+    units.check_repeats(audio, names)
+    units.units(audio, names=names)
+    return units, {"called_twice": list(names)}
 
 
 def read_utterances(utterances: Path) -> Iterator[tuple[str, bytes]]:
@@ -81,17 +94,3 @@ def read_pairs(pairs: Path) -> Iterator[tuple[str, bytes]]:
                 for part in PARTS:
                     if (audio := row[f"{part}_audio"]) is not None and audio["bytes"]:
                         yield audio_name(pairs.name, row["id"], row["voice"], part), audio["bytes"]
-
-
-def _lengths(utterances: Path, pairs: Path) -> dict[str, int]:
-    """Samples by name."""
-    import soundfile
-
-    parts = chain(read_utterances(utterances), read_pairs(pairs))
-    return {name: soundfile.info(io.BytesIO(data)).frames for name, data in parts}
-
-
-def _some_audio(utterances: Path, pairs: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The first utterances and the first parts of pairs: long audio and short."""
-    some = (islice(parts, _CALLED_TWICE) for parts in (read_utterances(utterances), read_pairs(pairs)))
-    return ((name, decode_flac(data)) for name, data in chain.from_iterable(some))
