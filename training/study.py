@@ -351,7 +351,7 @@ class Study:
             "settings": TokenizerSettings(
                 modality,
                 vocab_size=sizes.get(entry.tokenizer),
-                num_units=self.arguments.units.codebook_size(entry.unit_of) if entry.is_speech else None,
+                num_units=self.arguments.units.vocabulary(entry.unit_of) if entry.is_speech else None,
                 frame_samples=self.frame_samples if entry.column in ("phones_stretch", "phones_repeat") else None,
             ),
         }

@@ -50,7 +50,7 @@ def check_arguments(arguments: Arguments, command: str = "study") -> None:
     _check_shape(arguments.model)
     check_protocol(arguments.pretrain)
     if "speech_bpe" in arguments.modalities and arguments.model.unit_bpe_vocab_size <= (
-        num_units := arguments.units.codebook_size("frame")
+        num_units := arguments.units.vocabulary("frame")
     ):
         raise ValueError(
             f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above the number of "

@@ -208,10 +208,12 @@ class UnitArguments:
             self.units, self.units_model, self.units_frame_rate, self.units_codebook_size, self.units_name
         )
 
+    def vocabulary(self, unit_of: str) -> int:
+        """Different units: those of `units`, or clusters."""
+        return self.codebook_size(unit_of) if self.units is None else self.open_external().config.num_units
+
     def codebook_size(self, unit_of: str) -> int:
-        """Clusters of frames or of syllables, or different ids of units from elsewhere."""
-        if self.units is not None:
-            return self.open_external().config.num_units
+        """Clusters of frames or of syllables."""
         return self.num_units if unit_of == "frame" else self.num_syllable_units
 
     def segment_parts(self, unit_of: str) -> int:
