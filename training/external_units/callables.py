@@ -53,6 +53,7 @@ class CallableUnits:
         audio: Sequence[np.ndarray],
         speakers: Sequence[str] | None = None,
         sampling_rate: int = SAMPLE_RATE,
+        segments: None = None,
         names: Sequence[str] | None = None,
     ) -> list[np.ndarray]:
         """
@@ -62,6 +63,7 @@ class CallableUnits:
             audio (`Sequence[np.ndarray]`): Waveforms at 16 kHz: int16, or floating point in [-1, 1].
             speakers (`Sequence[str]`, *optional*): Not read.
             sampling_rate (`int`, *optional*, defaults to 16000): Samples per second, to have it checked.
+            segments (`None`, *optional*): Not read: units are of frames.
             names (`Sequence[str]`, *optional*): What an error calls them.
 
         Returns:

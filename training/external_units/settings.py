@@ -38,6 +38,8 @@ class ExternalUnitsConfig:
 
     sampling_rate = SAMPLE_RATE
     segment_parts = 0
+    segmentation = None
+    duration_penalty = 0.0
     normalization = "none"
     pretrained = None
 
@@ -59,7 +61,7 @@ class ExternalUnitsConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
-        fixed = ("sampling_rate", "segment_parts", "normalization")
+        fixed = ("sampling_rate", "segment_parts", "segmentation", "duration_penalty", "normalization")
         return {"model_type": MODEL_TYPE} | asdict(self) | {name: getattr(self, name) for name in fixed}
 
     @classmethod

@@ -74,6 +74,7 @@ class TableUnits:
         audio: Sequence[np.ndarray],
         speakers: Sequence[str] | None = None,
         sampling_rate: int = SAMPLE_RATE,
+        segments: None = None,
         names: Sequence[str] | None = None,
     ) -> list[np.ndarray]:
         """
@@ -83,6 +84,7 @@ class TableUnits:
             audio (`Sequence[np.ndarray]`): Waveforms at 16 kHz, of which the length is read.
             speakers (`Sequence[str]`, *optional*): Not read.
             sampling_rate (`int`, *optional*, defaults to 16000): Not read.
+            segments (`None`, *optional*): Not read: units are of frames.
             names (`Sequence[str]`): As [`audio_name`] gives them.
 
         Returns:
