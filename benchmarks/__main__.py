@@ -16,8 +16,8 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 from .common import BLIMP, LJSPEECH, PIPER, QUICK
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner",)
-"""Not of speed: its table is in `docs/recordings.md`."""
+BY_NAME_ONLY = ("aligner", "segmentation")
+"""Not of speed: their tables are in `docs/recordings.md` and `docs/methods.md`."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -31,7 +31,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
     parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
-    parser.add_argument("--ljspeech", type=Path, help="A folder of LJSpeech, whose recordings aligner reads.")
+    parser.add_argument(
+        "--ljspeech", type=Path, help="A folder of LJSpeech, whose recordings aligner and segmentation read."
+    )
     parser.add_argument("--piper", help="A Piper voice, as of --synthesizer piper:VOICE, that aligner hears, too.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)

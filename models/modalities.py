@@ -27,7 +27,7 @@ class Modality:
         voices (`str`, *optional*): `"one"` or `"many"` where it is always read from the rendering in one voice, or in
             many; `None` for the speech of the run.
         frame_rate (`float`, *optional*): Symbols per second where that is fixed.
-        unit_of (`str`, *optional*, defaults to `"frame"`): What a speech unit describes, `"frame"` or `"syllable"`.
+        unit_of (`str`, *optional*, defaults to `"frame"`): What a speech unit describes, one of [`UNIT_KINDS`].
     """
 
     name: str
@@ -51,6 +51,16 @@ class Modality:
         """Whether a sound is several equal tokens: one a frame, or as many as make all of them longer."""
         return self.frame_rate is not None or self.column == "phones_stretch"
 
+
+UNIT_KINDS = {
+    "frame": "frames",
+    "syllable": "aligned syllables",
+    "syllable_unsupervised": "syllables found in the sound",
+    "duration_penalized": "frames, duration-penalised",
+}
+"""What a speech unit describes: the name in folders, and in words."""
+SYLLABLES = ("syllable", "syllable_unsupervised")
+"""The kinds of units that are of syllables."""
 
 MODALITIES = {
     modality.name: modality
@@ -104,6 +114,26 @@ MODALITIES = {
             "answer to B",
             paper=False,
             unit_of="syllable",
+        ),
+        Modality(
+            "speech_syllable_unsupervised",
+            "Speech-Syllable, unsupervised",
+            "units",
+            "units",
+            "units of syllables",
+            "boundaries found",
+            paper=False,
+            unit_of="syllable_unsupervised",
+        ),
+        Modality(
+            "speech_duration_penalized",
+            "Speech-Duration-Penalized",
+            "units",
+            "units",
+            "units",
+            "answer to B",
+            paper=False,
+            unit_of="duration_penalized",
         ),
     )
 }

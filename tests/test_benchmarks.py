@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("synthesis", "extraction", "unit-report", "training", "scoring", "aligner")
+SECTIONS = ("synthesis", "extraction", "unit-report", "training", "scoring", "aligner", "segmentation")
 
 
 def run(*arguments):
@@ -27,6 +27,7 @@ def test_every_section_runs_and_a_quick_one_writes_nothing(section):
 
 
 def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
-    assert "choose from synthesis, extraction, unit_report, training, scoring, aligner" in run("nothing").stderr
+    sections = ", ".join(SECTIONS).replace("-", "_")
+    assert f"choose from {sections}" in run("nothing").stderr
     assert "holds no .jsonl files" in run("--blimp", tmp_path, "scoring").stderr
     assert "holds no metadata.csv" in run("--ljspeech", tmp_path, "aligner").stderr

@@ -122,7 +122,7 @@ def test_a_new_modality_goes_through_a_whole_study(tmp_path, finished_run):
     checkout = Checkout(tmp_path, "Add a modality", "speech_halved")
     checkout.add("datasets_scripts/builders/speech_halved.py", BUILDER)
     names = "datasets_scripts/builders/by_name.py"
-    checkout.put_before(names, "from .speech_syllable", "from .speech_halved import SpeechHalved\n")
+    checkout.put_before(names, "from .speech_syllable import", "from .speech_halved import SpeechHalved\n")
     checkout.put_before(names, "    *(SpeechUnits,", "    SpeechHalved,\n")
     entry = '"speech_halved", "Speech-Halved", "units", "units", "every other unit", "answer to B", paper=False'
     checkout.put_before("models/modalities.py", '        Modality("speech_dedup"', f"        Modality({entry}),\n")

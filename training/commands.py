@@ -6,7 +6,7 @@ Each command does what it needs of those before it; what is finished is not redo
 from collections.abc import Callable
 
 from ..models.files import write_json
-from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
+from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, UNIT_KINDS
 from .arguments.study import RECORDED, Arguments
 from .capacity import check_capacity
 from .replicates import open_replicates, plan_replicates, say_plan
@@ -131,7 +131,7 @@ def _build_dataset(study: Study) -> None:
 def _fit_units(study: Study) -> None:
     _build_dataset(study)
     for voices, unit_of in study.units:
-        what = "speech units" if unit_of == "frame" else f"units of {unit_of}s"
+        what = "speech units" if unit_of == "frame" else f"units of {UNIT_KINDS[unit_of]}"
         _say(f"{what}, {_SPOKEN[voices]}")
         study.build_units(voices, unit_of)
     if study.arguments.units.compare_seeds:

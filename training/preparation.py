@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..models.audio import FRAME_RATE
-from ..models.modalities import get_modality
+from ..models.modalities import SYLLABLES, UNIT_KINDS, get_modality
 from .study import Study
 
 # Rates of one core of the machine named here. Those of text, pairs and ids are of `python -m benchmarks.preparation
@@ -124,8 +124,8 @@ def _units(study: Study, device_flops: float | None) -> Iterator[Need]:
         else:
             rate = UNIT_REAL_TIME[500] if size <= 500 else UNIT_REAL_TIME[2048] * min(1.0, 2048 / size)
             core_hours = work / rate / 3600
-        rate = FRAME_RATE if unit_of == "frame" else 5.0
-        yield Need(f"units of {unit_of}s, {voices}", core_hours, device_hours, UNIT_BYTES * rate * seconds)
+        rate = 5.0 if unit_of in SYLLABLES else FRAME_RATE
+        yield Need(f"units of {UNIT_KINDS[unit_of]}, {voices}", core_hours, device_hours, UNIT_BYTES * rate * seconds)
 
 
 def _tokens(study: Study) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..models.audio import SAMPLE_RATE, frame_samples_at
 from ..models.files import read_json
-from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
+from ..models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY, UNIT_KINDS, Modality, get_modality
 from .arguments.study import RECORDED, Arguments
 from .external_units.callables import CallableUnits
 from .external_units.tables import TableUnits
@@ -31,7 +31,7 @@ _LONGEST_TRANSCRIPT = 40.0
 
 
 class UnitsOf(NamedTuple):
-    """Units that some modality reads: of which speech, and of frames or of syllables."""
+    """Units that some modality reads: of which speech, and which of [`UNIT_KINDS`]."""
 
     voices: str
     unit_of: str
@@ -80,7 +80,7 @@ class Study:
         """The units that some modality reads."""
         speech = [modality for modality in self.modalities if modality.is_speech]
         needed = {UnitsOf(modality.voices or self.run.voices, modality.unit_of) for modality in speech}
-        order = [UnitsOf(voices, unit_of) for unit_of in ("frame", "syllable") for voices in self.renderings]
+        order = [UnitsOf(voices, unit_of) for unit_of in UNIT_KINDS for voices in self.renderings]
         return [units for units in order if units in needed]
 
     @cached_property
@@ -338,6 +338,8 @@ class Study:
             fit_frames=units.fit_frames,
             algorithm=units.kmeans,
             corpus_seed=self.arguments.corpus.corpus_seed,
+            segmentation=units.segmentation(unit_of),
+            duration_penalty=units.penalty(unit_of),
         )
 
     def _tokenizer(self, modality: str) -> dict[str, Any]:

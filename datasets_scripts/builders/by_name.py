@@ -19,7 +19,9 @@ from .phone_repeat import PhoneRepeat
 from .phone_stretch import PhoneStretch
 from .speech_bpe import SpeechBpe
 from .speech_dedup import SpeechDedup
+from .speech_duration_penalized import SpeechDurationPenalized
 from .speech_syllable import SpeechSyllable
+from .speech_syllable_unsupervised import SpeechSyllableUnsupervised
 from .speech_units import SpeechUnits
 from .text_bpe import TextBpe
 from .text_raw import TextRaw
@@ -28,7 +30,7 @@ from .utterances import Utterances
 
 _BUILDERS = (
     *(TextBpe, TextRaw, TextRawNoSpace, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
-    *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable),
+    *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable, SpeechSyllableUnsupervised, SpeechDurationPenalized),
     MinimalPairs,
 )
 BUILDERS: dict[str, type[ShardBuilder]] = {

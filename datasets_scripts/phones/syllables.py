@@ -88,6 +88,20 @@ def syllable_names(frame_phones: Sequence[str]) -> list[str]:
     return names
 
 
+def syllable_starts(phones: Sequence[dict]) -> list[float]:
+    """
+    Find where each syllable begins.
+
+    Args:
+        phones (`Sequence[dict]`): `{"phone", "start", "end"}` in order, times in seconds.
+
+    Returns:
+        `list[float]`: Seconds, one a syllable or pause; the first is that of the first phone.
+    """
+    counts = syllabify([phone["phone"] for phone in phones])
+    return [phones[first]["start"] for first in np.cumsum([0, *counts])[:-1]]
+
+
 def _syllables(phones: list[str]) -> list[int]:
     """Phones of each syllable between two pauses."""
     vowels = [index for index, phone in enumerate(phones) if phone[-1].isdigit()]

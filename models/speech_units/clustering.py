@@ -40,6 +40,8 @@ _OF_THE_ENCODER = (
     "delta_weights",
     "pretrained",
     "duration_penalty",
+    "segment_parts",
+    "segmentation",
 )
 
 
@@ -140,7 +142,7 @@ def fit_unit_normalizations(
     encoder_of: SpeechUnitModel | None = None,
 ) -> dict[str, SpeechUnitModel]:
     """
-    Fit one quantizer of frames for each way to normalise them, with one pass of the encoder over the speech.
+    Fit one quantizer for each way to normalise frames, with one pass of the encoder over the speech.
 
     Args:
         batches (`Iterable[tuple]`): As in [`fit_unit_seeds`].

@@ -9,7 +9,7 @@ a duration penalty those of the cheapest path.
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -205,7 +205,10 @@ class SpeechUnitModel(PreTrainedModel):
 
     @torch.no_grad()
     def units_of_frames(
-        self, frames: Sequence[torch.Tensor], speakers: Sequence[str] | None = None
+        self,
+        frames: Sequence[torch.Tensor],
+        speakers: Sequence[str] | None = None,
+        segments: Sequence[Sequence[int]] | None = None,
     ) -> list[np.ndarray]:
         """
         Quantize what the encoder has made of utterances already, so that models that share one hear them once.
@@ -213,19 +216,19 @@ class SpeechUnitModel(PreTrainedModel):
         Args:
             frames (`Sequence[torch.DoubleTensor]`): What `encoder` gives, of shape `(num_frames, feature_size)`.
             speakers (`Sequence[str]`, *optional*): As in [`~SpeechUnitModel.units`].
+            segments (`Sequence[Sequence[int]]`, *optional*): As in [`~SpeechUnitModel.units`]; not found here, since
+                frames are no sound.
 
         Returns:
             `list[np.ndarray]`: The units of [`~SpeechUnitModel.units`].
 
         Raises:
-            `ValueError`: If a speaker is needed and unknown, or units are of segments.
+            `ValueError`: If a speaker is needed and unknown, or segments are missing or do not fit the frames.
         """
-        if self.config.segment_parts:
-            raise ValueError("The model's units are of segments, not of frames; call `units` with the audio.")
+        self._check_segments(len(frames), segments)
         means, stds = self._statistics(len(frames), speakers)
-        weight, rows = self.feature_weight.double(), zip(frames, means, stds)
-        normalized = (normalize_features(matrix, mean, std) * weight for matrix, mean, std in rows)
-        return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in normalized]
+        features = self._weigh(frames, means, stds, segments)
+        return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in features]
 
     def find_segments(self, audio: Sequence[np.ndarray | torch.Tensor]) -> list[np.ndarray]:
         """
@@ -273,16 +276,15 @@ class SpeechUnitModel(PreTrainedModel):
             segments = self.find_segments(audio)
         self._check_segments(len(audio), segments)
         waveforms, means, stds = self._prepare(audio, speakers)
-        features = [
-            normalize_features(matrix, mean, std) * self.feature_weight.double()
-            for matrix, mean, std in zip(self.encoder(waveforms), means, stds)
-        ]
-        if not self.config.segment_parts:
-            return features
-        return [
-            pool_segments(matrix, counts, self.config.segment_parts, f"Audio {i}")
-            for i, (matrix, counts) in enumerate(zip(features, segments))
-        ]
+        return list(self._weigh(self.encoder(waveforms), means, stds, segments))
+
+    def _weigh(self, frames: Iterable[torch.Tensor], means: list, stds: list, segments) -> Iterator[torch.Tensor]:
+        """Frames normalised and weighted, one utterance after the other; pooled, where units are of segments."""
+        for index, (matrix, mean, std) in enumerate(zip(frames, means, stds)):
+            features = normalize_features(matrix, mean, std) * self.feature_weight.double()
+            if self.config.segment_parts:
+                features = pool_segments(features, segments[index], self.config.segment_parts, f"Audio {index}")
+            yield features
 
     def _quantize(self, features: torch.Tensor) -> torch.LongTensor:
         """The units of an utterance's normalised and weighted frames, or segments."""

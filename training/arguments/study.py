@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, get_modality
+from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYLLABLES, SYNTHETIC_MODALITY, get_modality
+from ...models.speech_units.segmentation import SyllableSegmentation
 
 RECORDED = "recorded"
 """What `own_voices` says of recordings."""
@@ -161,9 +162,15 @@ class UnitArguments:
         encoder_revision (`str`, *optional*): Its commit, branch or tag on the Hub.
         encoder_precision (`str`, *optional*, defaults to `"fp32"`): Of its computation; `bf16` changes some units.
         num_units (`int`, *optional*, defaults to 500): Clusters (K).
-        num_syllable_units (`int`, *optional*, defaults to 1000): Clusters of Speech-Syllable.
+        num_syllable_units (`int`, *optional*, defaults to 1000): Clusters of Speech-Syllable, aligned or not.
         syllable_parts (`int`, *optional*): Parts of a syllable whose mean frames are clustered; 3 when not given, and
             1 of an encoder with weights, whose frames know their neighbours.
+        syllable_smoothing_ms (`float`, *optional*, defaults to 20.0): Standard deviation of the Gaussian that smooths
+            the envelope in which unsupervised syllables are found; more finds fewer.
+        syllable_prominence_db (`float`, *optional*, defaults to 2.0): How much louder than the valleys around it their
+            nucleus is; more finds fewer.
+        duration_penalty (`float`, *optional*, defaults to 10.0): What each unit of Speech-Duration-Penalized costs, in
+            mean squared distances of a frame to its centroid; more makes them longer.
         unit_normalization (`str`, *optional*, defaults to `"none"`): By whose mean and deviation frames are
             normalised; `none` is by those of the corpus.
         fit_frames (`int`, *optional*, defaults to 200000): Frames, or syllables, that k-means sees.
@@ -183,6 +190,9 @@ class UnitArguments:
     num_units: int = field(default=500, metadata={"least": 2})
     num_syllable_units: int = field(default=1000, metadata={"least": 2})
     syllable_parts: int | None = field(default=None, metadata={"least": 1})
+    syllable_smoothing_ms: float = field(default=20.0, metadata={"least": 0})
+    syllable_prominence_db: float = field(default=2.0, metadata={"least": 0})
+    duration_penalty: float = field(default=10.0, metadata={"least": 0})
     unit_normalization: Literal["none", "utterance", "speaker"] = "none"
     fit_frames: int = field(default=200_000, metadata={"least": 1})
     kmeans: Literal["minibatch", "torch", "faiss"] = "minibatch"
@@ -214,13 +224,23 @@ class UnitArguments:
 
     def codebook_size(self, unit_of: str) -> int:
         """Clusters of frames or of syllables."""
-        return self.num_units if unit_of == "frame" else self.num_syllable_units
+        return self.num_syllable_units if unit_of in SYLLABLES else self.num_units
 
     def segment_parts(self, unit_of: str) -> int:
         """Parts of a segment, 0 where units are of frames."""
-        if unit_of == "frame":
+        if unit_of not in SYLLABLES:
             return 0
         return self.syllable_parts or (1 if self.is_pretrained else 3)
+
+    def segmentation(self, unit_of: str) -> dict[str, float] | None:
+        """How segments are found in the sound, where they are."""
+        if unit_of != "syllable_unsupervised":
+            return None
+        return asdict(SyllableSegmentation(self.syllable_smoothing_ms, self.syllable_prominence_db))
+
+    def penalty(self, unit_of: str) -> float:
+        """What a run of equal units costs, 0 where units are the nearest."""
+        return self.duration_penalty if unit_of == "duration_penalized" else 0.0
 
 
 @dataclass

@@ -57,6 +57,9 @@ FINER_CONTRASTS = (
     ("speech_units", "speech_dedup", "answer to B"),
     ("speech_units", "speech_bpe", "answer to B"),
     ("speech_units", "speech_syllable", "answer to B"),
+    ("speech_syllable", "speech_syllable_unsupervised", "boundaries found"),
+    ("speech_units", "speech_syllable_unsupervised", "answer to B"),
+    ("speech_units", "speech_duration_penalized", "answer to B"),
 )
 # The rungs whose ordering the summary states; the BPE modality stands in where the raw one was not run.
 RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",), ("speech_units",))

@@ -89,7 +89,7 @@ class Run:
         return self.folder / "voice_transfer"
 
     def units(self, voices: str | None = None, unit_of: str = "frame") -> Path:
-        """What is of units of frames or syllables: `model`, the quantizer, and units of `utterances` and `pairs`."""
+        """What is of one of the kinds of units: `model`, the quantizer, and units of `utterances` and `pairs`."""
         name = "speech_units" if unit_of == "frame" else f"speech_{unit_of}"
         return self.folder / "units" / self._rendering(name, voices)
 

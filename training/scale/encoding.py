@@ -192,8 +192,8 @@ def _fingerprint(model_dir: str) -> str:
         raise ValueError(f"{model_dir} has a table of the ids of a run's own audio; give a quantizer that can hear.")
     if model.config.sampling_rate != SAMPLE_RATE:
         raise ValueError(f"{model_dir} reads {model.config.sampling_rate} Hz; audio is read at {SAMPLE_RATE} Hz here.")
-    if model.config.segment_parts:
-        raise ValueError(f"{model_dir} reads aligned syllables, and nothing is aligned here; give one of frames.")
+    if model.config.segment_parts and model.config.segmentation is None:
+        raise ValueError(f"{model_dir} reads aligned syllables, and nothing is aligned here; give another.")
     return model.fingerprint()
 
 

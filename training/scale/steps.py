@@ -27,6 +27,8 @@ from .plan import read_plan
 
 UNIT_SCHEMA = pa.schema([("id", pa.string()), ("units", pa.list_(pa.uint16()))])
 """Columns of a shard of units."""
+SEGMENT_SCHEMA = UNIT_SCHEMA.append(pa.field("frames", pa.list_(pa.uint32())))
+"""Columns where units are of segments: how many frames each unit lasts, too."""
 UNITS_FOLDER = "units"
 LOGS_FOLDER = "logs"
 # An empty file `<shard>.<number>` for each shard that skipped any: a task learns the job's total from one listing.
@@ -92,7 +94,8 @@ class EncodeAudio(PipelineStep):
 
     def _encode(self, shard: dict, target: Path) -> None:
         model = _load_quantizer(self.model_dir, self.quantizer, resolve_device(self.device), self.precision)
-        ids, units, skipped, num_samples = [], [], [], 0
+        schema = SEGMENT_SCHEMA if model.config.segment_parts else UNIT_SCHEMA
+        encoded_rows, skipped, num_samples = [], [], 0
         for rows in _read_rows(Path(self.output_dir, shard["path"])):
             audio, readable = [], []
             for row in rows:
@@ -105,22 +108,21 @@ class EncodeAudio(PipelineStep):
                 if isinstance(encoded, ValueError):
                     skipped.append({"id": row["id"], "reason": str(encoded)})
                 else:
-                    ids.append(row["id"])
-                    units.append(encoded)
+                    encoded_rows.append({"id": row["id"], **encoded})
                     num_samples += len(samples)
         summary = {
             "quantizer": self.quantizer,
             "precision": self.precision,
             "items": shard["items"],
-            "rows": len(ids),
-            "units": sum(map(len, units)),
+            "rows": len(encoded_rows),
+            "units": sum(len(row["units"]) for row in encoded_rows),
             "seconds": num_samples / SAMPLE_RATE,
             "skipped": skipped,
         }
         # Before the shard itself, so that no shard is ever there uncounted.
         note_skipped(self.output_dir, shard["name"], len(skipped))
-        _write(target, pa.table([ids, units], schema=UNIT_SCHEMA), summary)
-        self.stat_update("rows", value=len(ids), unit="shard")
+        _write(target, pa.Table.from_pylist(encoded_rows, schema), summary)
+        self.stat_update("rows", value=len(encoded_rows), unit="shard")
         self.stat_update("skipped", value=len(skipped), unit="shard")
         self.stat_update("seconds_of_audio", value=round(summary["seconds"]), unit="shard")
 
@@ -268,10 +270,13 @@ def _read_audio(row: dict) -> np.ndarray:
 
 
 def _encode_batch(model, audio: list[np.ndarray], rows: list[dict]) -> list:
-    """Units of each, or the error that says why there are none."""
+    """Units of each, with the frames of each where they are of segments, or the error that says why there are none."""
     speakers = [row.get("speaker") or "" for row in rows]
     try:
-        return model.units(audio, speakers, SAMPLE_RATE) if audio else []
+        frames = model.find_segments(audio) if model.config.segment_parts else None
+        units = model.units(audio, speakers, SAMPLE_RATE, frames) if audio else []
+        columns = {"units": units} | ({} if frames is None else {"frames": frames})
+        return [dict(zip(columns, row)) for row in zip(*columns.values())]
     except ValueError as error:
         if len(audio) == 1:
             return [error]

@@ -92,7 +92,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
     results, left_out, jobs, rows_of = {}, {}, [], {}
     for modality in chosen:
         pairs = folder / "pairs"
-        if modality.unit_of == "syllable":
+        if modality.unit_of == "syllable":  # those that are found in the sound need nobody to align them
             left_out[modality.name] = "its units are of aligned syllables, and nothing is aligned here"
             continue
         if modality.is_speech:

@@ -161,10 +161,11 @@ def build_unit_report(
     Measure quantizers on recordings of words by several speakers and write `unit_report.md`, `unit_report.json` and a
     figure.
 
-    Every quantizer is measured with its units as they are, collapsed (a run of equal units is one), and in BPE pieces
-    over collapsed units (2310.08715, Section 3). A word is cut out of the running units by its times; in BPE it is all
-    pieces that have a frame of it, for that is what a language model reads. Words that are spelled alike are one word,
-    whatever they mean; words that only sound alike are two.
+    Every quantizer is measured with its units as they are (those of syllables that it finds in the sound once a
+    frame), collapsed (a run of equal units is one), and in BPE pieces over collapsed units (2310.08715, Section 3). A
+    word is cut out of the running units by its times; in BPE it is all pieces that have a frame of it, for that is
+    what a language model reads. Words that are spelled alike are one word, whatever they mean; words that only sound
+    alike are two.
 
     Args:
         source (`str` or `Path`): A folder of utterance shards; or a CSV file with a row a word and the columns `file`
@@ -269,8 +270,8 @@ def _load_quantizer(folder: str | Path):
     if not (Path(folder) / "model.safetensors").is_file():
         raise FileNotFoundError(f"There is no speech-unit model in {folder}; give the folder of one.")
     model = SpeechUnitModel.from_pretrained(folder)
-    if model.config.segment_parts:
-        raise ValueError(f"{folder} quantizes segments; the report is about units of frames.")
+    if model.config.segment_parts and model.config.segmentation is None:
+        raise ValueError(f"{folder} quantizes segments that it does not find; give one of frames, or one that does.")
     return model
 
 
@@ -338,11 +339,12 @@ def _units(models: dict, batch: list[MeasuredRecording]) -> dict[str, list[np.nd
     if isinstance(first, (CallableUnits, TableUnits)):
         units = first.units([row.audio for row in batch], names=[row.name for row in batch])
         return {first.config.normalization: [row.astype(np.int64) for row in units]}
-    frames = first.encoder([check_audio(row.audio, first.config.hop_length, row.document) for row in batch])
-    return {
-        normalization: [units.astype(np.int64) for units in model.units_of_frames(frames, speakers)]
-        for normalization, model in models.items()
-    }
+    audio = [check_audio(row.audio, first.config.hop_length, row.document) for row in batch]
+    frames, segments = first.encoder(audio), first.find_segments(audio) if first.config.segment_parts else None
+    found = {name: model.units_of_frames(frames, speakers, segments) for name, model in models.items()}
+    if segments is not None:
+        found = {name: [np.repeat(*row) for row in zip(rows, segments)] for name, rows in found.items()}
+    return {name: [units.astype(np.int64) for units in rows] for name, rows in found.items()}
 
 
 def _contents(models: dict, batches: Iterator) -> dict[str, list[str]]:

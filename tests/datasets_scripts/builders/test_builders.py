@@ -15,7 +15,8 @@ from evoslm.datasets_scripts.phones.stretch import measure_stretch_factor
 from evoslm.models.modalities import MODALITIES
 from evoslm.models.speech_units.runs import collapse_runs
 
-UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe", "speech_syllable")
+UNIT_MODALITIES = ("speech_units", "speech_dedup", "speech_bpe", "speech_syllable", "speech_syllable_unsupervised")
+UNIT_MODALITIES += ("speech_duration_penalized",)
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,8 @@ EXPECTED = {
     "speech_dedup": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
     "speech_bpe": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
     "speech_syllable": lambda row: " ".join(map(str, row["units"])),
+    "speech_syllable_unsupervised": lambda row: " ".join(map(str, row["units"])),
+    "speech_duration_penalized": lambda row: " ".join(map(str, collapse_runs(row["units"]))),
 }
 
 

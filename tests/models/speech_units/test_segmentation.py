@@ -77,6 +77,8 @@ def test_a_model_finds_its_syllables_and_pools_their_frames(tmp_path):
     assert [sum(row) for row in found] == [len(row) // 320 for row in AUDIO]
     units = model.units(AUDIO)
     assert [row.tolist() for row in units] == [row.tolist() for row in model.units(AUDIO, segments=found)]
+    frames = model.encoder([torch.from_numpy(AUDIO[0]) / 2**15])
+    assert model.units_of_frames(frames, segments=found[:1])[0].tolist() == units[0].tolist()
     # It is what a model of given segments is, fitted on these.
     given = fit_units([(AUDIO, WHO, found)], num_units=12, segment_parts=3)
     assert torch.equal(given.centroids, model.centroids)
@@ -143,5 +145,5 @@ def test_what_does_not_go_together_is_named():
         SpeechUnitConfig(duration_penalty=1, segment_parts=1)
     with pytest.raises(ValueError, match="The model finds no segments"):
         SpeechUnitModel(SpeechUnitConfig(num_units=4)).find_segments(AUDIO[:1])
-    with pytest.raises(ValueError, match="of segments, not of frames"):
+    with pytest.raises(ValueError, match="units are of segments"):
         SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=1)).units_of_frames([torch.zeros(5, 39)])

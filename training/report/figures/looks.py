@@ -23,12 +23,12 @@ _LOOKS = {
     "speech_dedup": ("#8a45b5", "#c0abe2", ">"),
     "speech_bpe": ("#5a1fd0", "#a86bd6", "*"),
     "speech_syllable": ("#b3261e", "#ff9a8f", "h"),
+    "speech_syllable_unsupervised": ("#7a4a00", "#ffcf8a", "H"),
+    "speech_duration_penalized": ("#0e6e7e", "#6fd3e3", "8"),
 }
 # Of modalities that have none of their own.
 _SPARE_LOOKS = (
     ("#4d5a66", "#b4c0cc", "2"),
-    ("#7a4a00", "#ffcf8a", "H"),
-    ("#0e6e7e", "#6fd3e3", "8"),
     ("#6b6b00", "#d6d65a", "1"),
 )
 _looks = _LOOKS | dict(zip([name for name in MODALITIES if name not in _LOOKS], cycle(_SPARE_LOOKS)))

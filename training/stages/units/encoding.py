@@ -2,7 +2,7 @@
 
 utterances -> [`build_utterance_units`] -> `<split>-*.parquet` (`id, units`) and `quality.json` on held-out audio;
 spoken pairs -> [`build_pair_units`] -> `<task>/test-*.parquet`. Rows of syllable units also have `frames`, how long
-each unit lasts.
+each unit lasts; aligned syllables are those of the phones of a row, others are found in its sound.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from ...run.execution import Execution
 from ...run.folder import QUALITY_FILE
 from ...run.stage import Stage
 from ...run.workers import Job, run_jobs
-from .quality import measure_quality, measure_syllable_quality
+from .quality import measure_boundaries, measure_quality, measure_syllable_quality
 from .quantizer import PACKAGES, ROWS_AT_A_TIME
 
 PAIR_COLUMNS = tuple(f"{part}_audio" for part in PARTS)
@@ -47,7 +47,10 @@ def build_utterance_units(
         _encode({utterances: partial}, quantizer, ("audio",), precision, execution)
         config = read_json(quantizer / "config.json")
         measure = measure_syllable_quality if config["segment_parts"] else measure_quality
-        write_json(partial / QUALITY_FILE, measure(utterances, partial, config["num_units"], config["frame_rate"]))
+        quality = measure(utterances, partial, config["num_units"], config["frame_rate"])
+        if config["segmentation"] or config["duration_penalty"]:
+            quality |= measure_boundaries(utterances, partial, config["frame_rate"])
+        write_json(partial / QUALITY_FILE, quality)
 
     inputs = {"quantizer": quantizer, "utterances": utterances}
     Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)
@@ -100,8 +103,8 @@ def encode_shard(
 ) -> None:
     """
     Write the units of one shard's audio columns as a shard of the same name: `units` for `audio`, else
-    `<side>_units` for `<side>_audio`, beside the columns that name the row. Units of syllables, which are found in the
-    phones of the row, come with how many `frames` each lasts.
+    `<side>_units` for `<side>_audio`, beside the columns that name the row. Units of syllables come with how many
+    `frames` each lasts.
 
     Args:
         model_dir (`Path`): The quantizer.
@@ -121,10 +124,11 @@ def encode_shard(
     file = pq.ParquetFile(shard)
     is_pairs = columns != ("audio",)
     is_of_syllables = model.config.segment_parts > 0
+    is_aligned = is_of_syllables and model.config.segmentation is None
     keys = ["id", "voice"] if is_pairs else ["id"]
     speaker = "voice" if is_pairs else "speaker"
     phones = {column: column.replace("_audio", "_phones_repeat") if is_pairs else "phones" for column in columns}
-    read = {*keys, speaker, *columns, *(phones.values() if is_of_syllables else ())}
+    read = {*keys, speaker, *columns, *(phones.values() if is_aligned else ())}
     tables, done = [], 0
     for batch in file.iter_batches(ROWS_AT_A_TIME, columns=sorted(read)):
         speakers = batch[speaker].to_pylist()
@@ -134,7 +138,9 @@ def encode_shard(
             present = [index for index, row in enumerate(rows) if row is not None and row["bytes"]]
             audio = [decode_flac(rows[index]["bytes"]) for index in present]
             segments = None
-            if is_of_syllables:
+            if is_of_syllables and not is_aligned:
+                segments = model.find_segments(audio)
+            elif is_aligned:
                 said = batch[phones[column]].to_pylist()
                 segments = [_syllables(said[index], samples, model.config) for index, samples in zip(present, audio)]
             who = [speakers[index] for index in present]

@@ -1,6 +1,7 @@
 """How good the units of a run are, on audio that trained nothing.
 
-utterances and their units -> those of the validation and test splits -> PNMI, purity, use and rates, as JSON numbers.
+utterances and their units -> those of the validation and test splits -> PNMI, purity, use, rates and boundaries, as
+JSON numbers.
 """
 
 import math
@@ -11,10 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ....datasets_scripts.phones.frames import phones_to_frames
-from ....datasets_scripts.phones.syllables import syllable_names
+from ....datasets_scripts.phones.syllables import syllable_frames, syllable_names, syllable_starts
 from ....models.audio import decode_flac, frame_samples_at
+from ....models.speech_units.runs import run_starts
 from .quantizer import ROWS_AT_A_TIME
 
+TOLERANCES = (0.02, 0.05)
+"""Seconds by which a boundary may be early or late: a frame, and what is usual for syllables."""
 _WITHOUT_STRESS = str.maketrans("", "", "012")
 
 
@@ -62,14 +66,18 @@ def measure_quality(utterances: Path, units: Path, num_units: int, frame_rate: f
 
 
 def measure_syllable_quality(utterances: Path, units: Path, num_units: int, frame_rate: float) -> dict:
-    """PNMI, purity, use and rates of syllable units against syllables, on the splits that trained nothing."""
+    """
+    PNMI, purity, use and rates of syllable units, each against the aligned syllable that has most of its frames, on
+    the splits that trained nothing.
+    """
     from ....models.speech_units import unit_quality
 
     sequences, syllables, frames, frame_samples = [], [], 0, frame_samples_at(frame_rate)
     for row, encoded in _read_held_out(utterances, units):
         sequences.append(np.array(encoded["units"]))
-        names = syllable_names(phones_to_frames(row["phones"], sum(encoded["frames"]), frame_samples))
-        syllables.append([name.translate(_WITHOUT_STRESS) for name in names])
+        phones = phones_to_frames(row["phones"], sum(encoded["frames"]), frame_samples)
+        names = [name.translate(_WITHOUT_STRESS) for name in syllable_names(phones)]
+        syllables.append([names[place] for place in _most_shared(encoded["frames"], syllable_frames(phones))])
         frames += sum(encoded["frames"])
     rate = sum(map(len, sequences)) / (frames / frame_rate)
     quality = unit_quality(sequences, syllables, frame_rate=rate, num_units=num_units)
@@ -82,6 +90,47 @@ def measure_syllable_quality(utterances: Path, units: Path, num_units: int, fram
     }
     same = ("units_used", "perplexity", "units_per_second", "bits_per_second", "num_utterances")
     return _json_numbers(kept | {name: quality[name] for name in same})
+
+
+def measure_boundaries(utterances: Path, units: Path, frame_rate: float) -> dict:
+    """
+    How well segments end where aligned syllables and phones do, on the splits that trained nothing: precision, recall,
+    F1 and R-value within each of [`TOLERANCES`]. Pauses are segments, and an utterance's edges are no boundaries.
+    """
+    from ....models.speech_units import BoundaryCounts
+
+    counts = {(what, tolerance): BoundaryCounts(tolerance) for what in _STARTS for tolerance in TOLERANCES}
+    for row, encoded in _read_held_out(utterances, units):
+        found = segment_starts(encoded, frame_rate)
+        for (what, _), counted in counts.items():
+            counted.add(found, _STARTS[what](row["phones"])[1:])
+    return _json_numbers(
+        {
+            f"{what}_boundary_{name}_{1000 * tolerance:.0f}ms": value
+            for (what, tolerance), counted in counts.items()
+            for name, value in counted.scores().items()
+        }
+    )
+
+
+def segment_starts(encoded: dict, frame_rate: float) -> np.ndarray:
+    """Where each segment but the first begins, in seconds: by its `frames`, or where the unit of a frame changes."""
+    if "frames" in encoded:
+        return np.cumsum(encoded["frames"])[:-1] / frame_rate
+    return np.flatnonzero(run_starts(encoded["units"]))[1:] / frame_rate
+
+
+def _phone_starts(phones: list[dict]) -> list[float]:
+    return [phone["start"] for phone in phones]
+
+
+_STARTS = {"syllable": syllable_starts, "phone": _phone_starts}
+
+
+def _most_shared(frames: list[int], others: np.ndarray) -> np.ndarray:
+    """Of segments with so many frames, which of others each shares most of them with."""
+    owner = np.repeat(np.arange(len(others)), others)
+    return np.array([np.bincount(part).argmax() for part in np.split(owner, np.cumsum(frames)[:-1])])
 
 
 def _shuffled(rows: list[list[str]]) -> list[list[str]]:

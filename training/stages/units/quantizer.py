@@ -40,6 +40,9 @@ class QuantizerSettings:
         fit_frames (`int`): Frames, or syllables, that k-means sees.
         algorithm (`str`): `"minibatch"`, `"torch"` or `"faiss"`.
         corpus_seed (`int`): Seed of the sample and of k-means.
+        segmentation (`dict`, *optional*): How syllables are found in the sound; they are aligned when not given.
+        duration_penalty (`float`, *optional*, defaults to 0.0): What a run of equal units of frames costs; 0 where
+            units are the nearest.
     """
 
     encoder: EncoderSettings
@@ -49,10 +52,16 @@ class QuantizerSettings:
     fit_frames: int
     algorithm: str
     corpus_seed: int
+    segmentation: dict[str, float] | None = None
+    duration_penalty: float = 0.0
 
     def describe(self) -> dict[str, Any]:
         """All of it, wherever the encoder lies: part of the stage's fingerprint."""
-        return asdict(self) | {"encoder": self.encoder.describe()}
+        described = asdict(self) | {"encoder": self.encoder.describe()}
+        for name in ("segmentation", "duration_penalty"):  # part of what makes the quantizers that have them
+            if not described[name]:
+                del described[name]
+        return described
 
 
 def build_quantizer(folder: Path, utterances: Path, settings: QuantizerSettings, execution: Execution) -> None:
@@ -91,10 +100,11 @@ def fit_quantizers(
     """
     from ....models.speech_units import fit_unit_seeds
 
+    is_aligned = settings.segment_parts and settings.segmentation is None
     return fit_unit_seeds(
         read_audio_batches(
             sorted(utterances.glob("train-*.parquet")),
-            syllables_of=settings.encoder.frame_samples if settings.segment_parts else None,
+            syllables_of=settings.encoder.frame_samples if is_aligned else None,
         ),
         list(seeds),
         num_units=settings.num_units,
@@ -103,6 +113,8 @@ def fit_quantizers(
         device=device,
         algorithm=settings.algorithm,
         segment_parts=settings.segment_parts,
+        segmentation=settings.segmentation,
+        duration_penalty=settings.duration_penalty,
         **settings.encoder.fit_arguments,
     )
 
