@@ -119,7 +119,7 @@ def train_pieces(
     if vocab_size < smallest:
         raise ValueError(
             f"{name}: a vocabulary of {vocab_size + reserved} is too small, single symbols alone take "
-            f"{smallest + reserved}; raise vocab_size."
+            f"{smallest + reserved}; raise vocab_size (of a study --{_flag(name)})."
         )
     model = io.BytesIO()
     try:
@@ -153,10 +153,16 @@ def train_pieces(
             raise
         raise ValueError(
             f"{name}: a vocabulary of {vocab_size + reserved} is too large for this corpus, which yields "
-            f"{int(largest[1]) + len(unseen) + reserved} at most; lower vocab_size or take a larger corpus."
+            f"{int(largest[1]) + len(unseen) + reserved} at most; lower vocab_size (of a study --{_flag(name)}) or "
+            "take a larger corpus."
         ) from error
     processor = SentencePieceProcessor(model_proto=model.getvalue())
     return [*(processor.id_to_piece(index) for index in range(processor.get_piece_size())), *unseen]
+
+
+def _flag(name: str) -> str:
+    """Of a study, what says how many pieces a tokenizer has."""
+    return "unit_bpe_vocab_size" if name == "units_bpe" else "bpe_vocab_size"
 
 
 def derive_merges(pieces: Iterable[str]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ accuracy counts as none.
 from dataclasses import asdict
 
 from ...metrics.tasks import TASKS
+from ...models.seed_intervals import FEWEST_CLUSTERS
 from ..arguments.study import PretrainArguments
 from .formatting import count, duration, interval, items, listing, percent, spelled
 from .tables import BASELINE_LABELS
@@ -207,10 +208,16 @@ def _why_missing(step: dict) -> str:
 
 def describe_too_small(results: dict, task: str) -> str:
     """Why nothing can be read off a task."""
-    left, asked = (count(results["too_small"][task][name]) for name in ("n", "asked"))
+    found = results["too_small"][task]
     counted = TASKS[task].counted.format(bands=listing(results["headline"][task]["bands"] or [""])) or "pairs"
+    if "asked" not in found:
+        return (
+            f"too small to read: {count(found['n'])} {counted} in {found['n_clusters']} clusters, and intervals hold "
+            f"from {FEWEST_CLUSTERS} on; a larger --pairs_per_task, or more text, gives more."
+        )
     return (
-        f"too small to read: {left} {counted} of {asked} that were asked for; more text, of more topics, gives more."
+        f"too small to read: {count(found['n'])} {counted} of {count(found['asked'])} that were asked for; more text, "
+        "of more topics, gives more."
     )
 
 

@@ -20,6 +20,7 @@ from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.scoring.sides import SIDES
+from ...models.seed_intervals import FEWEST_CLUSTERS
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
 from .equal_flops import Points, compare_at_equal_flops
@@ -445,13 +446,16 @@ def _checked(accuracy: dict, task: Task) -> dict:
 
 
 def _too_small(pairs: dict, accuracies: dict) -> dict:
-    """Tasks whose headline has less than half of the pairs that were asked for, with both numbers."""
+    """Tasks whose headline has less than half of the pairs that were asked for, or too few clusters to judge by."""
     found = {}
-    for task, summary in pairs.items():
-        asked = summary.get("report", {}).get("asked")
-        numbers = [by_task[task]["headline"]["n"] for by_task in accuracies.values() if task in by_task]
-        if asked and numbers and max(numbers) < asked / 2:
-            found[task] = {"n": max(numbers), "asked": asked}
+    for task in TASKS:
+        headlines = [by_task[task]["headline"] for by_task in accuracies.values() if task in by_task]
+        asked = pairs.get(task, {}).get("report", {}).get("asked")
+        n, clusters = (max((each[name] for each in headlines), default=None) for name in ("n", "n_clusters"))
+        if asked and headlines and n < asked / 2:
+            found[task] = {"n": n, "asked": asked}
+        elif headlines and clusters < FEWEST_CLUSTERS:
+            found[task] = {"n": n, "n_clusters": clusters}
     return found
 
 

@@ -12,6 +12,7 @@ from fake_run import make_fake_run
 
 from evoslm.models.seed_intervals import mean_over_replicates
 from evoslm.training.cli import main
+from evoslm.training.report import prose
 from evoslm.training.report.comparison import write_comparison
 from evoslm.training.report.comparison.results import compare_runs
 from evoslm.training.report.comparison.runs import read_runs
@@ -105,7 +106,8 @@ def test_a_change_that_another_run_shows_reversed_is_named(tmp_path):
         {"baseline": "text_raw", "result": "phone_raw", "task": "swuggy"}
     ]
     assert "**Shown reversed:** Text-Raw → Phone-Raw on sWUGGY." in text
-    assert "Shown, and not of the same sign in all: Text-Raw → Phone-Raw on sWUGGY." in text
+    assert results["agreement"]["shown_reversed"][0] in results["agreement"]["shown_with_another_sign"]
+    assert "Shown, and not of the same sign in all: Text-Raw → Phone-Raw on sWUGGY" in text
 
 
 def test_nothing_is_averaged_over_runs_that_were_told_different_things(tmp_path):
@@ -202,3 +204,11 @@ def test_one_finished_replicate_is_too_few_for_a_report(replicates, tmp_path, ca
     write_replicates(folder, ["replicate-0", "replicate-1"])
     assert main(["report", str(folder)]) == 2
     assert "has 0 finished of 2 replicates" in capsys.readouterr().err
+
+
+def test_too_few_clusters_for_an_interval_are_said(tmp_path):
+    run = make_fake_run(tmp_path / "run", CHAIN, seeds=range(3), pairs=14, points=False)
+    results = compute_results(read_run(run))
+    assert results["too_small"]["sblimp"] == {"n": 14, "n_clusters": 7}
+    said = "**sBLIMP**: too small to read: 14 pairs in 7 clusters, and intervals hold from 10 on; a larger --pairs"
+    assert said in "\n".join(prose.summarize(results))
