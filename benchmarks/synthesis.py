@@ -1,14 +1,20 @@
-"""Text to FLAC rows on disk: times real time, and memory at two corpus sizes."""
+"""
+Text to FLAC rows on disk: times real time, and memory at two corpus sizes; with `--piper VOICE` a neural voice beside
+espeak's, in seconds of speech a second of a core.
+"""
 
 import json
+import os
 import subprocess
 import sys
 
 from evoslm.training.run.workers import count_cores
 
-from .common import full_or_quick
+from .common import PIPER, full_or_quick
 
 WORDS = full_or_quick((10_000, 40_000), (200, 400))
+NEURAL_WORDS = full_or_quick(800, 100)
+ROUNDS = full_or_quick(3, 1)
 
 _CODE = """
 import json, resource, sys, tempfile, time
@@ -24,6 +30,21 @@ if __name__ == "__main__":
         wall = time.perf_counter() - start
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(json.dumps({"seconds": summary["seconds"], "wall": wall, "peak_mb": peak / 1024}))
+"""
+
+_CODE_OF_A_CORE = """
+import json, sys, tempfile, time
+from evoslm.datasets_scripts.stories.simple.generation import generate_stories
+from evoslm.datasets_scripts.synthesis.utterances import render_utterances
+passages = list(generate_stories(int(sys.argv[1]), 0))
+names = ["espeak", f"piper:{sys.argv[2]}"]
+rates = {name: [] for name in names}
+for name in names * (1 + int(sys.argv[3])):  # the first round of each loads it
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        summary = render_utterances(passages, folder, voices="one", synthesizer=name, progress=False)
+        rates[name].append(summary["seconds"] / (time.process_time() - start))
+print(json.dumps([rates[name][1:] for name in names]))
 """
 
 
@@ -48,5 +69,23 @@ def run() -> str:
             "| words | processes | hours of speech | seconds | times real time | peak MB of one process |",
             "| ---: | ---: | ---: | ---: | ---: | ---: |",
             *rows,
+            *(_neural_rows(os.environ[PIPER]) if PIPER in os.environ else ()),
         ]
     )
+
+
+def _neural_rows(voice: str) -> list[str]:
+    """A voice of Piper beside espeak, in turn, in one process with one thread."""
+    command = [sys.executable, "-c", _CODE_OF_A_CORE, str(NEURAL_WORDS), voice, str(ROUNDS)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    espeak, neural = (sorted(rates) for rates in json.loads(output))
+    return [
+        "",
+        f"{NEURAL_WORDS:,} words of simple stories in one voice, {ROUNDS} rounds in turn, seconds of speech a second "
+        "of a core (median, lowest, highest):",
+        "",
+        "| espeak | a Piper voice |",
+        "| ---: | ---: |",
+        "| " + " | ".join(f"{r[len(r) // 2]:.0f} ({r[0]:.0f} to {r[-1]:.0f})" for r in (espeak, neural)) + " |",
+    ]
