@@ -156,7 +156,7 @@ def test_a_step_that_one_run_lacks_is_left_open(replicates, tmp_path):
     results, text = read_back(write_comparison(runs, tmp_path / "report"))
     (step,) = (step for step in results["steps"] if step["factor"] == "B")
     assert list(step["tasks"]["swuggy"]["by_run"]) == [run.name for run in replicates]
-    assert step["tasks"]["swuggy"]["mean"]["n_replicates"] == 3
+    assert step["tasks"]["swuggy"]["mean"]["points"]["n_replicates"] == 3
     assert any(line.startswith("| Phone-Repeat |") and " – |" in line for line in text.splitlines())
 
 
