@@ -1,4 +1,4 @@
-"""Speech to units with an encoder of HuBERT-base's size: ours beside a loop of one file at a time.
+"""Speech to units with encoders of HuBERT-base's and Whisper tiny's size: ours beside a loop of one file at a time.
 
 Random weights (speed does not depend on them), the stories' own speech, in turns. A one-hour recording shows how
 memory grows.
@@ -8,22 +8,24 @@ import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from transformers import HubertConfig, HubertModel
+from transformers import HubertConfig, HubertModel, WhisperConfig, WhisperFeatureExtractor
 
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.audio import FRAME_SAMPLES, SAMPLE_RATE
-from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
+from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, whisper_encoder
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 from evoslm.training.pretrain.hardware import matrix_rate
 
 from .common import full_or_quick, peak_of
 
 WORDS, TURNS = full_or_quick((300, 3), (100, 1))
-LAYER, UNITS = 9, 500
+LAYER, WHISPER_LAYER, UNITS = 9, 3, 500
 SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "conv_dim": [64] * 7}
 MEASURED = full_or_quick({}, SMALL)
 MINUTES = full_or_quick((1, 10, 60), (1,))
@@ -37,10 +39,14 @@ def run() -> str:
         whole = HubertModel(HubertConfig(**MEASURED)).eval()
         missing = whole.load_state_dict(model.encoder.model.state_dict(), strict=False)
         assert not missing.unexpected_keys
-        with multiprocessing.get_context("spawn").Pool(2, _start, (folder,)) as pool:
-            pool.map(_warm, range(2))
-            of_stories = _compare(model, whole, pool, stories)
-            of_words = _compare(model, whole, pool, _cut(stories))
+        with _processes(folder) as pool:
+            of_stories = _compare(_hubert_engines(model, whole, pool), stories)
+            of_words = _compare(_hubert_engines(model, whole, pool), _cut(stories))
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_whisper_model(folder)
+        parameters = model.encoder.model.num_parameters() / 1e6
+        with _processes(folder) as pool:
+            of_whisper = _compare(_whisper_engines(model, pool), stories)
     seconds = statistics.fmean(len(samples) for samples in stories) / SAMPLE_RATE
     shape = "A small HuBERT" if MEASURED else "HuBERT-base's shape"
     peaks = " | ".join(f"{peak_of('extraction', f'encode_minutes({minutes})'):,.0f}" for minutes in MINUTES)
@@ -65,6 +71,11 @@ def run() -> str:
             "",
             *of_words,
             "",
+            f"An encoder of Whisper tiny's shape up to layer {WHISPER_LAYER} ({parameters:.0f} M parameters, random), "
+            "the stories again. What is filled up to 30 s is another sound to every frame, and its units are others:",
+            "",
+            *of_whisper,
+            "",
             "Peak memory of a process that encodes one long recording with a small encoder, in MB:",
             "",
             f"| {' | '.join(f'{minutes} min' for minutes in MINUTES)} |",
@@ -74,26 +85,62 @@ def run() -> str:
     )
 
 
-def _compare(model: SpeechUnitModel, whole: HubertModel, pool, audio: list[np.ndarray]) -> list[str]:
+Engines = dict[str, tuple[Callable[[list[np.ndarray]], list[np.ndarray]], Callable[[int], int]]]
+"""Engines by name: what makes units of recordings, and the operations that it takes for one of so many samples."""
+
+
+@contextmanager
+def _processes(folder: str) -> Iterator:
+    """A process a core, each with the model that lies in a folder."""
+    with multiprocessing.get_context("spawn").Pool(2, _start, (folder,)) as pool:
+        pool.map(_warm, range(2))
+        yield pool
+
+
+def _hubert_engines(model: SpeechUnitModel, whole: HubertModel, pool) -> Engines:
+    def count(samples: int) -> int:
+        return _count_flops(whole.config, LAYER, samples)
+
+    return {
+        "ours, a process a core": (lambda audio: _ours_in_processes(pool, audio), count),
+        "ours, one process": (model.units, count),
+        f"one file at a time, {LAYER} layers": (lambda audio: _one_by_one(model, audio), count),
+        "one file at a time, all 12 layers": (
+            lambda audio: _loop(whole, model, audio),
+            lambda samples: _count_flops(whole.config, 12, samples),
+        ),
+    }
+
+
+def _whisper_engines(model: SpeechUnitModel, pool) -> Engines:
+    config = model.encoder.model.config
+    frames = config.max_source_positions
+
+    def count(samples: int) -> int:
+        return _count_whisper_flops(config, samples // FRAME_SAMPLES)
+
+    return {
+        "ours, a process a core": (lambda audio: _ours_in_processes(pool, audio), count),
+        "ours, one process": (model.units, count),
+        "one file at a time": (lambda audio: _one_by_one(model, audio), count),
+        "one file at a time, filled up to 30 s": (
+            lambda audio: _filled_up(model, audio),
+            lambda samples: _count_whisper_flops(config, frames),
+        ),
+    }
+
+
+def _compare(engines: Engines, audio: list[np.ndarray]) -> list[str]:
     """A table of the engines on some recordings."""
-    ours = "ours, a process a core"
-    engines = {
-        ours: lambda: _ours_in_processes(pool, audio),
-        "ours, one process": lambda: model.units(audio),
-        f"one file at a time, {LAYER} layers": lambda: [model.units([samples])[0] for samples in audio],
-        "one file at a time, all 12 layers": lambda: _loop(whole, model, audio),
-    }
+    ours = next(iter(engines))
     seconds = sum(len(samples) for samples in audio) / SAMPLE_RATE
-    flops = {
-        name: sum(_count_flops(whole.config, 12 if "12" in name else LAYER, len(samples)) for samples in audio)
-        for name in engines
-    }
+    flops = {name: sum(count(len(samples)) for samples in audio) for name, (_, count) in engines.items()}
     rates: dict[str, list[float]] = {name: [] for name in engines}
     units = {}
     for _ in range(TURNS):
-        for name, engine in engines.items():
+        for name, (engine, _) in engines.items():
             start = time.perf_counter()
-            units[name] = engine()
+            units[name] = engine(audio)
             rates[name].append(seconds / (time.perf_counter() - start))
     highest = matrix_rate("cpu", "fp32")
     lines = []
@@ -126,6 +173,14 @@ def _count_flops(config: HubertConfig, layers: int, samples: int) -> int:
     return 2 * total
 
 
+def _count_whisper_flops(config: WhisperConfig, frames: int) -> int:
+    """The same of Whisper's encoder, for a window of so many frames."""
+    size = config.d_model
+    total = 3 * 2 * frames * config.num_mel_bins * size + 3 * frames * size * size
+    total += config.encoder_layers * frames * (4 * size**2 + 2 * size * config.encoder_ffn_dim + 2 * frames * size)
+    return 2 * total
+
+
 def _cut(audio: list[np.ndarray]) -> list[np.ndarray]:
     """Speech in pieces of about a second."""
     joined = np.concatenate(audio)
@@ -153,6 +208,17 @@ def make_model(folder: str | None = None, **shape) -> SpeechUnitModel:
     return model
 
 
+def make_whisper_model(folder: str) -> SpeechUnitModel:
+    """The same with the encoder of Whisper tiny's shape; saved in a folder."""
+    whisper = WhisperConfig()
+    described = whisper_encoder.describe(whisper, WhisperFeatureExtractor().to_dict(), "random", WHISPER_LAYER)
+    described |= {"hidden_size": whisper.d_model, "layer": WHISPER_LAYER, "source": "random", "revision": None}
+    torch.manual_seed(0)
+    model = SpeechUnitModel(SpeechUnitConfig(encoder="pretrained", pretrained=described, num_units=UNITS)).eval()
+    model.save_pretrained(folder)
+    return model
+
+
 def encode_minutes(minutes: int) -> None:
     """Units of a long recording; what a process that is measured calls."""
     samples = np.random.default_rng(0).integers(-3000, 3000, minutes * 60 * SAMPLE_RATE, dtype=np.int16)
@@ -171,6 +237,24 @@ def _loop(encoder: HubertModel, model: SpeechUnitModel, audio: list[np.ndarray])
         for samples in audio:
             waveform = torch.nn.functional.pad(torch.from_numpy(samples).float() / 2**15, (40, 40))
             features = encoder(waveform[None], output_hidden_states=True).hidden_states[LAYER][0]
+            frames = (features.double() - model.feature_mean) / model.feature_std * model.feature_weight
+            units.append(nearest_centroids(frames, model.centroids.double())[0].numpy().astype(np.uint16))
+    return units
+
+
+def _one_by_one(model: SpeechUnitModel, audio: list[np.ndarray]) -> list[np.ndarray]:
+    return [model.units([samples])[0] for samples in audio]
+
+
+def _filled_up(model: SpeechUnitModel, audio: list[np.ndarray]) -> list[np.ndarray]:
+    """What a script does with transformers' own feature extractor and encoder, which read 30 s whatever is said."""
+    extractor = WhisperFeatureExtractor(feature_size=model.encoder.model.num_mel_bins)
+    units = []
+    with torch.inference_mode():
+        for samples in audio:
+            heard = extractor(samples / 2**15, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
+            hidden = model.encoder.model(heard).last_hidden_state[0]
+            features = hidden[: model.config.num_frames(len(samples))]
             frames = (features.double() - model.feature_mean) / model.feature_std * model.feature_weight
             units.append(nearest_centroids(frames, model.centroids.double())[0].numpy().astype(np.uint16))
     return units
