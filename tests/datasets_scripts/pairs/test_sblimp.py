@@ -32,14 +32,6 @@ def pairs():
     return generate_sblimp_pairs(400, seed=0)
 
 
-@pytest.fixture(scope="module")
-def twins(pairs):
-    clusters = defaultdict(list)
-    for pair in pairs:
-        clusters[pair.cluster].append(pair)
-    return list(clusters.values())
-
-
 def test_there_are_equally_many_pairs_of_every_phenomenon(pairs):
     assert len(pairs) == 400
     assert Counter(pair.group for pair in pairs) == dict.fromkeys(PHENOMENA, 40)

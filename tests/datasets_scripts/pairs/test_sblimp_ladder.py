@@ -1,7 +1,7 @@
 """The ladder: equally many pairs a rung, mirrored, and nothing of them in training."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 
@@ -22,14 +22,6 @@ def sentences():
 @pytest.fixture(scope="module")
 def pairs(sentences):
     return make_ladder_pairs(NUM_PAIRS, 3, sentences, load_language())[0]
-
-
-@pytest.fixture(scope="module")
-def twins(pairs):
-    clusters = defaultdict(list)
-    for pair in pairs:
-        clusters[pair.cluster].append(pair)
-    return list(clusters.values())
 
 
 def words_of(text):

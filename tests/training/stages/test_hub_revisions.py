@@ -32,6 +32,15 @@ def refusal(work):
 
 def stop(*arguments, **options):
     raise KeyboardInterrupt
+
+def interrupt(module, name, work):
+    function = getattr(module, name)
+    setattr(module, name, stop)
+    try:
+        work()
+    except KeyboardInterrupt:
+        pass
+    setattr(module, name, function)
 """
 TEXT = f"""{MORE}
 import json, sys
@@ -43,12 +52,8 @@ from evoslm.training.stages.text import TextSettings, TextSource, build_passages
 
 folder, source, settings = Path(sys.argv[1]), TextSource(dataset="user/texts"), TextSettings(2_000, 0, 0.05)
 build_passages(folder / "finished", source, settings, Execution())
-read, sources.passages_from_documents = sources.passages_from_documents, stop
-try:
-    build_passages(folder / "begun", source, settings, Execution())
-except KeyboardInterrupt:
-    pass
-sources.passages_from_documents = read
+begin = lambda: build_passages(folder / "begun", source, settings, Execution())
+interrupt(sources, "passages_from_documents", begin)
 first = read_stage(folder / "finished")["keys"]["configuration.source.revision"]
 second = change("user/texts")
 refused = [refusal(lambda: build_passages(folder / n, source, settings, Execution())) for n in ("finished", "begun")]
@@ -68,12 +73,8 @@ folder = Path(sys.argv[1])
 source = RecordingSource(dataset="user/speech", audio_column="audio", topic_column="book")
 settings = RecordingSettings(f"textgrid:{{folder / 'grids'}}", 0, 10_000, 0.05)
 build_recordings(folder / "finished", source, settings, Execution())
-build, utterances.build_recorded_utterances = utterances.build_recorded_utterances, stop
-try:
-    build_recordings(folder / "begun", source, settings, Execution())
-except KeyboardInterrupt:
-    pass
-utterances.build_recorded_utterances = build
+begin = lambda: build_recordings(folder / "begun", source, settings, Execution())
+interrupt(utterances, "build_recorded_utterances", begin)
 first = json.loads((folder / "finished" / "stage.json").read_text())["keys"]["configuration.source.revision"]
 second = change("user/speech")
 refused = [refusal(lambda: build_recordings(folder / n, source, settings, Execution())) for n in ("finished", "begun")]
