@@ -19,15 +19,18 @@ def draw_effects(axes: Axes, results: dict, effects: list[dict], task: str) -> N
     for row, effect in enumerate(effects):
         change = effect["tasks"][task]
         points, color = change["points"], COLORS[effect["result"]][0]
-        axes.plot([100 * points["low"], 100 * points["high"]], [row, row], color=color, linewidth=2.2)
+        ends = [100 * points["low"], 100 * points["high"]]
+        axes.plot(ends, [row, row], color=color, linewidth=2.2, solid_capstyle="butt")
         filled = "none" if change["verdict"] == "at chance" else color
         axes.plot(100 * points["value"], row, "o", color=color, markerfacecolor=filled, markersize=6.5)
-        ends = [results["modalities"][effect[side]]["label"] for side in ("baseline", "result")]
-        labels.append(f"{ends[0]} →\n{ends[1]} ({effect['factor'][0]})")
+        names = [results["modalities"][effect[side]]["label"] for side in ("baseline", "result")]
+        labels.append(f"{names[0]} →\n{names[1]} ({effect['factor'][0]})")
     label_rows(axes, labels)
     changes = [change["points"] for effect in results["effects"] for change in effect["tasks"].values()]
     low, high = (100 * extreme(c[side] for c in changes) for extreme, side in ((min, "low"), (max, "high")))
-    axes.set_xlim(min(low, -5) - 1, max(high, 5) + 1)
+    low, high = min(low, -5), max(high, 5)
+    beside = 0.04 * (high - low)  # so that every interval is seen to end
+    axes.set_xlim(low - beside, high + beside)
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     axes.set_xlabel("change, points")
 
