@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_study import FLAGS, STUDY, TINY
 
+from evoslm.models.audio import decode_flac
 from evoslm.models.modalities import MODALITIES as ALL_MODALITIES
 from evoslm.models.modalities import SYNTHETIC_MODALITY
+from evoslm.models.speech_units import SpeechUnitModel
 from evoslm.training.cli import main
 
 # What `all` is in a run that is synthetic throughout.
@@ -99,6 +101,23 @@ def test_there_is_one_unit_for_each_syllable_and_pause(finished_run):
     quality = json.loads((folder / "utterances" / "quality.json").read_text())
     assert 4 < quality["units_per_second"] < 6
     assert quality["syllable_pnmi"] > quality["syllable_pnmi_chance"] + 0.1
+
+
+@pytest.mark.parametrize("name", ["speech_syllable_unsupervised", "speech_duration_penalized"])
+def test_segments_need_nothing_but_the_sound_and_the_saved_quantizer(finished_run, name):
+    folder = finished_run / "units" / name
+    model = SpeechUnitModel.from_pretrained(folder / "model")
+    shard = next((finished_run / "pairs" / "rendered" / "topic_sc").glob("*.parquet"))
+    rows = pq.read_table(shard).to_pylist()[:4]
+    for side in ("context", "positive", "negative"):
+        audio = [decode_flac(row[f"{side}_audio"]["bytes"]) for row in rows]
+        encoded = pq.read_table(folder / "pairs" / "topic_sc" / shard.name).to_pylist()[:4]
+        assert [units.tolist() for units in model.units(audio)] == [row[f"{side}_units"] for row in encoded]
+    quality = json.loads((folder / "utterances" / "quality.json").read_text())
+    what, low, high = ("phone", 6, 25) if model.config.duration_penalty else ("syllable", 3, 7)
+    assert low < quality.get("units_per_second_dedup", quality["units_per_second"]) < high
+    assert quality[f"{what}_boundary_r_value_20ms"] > 0.4 and quality[f"{what}_boundary_f1_20ms"] > 0.4
+    assert "Boundaries of aligned syllables within 20 ms, F1" in (finished_run / "report" / "report.md").read_text()
 
 
 def test_seeds_of_kmeans_are_compared(finished_run):

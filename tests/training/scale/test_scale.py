@@ -378,6 +378,21 @@ def test_build_dataset_with_an_executor_is_the_same_step(quantizer, utterances, 
     assert units_in(tmp_path / "a") == units_in(tmp_path / "b") != {}
 
 
+@pytest.mark.parametrize("arguments", [{"segment_parts": 2, "segmentation": {}}, {"duration_penalty": 5.0}])
+def test_segments_are_found_in_any_audio(utterances, tmp_path, arguments):
+    model = SpeechUnitModel(SpeechUnitConfig(num_units=20, **arguments))
+    model.save_pretrained(tmp_path / "quantizer")
+    written = units_in(
+        encode_audio(arguments_for(tmp_path / "quantizer", tmp_path / "out", utterances_dir=utterances))
+    )
+    for path in sorted(utterances.glob("*.parquet")):
+        rows = pq.read_table(path).to_pylist()
+        audio = [decode_flac(row["audio"]["bytes"]) for row in rows]
+        assert [row["units"] for row in written[path.name]] == [units.tolist() for units in model.units(audio)]
+        for row, samples in zip(written[path.name], audio):
+            assert sum(row.get("frames", [1] * len(row["units"]))) == len(samples) // 320
+
+
 def test_a_quantizer_of_syllables_is_refused_before_any_work(utterances, tmp_path):
     SpeechUnitModel(SpeechUnitConfig(num_units=4, segment_parts=1)).save_pretrained(tmp_path / "quantizer")
     with pytest.raises(ValueError, match="reads aligned syllables, and nothing is aligned here"):

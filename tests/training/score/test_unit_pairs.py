@@ -20,6 +20,7 @@ from evoslm.training.score.pair_files import accuracies_by_task
 from evoslm.training.score.unit_pairs import build_unit_pairs
 
 MODALITIES = ("speech_units", "speech_units_one_voice", "speech_dedup", "speech_bpe", "speech_syllable")
+MODALITIES += ("speech_syllable_unsupervised", "speech_duration_penalized")
 
 
 @pytest.fixture(scope="module")

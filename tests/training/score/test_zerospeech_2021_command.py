@@ -19,6 +19,7 @@ CONTENTS = {
     "phone_raw": [" ".join(ARPABET)],
     "phone_repeat": [" ".join(ARPABET)],
     "speech_units": [],
+    "speech_syllable_unsupervised": [],
 }
 
 
@@ -30,13 +31,17 @@ def run(tmp_path_factory):
     run.study_file.write_text(json.dumps({"format": FORMAT, "voices": "many"}))
     (run.utterances() / "summary.json").write_text(json.dumps({"stretch_factor": 4}))
     for seed, (name, contents) in enumerate(CONTENTS.items()):
-        tokenizer = train_tokenizer(name, contents, num_units=20 if name == "speech_units" else None)
+        tokenizer = train_tokenizer(name, contents, num_units=None if contents else 20)
         shape = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
         config = LlamaConfig(vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, **shape)
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(run.model(name, 0))
         tokenizer.save_pretrained(run.model(name, 0))
-    SpeechUnitModel(SpeechUnitConfig(num_units=20)).save_pretrained(run.units() / "model")
+    for name, config in (
+        ("speech_units", {}),
+        ("speech_syllable_unsupervised", {"segment_parts": 1, "segmentation": {}}),
+    ):
+        SpeechUnitModel(SpeechUnitConfig(num_units=20, **config)).save_pretrained(run.quantizer(name))
     return run
 
 
@@ -54,7 +59,7 @@ def test_every_modality_is_asked_the_official_items(run, layout, tmp_path, capsy
     assert call(run, layout, tmp_path / "out") == 0
     printed = capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "zerospeech.json").read_text())
-    assert set(record["results"]) == {"text_raw", "phone_raw", "speech_units"}
+    assert set(record["results"]) == {"text_raw", "phone_raw", "speech_units", "speech_syllable_unsupervised"}
     assert "would need times" in record["left_out"]["phone_repeat"] and "phone_repeat" in printed
     for name, by_rule in record["results"].items():
         assert set(by_rule["sum"]["lexical"]["by_voice"]) == set(VOICES)

@@ -157,7 +157,7 @@ def test_a_study_has_one_frame_rate_from_its_encoder_to_its_report(tmp_path, rat
     encoder, run = make_encoder(tmp_path / "encoder", rate), tmp_path / "run"
     made = Run(run, "many")
     names = ["phone_raw", "phone_stretch", "phone_repeat", "speech_units_one_voice", "speech_units"]
-    names += ["speech_dedup", "speech_bpe", "speech_syllable"]
+    names += ["speech_dedup", "speech_bpe", "speech_syllable", "speech_syllable_unsupervised"]
     flags = ["--preset", "smoke", "--max_words", "4000", "--pairs_per_task", "16", "--point_pairs", "4"]
     flags += ["--modalities", *names, "--encoder", str(encoder), "--num_units", "20", "--num_syllable_units", "20"]
     assert main(["study", *flags, "--compare_seeds", "1", "--output_dir", str(run)]) == 0
@@ -167,7 +167,8 @@ def test_a_study_has_one_frame_rate_from_its_encoder_to_its_report(tmp_path, rat
     tokens = {name: np.diff(np.load(run / "tokenizers" / name / "train.offsets.npy")).tolist() for name in names}
     assert tokens["phone_repeat"] == tokens["speech_units"] == tokens["speech_units_one_voice"]
     assert sum(tokens["phone_stretch"]) == pytest.approx(sum(tokens["phone_repeat"]), rel=0.3)
-    assert sum(tokens["speech_syllable"]) < sum(tokens["phone_raw"])
+    for name in ("speech_syllable", "speech_syllable_unsupervised"):
+        assert sum(tokens[name]) < sum(tokens["phone_raw"])
     models = {name: json.loads((run / "models" / name / "seed-0" / "config.json").read_text()) for name in names}
     assert {models[name]["frame_rate"] for name in ("phone_repeat", "speech_units")} == {rate}
     assert models["phone_raw"]["frame_rate"] is None

@@ -11,7 +11,7 @@ import soundfile
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 from evoslm.datasets_scripts.text.passages import Passage
-from evoslm.models.speech_units import SpeechUnitModel, fit_units
+from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units
 from evoslm.models.tokenizers.units import train_units_bpe
 from evoslm.training.unit_report.measuring import _cut, _frames_of, _pieces, build_unit_report, spelled_alike
 
@@ -120,6 +120,18 @@ def test_the_page_says_what_was_measured_and_shows_every_row(built):
 def test_the_same_seed_gives_the_same_report(shards, built, tmp_path):
     again = build_unit_report(shards, tmp_path, num_units=30, bpe_vocab_size=80, max_frames=3000)
     assert again == built[1]
+
+
+def test_a_quantizer_that_finds_syllables_is_measured_and_one_that_is_told_them_refused(shards, tmp_path):
+    audio = [EspeakSynthesizer().render(" ".join(WORDS)).audio]
+    fit_units([(audio, None)], 5, segment_parts=1, segmentation={}).save_pretrained(tmp_path / "model")
+    arguments = {"normalizations": (), "bpe_vocab_size": 0}
+    report = build_unit_report(shards, tmp_path / "report", tmp_path / "model", **arguments)
+    units, collapsed = report["rows"]
+    assert units["tokens_per_second"] == pytest.approx(50) and collapsed["tokens_per_second"] < 8
+    SpeechUnitModel(SpeechUnitConfig(num_units=5, segment_parts=1)).save_pretrained(tmp_path / "told")
+    with pytest.raises(ValueError, match="quantizes segments that it does not find"):
+        build_unit_report(shards, tmp_path / "report", tmp_path / "told", **arguments)
 
 
 def test_a_given_quantizer_is_measured_as_it_is_on_the_splits_asked_for(shards, tmp_path):
