@@ -22,6 +22,8 @@ TEXT_BYTES = 3.3
 """A word, in passages, of 4 million words of simple stories."""
 SPEECH_REAL_TIME = 207.0
 """Seconds of speech a core second: espeak, FLAC and the times of phones, of 10,000 words (docs/benchmarks.md)."""
+NEURAL_REAL_TIME = 16.0
+"""The same of a Piper voice of medium size: 18.6 of the network alone, and an estimate of the rest."""
 SPEECH_BYTES = 17_200.0
 """A second of speech, as FLAC with words and phones, of 2,440 s (docs/scale.md)."""
 PAIR_CORE_SECONDS = 10.0
@@ -108,7 +110,8 @@ def _dataset(study: Study, device_flops: float | None) -> Iterator[Need]:
     yield Need("text", TEXT_CORE_SECONDS[kind] * millions / 3600, 0.0, TEXT_BYTES * corpus.max_words)
     for voices in study.renderings:
         seconds = _seconds(study)
-        core_hours = 0.0 if voices == "recorded" else seconds / SPEECH_REAL_TIME / 3600
+        real_time = SPEECH_REAL_TIME if corpus.synthesizer == "espeak" else NEURAL_REAL_TIME
+        core_hours = 0.0 if voices == "recorded" else seconds / real_time / 3600
         yield Need(f"speech, {voices}", core_hours, 0.0, SPEECH_BYTES * seconds)
     yield Need("minimal pairs", PAIR_CORE_SECONDS * millions / 3600, 0.0, 0.0)
 
