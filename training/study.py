@@ -120,10 +120,13 @@ class Study:
 
     def summarize(self) -> dict[str, Any]:
         """What the corpus amounts to."""
+        from ..datasets_scripts.synthesis.by_name import label_synthesizer
         from .stages.speech import summarize_utterances
 
         corpus = self.arguments.corpus
-        own = {"corpus": corpus.corpus, "voices": self.run.voices, "rate": None if corpus.is_recorded else corpus.rate}
+        own = {"corpus": corpus.corpus, "voices": self.run.voices, "rate": None, "synthesizer": None}
+        if not corpus.is_recorded:
+            own |= {"rate": corpus.rate, "synthesizer": label_synthesizer(corpus.synthesizer)}
         return own | summarize_utterances(self.run.utterances())
 
     def build_recordings(self) -> None:

@@ -69,6 +69,11 @@ def describe_synthesis(voices: str, name: str = ESPEAK) -> dict[str, Any]:
     return {"version": VERSION, "voices": digest, "espeak": digest_data()}
 
 
+def label_synthesizer(name: str) -> str:
+    """What a report calls a synthesizer: `espeak`, or the name of its voice."""
+    return ESPEAK if name == ESPEAK else _find(name).network.stem
+
+
 def synthesis_packages(name: str) -> tuple[str, ...]:
     """Packages whose versions shape what a synthesizer makes."""
     return ("espeakng-loader", "soxr", *(() if name == ESPEAK else PIPER_PACKAGES))

@@ -8,6 +8,7 @@ accuracy counts as none.
 
 from dataclasses import asdict
 
+from ...datasets_scripts.synthesis.by_name import ESPEAK
 from ...metrics.tasks import TASKS
 from ...models.seed_intervals import FEWEST_CLUSTERS
 from ..arguments.study import PretrainArguments
@@ -34,6 +35,8 @@ def describe_run(results: dict) -> str:
         pace = f" at a {corpus['rate']} rate" if corpus.get("rate") else ""
         speech = "recorded" if recorded else "synthesized"
         on_what += f": {count(corpus['words'].get('train'))} words of {text}, "
+        neural = corpus.get("synthesizer") or ESPEAK
+        voices += "" if neural == ESPEAK else f" of the neural {neural}"
         on_what += f"{duration(corpus['seconds'].get('train'))} of {speech} speech{voices}{pace}"
     precisions = sorted({each for modality in results["modalities"].values() for each in modality["precision"]})
     precision = f" in {listing(precisions)}" if precisions else ""
