@@ -92,6 +92,8 @@ def describe_preparation(study: Study, command: str, device_flops: float | None 
     )
     if study.arguments.corpus.is_recorded:
         lines.append("Recordings are there already: their alignment, which is not reckoned, stands in for synthesis.")
+    if study.external_units is not None and len(groups) > 1:
+        lines.append("Units from elsewhere take what their maker takes, which is not reckoned.")
     if study.arguments.units.is_pretrained and len(groups) > 1:
         lines.append(
             f"Encoders with weights are reckoned as HuBERT-large up to layer 21, {ENCODER_FLOPS / 1e9:.0f} GFLOP a "
@@ -122,7 +124,9 @@ def _units(study: Study, device_flops: float | None) -> Iterator[Need]:
         size = units.codebook_size(unit_of)
         work = seconds * (1 + _FIT_PASS)
         core_hours = device_hours = 0.0
-        if units.is_pretrained:
+        if units.units is not None:
+            pass  # what their maker takes is not known
+        elif units.is_pretrained:
             device_hours = work * ENCODER_FLOPS / (_UTILISATION * device_flops) / 3600 if device_flops else 0.0
         else:
             rate = UNIT_REAL_TIME[500] if size <= 500 else UNIT_REAL_TIME[2048] * min(1.0, 2048 / size)

@@ -3,31 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from transformers import EncodecConfig, EncodecModel, HubertConfig, MimiConfig, MimiModel
+from tiny_codec import make_codec
+from transformers import EncodecModel, HubertConfig, MimiModel
 
 from evoslm.models.speech_units.features import check_audio
 from evoslm.training.external_units.quantizers import open_units
-
-
-def make_codec(kind, folder):
-    """A codec of a few thousand weights."""
-    torch.manual_seed(0)
-    if kind == "encodec":
-        shape = {"num_filters": 4, "hidden_size": 16, "codebook_dim": 16, "codebook_size": 64, "num_lstm_layers": 1}
-        model = EncodecModel(EncodecConfig(**shape))
-    else:
-        shape = {"num_filters": 4, "hidden_size": 16, "codebook_dim": 8, "codebook_size": 64, "head_dim": 8}
-        shape |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16}
-        shape |= {"vector_quantization_hidden_dimension": 8, "num_quantizers": 4, "upsample_groups": 16}
-        model = MimiModel(MimiConfig(**shape))
-    with torch.no_grad():  # a fresh codebook is all zeros, and what fresh layers give is small
-        for name, buffer in model.named_buffers():
-            if name.endswith("embed_sum"):
-                buffer.normal_()
-            elif name.endswith("embed"):
-                buffer.copy_(model.encoder(torch.randn(1, 1, 64 * 320))[0].T)
-    model.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.mark.parametrize(("kind", "label", "rate"), [("encodec", "EnCodec", 75.0), ("mimi", "Mimi", 12.5)])

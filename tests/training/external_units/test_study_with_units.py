@@ -1,0 +1,79 @@
+"""A whole study with units from elsewhere: those of a finished run as a table, and a codec of 12.5 frames a second."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from tiny_codec import make_codec
+from tiny_study import TINY
+
+from evoslm.models.scoring.sides import PARTS
+from evoslm.training.cli import main
+
+pytestmark = pytest.mark.end_to_end
+FLAGS = (*TINY, "--precision", "fp32", "--modalities", "phone_repeat", "speech_units")
+
+
+def write_units(run: Path, table: Path) -> None:
+    """The units of a run, as somebody who knows nothing of it would hand them in."""
+    folder, rows = run / "units" / "speech_units", []
+    for shard in folder.glob("utterances/*.parquet"):
+        rows += [(row["id"], row["units"]) for row in pq.read_table(shard).to_pylist()]
+    for shard in folder.glob("pairs/*/*.parquet"):
+        for row in pq.read_table(shard).to_pylist():
+            given = {part: row[f"{part}_units"] for part in PARTS if row[f"{part}_units"]}
+            rows += [(f"{row['id']}-{row['voice']}-{part}", units) for part, units in given.items()]
+    lines = (json.dumps({"file": f"wav/{name}.wav", "units": units}) for name, units in rows)
+    table.write_text("\n".join(lines))
+
+
+def test_a_runs_own_units_as_a_table_give_its_tokenizer_and_its_scores(finished_run, tmp_path):
+    write_units(finished_run, tmp_path / "units.jsonl")
+    run = tmp_path / "run"
+    for part in ("corpus", "pairs"):
+        shutil.copytree(finished_run / part, run / part)
+    table = ["--units", str(tmp_path / "units.jsonl"), "--units_frame_rate", "50", "--units_codebook_size", "50"]
+    assert main(["study", *FLAGS, *table, "--units_name", "Table", "--output_dir", str(run)]) == 0
+
+    for file in ("train.ids.npy", "train.offsets.npy", "validation.ids.npy"):
+        found, expected = (np.load(folder / "tokenizers" / "speech_units" / file) for folder in (run, finished_run))
+        assert np.array_equal(found, expected)
+    place = Path("scores", "speech_units", "seed-0", "best", "items.parquet")
+    found, expected = (pd.read_parquet(folder / place) for folder in (run, finished_run))
+    assert found["pair_id"].tolist() == expected["pair_id"].tolist()
+    for side in ("positive", "negative"):
+        np.testing.assert_allclose(found[side], expected[side], rtol=1e-4)
+    place = Path("scores", "speech_units", "baselines", "baselines.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(run / place), pd.read_parquet(finished_run / place))
+    quality = [
+        json.loads((each / "units/speech_units/utterances/quality.json").read_text()) for each in (run, finished_run)
+    ]
+    assert quality[0] == quality[1]
+    report = (run / "report" / "report.md").read_text()
+    assert "Speech-Table" in report and "Speech-MFCC" not in report
+    assert main(["unit-report", str(run)]) == 0
+
+
+def test_a_codec_of_long_frames_goes_from_its_name_to_the_report(finished_run, tmp_path):
+    run, codec = tmp_path / "run", make_codec("mimi", tmp_path / "codec")
+    for part in (Path("corpus"), Path("pairs", "text")):
+        shutil.copytree(finished_run / part, run / part)
+    flags = ["--units", "codec", "--units_model", codec, "--output_dir", str(run)]
+    assert main(["study", *FLAGS, *flags]) == 0
+    tokens = {
+        name: np.diff(np.load(run / "tokenizers" / name / "train.offsets.npy")).tolist()
+        for name in ("phone_repeat", "speech_units")
+    }
+    assert tokens["phone_repeat"] == tokens["speech_units"]
+    models = [json.loads((run / "models" / name / "seed-0" / "config.json").read_text()) for name in tokens]
+    assert [model["frame_rate"] for model in models] == [12.5, 12.5] and models[1]["unit_encoder"] == "Mimi"
+    report = (run / "report" / "report.md").read_text()
+    assert "Speech-Mimi" in report and "12.5 frames a second, which Phone-Repeat has, too" in report
+    summary = json.loads((run / "tokenizers" / "phone_repeat" / "summary.json").read_text())
+    share = 100 * summary["train_phones_lost"] / summary["train_phones"]
+    assert f"{share:.1f} % of the phones of the training split have none in Phone-Repeat" in report
+    assert str(tmp_path) not in (run / "models" / "speech_units" / "seed-0" / "config.json").read_text()
