@@ -61,7 +61,7 @@ class EncoderArguments:
         targets (`str`, *optional*, defaults to `"mfcc"`): Whose units are predicted: `mfcc` or `log_mel` (a quantizer
             is fitted), `run` (the run's own units), or an encoder by folder or Hub id: the first iteration's, for a
             second one.
-        target_layer (`int`, *optional*): The layer of such an encoder, from 1; its last when not given.
+        target_layer (`int`, *optional*): The layer of such an encoder, from 1; as `--encoder_layer` when not given.
         num_targets (`int`, *optional*, defaults to 100): Clusters of the quantizer that is fitted for `targets`.
         hidden_size (`int`, *optional*, defaults to 384): Width of the layers.
         num_hidden_layers (`int`, *optional*, defaults to 6): Layers.
