@@ -35,8 +35,8 @@ TOKENS_PER_SECOND = {
     "speech_dedup": 37.6,
     "speech_bpe": 16.2,
     "speech_syllable": 4.9,
-    "speech_syllable_unsupervised": 5.0,
-    "speech_duration_penalized": 13.5,
+    "speech_syllable_unsupervised": 4.9,
+    "speech_duration_penalized": 12.4,
 }
 LONGEST_SECONDS = 30.0
 SPECIAL_IDS = 4
