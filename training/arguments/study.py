@@ -75,8 +75,8 @@ class CorpusArguments:
         document_column (`str`, *optional*): Its column of documents (books, talks, ...), which lie in one split each.
         topic_column (`str`, *optional*): Its column of topics (the books of chapters), for Topic-SC.
         max_words (`int`, *optional*, defaults to 60000): Words of all splits together.
-        synthesizer (`str`, *optional*, defaults to `"espeak"`): What speaks: `espeak`, or `piper:VOICE`, a neural voice
-            by its folder or by its folder's path on the Hub.
+        synthesizer (`str`, *optional*, defaults to `"espeak"`): What speaks: `espeak`, or `piper:VOICE`, a neural
+            voice by its folder or by its folder's path on the Hub.
         voices (`str`, *optional*, defaults to `"many"`): Who speaks: timbre and pitch only (factor C), and durations,
             too, where a neural voice has several speakers. Of synthesized speech; recordings have their own.
         rate (`str`, *optional*, defaults to `"fixed"`): The speaking rate (part of factor B).
