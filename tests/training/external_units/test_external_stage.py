@@ -209,6 +209,25 @@ def test_the_report_on_units_takes_either_kind_and_the_report_names_them(tmp_pat
     assert said[1].startswith("Units of a table of ids, up to ")
 
 
+def test_other_audio_is_encoded_by_a_function_and_not_by_a_table(tmp_path, run, audio, capsys):
+    pytest.importorskip("datatrove")
+    source, function = make_function(tmp_path, 50)
+    table = write_table(tmp_path / "table.jsonl", audio, function)
+    given = {"function": open_units(source), "table": open_units(table, frame_rate=50)}
+    status = {}
+    for kind, units in given.items():
+        build_external_units(tmp_path / kind, run.utterances(), run.pairs(), units, Execution())
+        flags = ["--model_dir", str(tmp_path / kind), "--utterances_dir", str(run.utterances()), "--num_proc", "1"]
+        status[kind] = main(["encode-audio", *flags, "--output_dir", str(tmp_path / f"{kind} encoded")])
+    assert status == {"function": 0, "table": 2}
+    assert "has a table of the ids of a run's own audio" in capsys.readouterr().err
+    encoded = [
+        row for path in (tmp_path / "function encoded").rglob("*.parquet") for row in pq.read_table(path).to_pylist()
+    ]
+    encoded = {row["id"].replace("/", "-"): row["units"] for row in encoded if "units" in row}
+    assert len(encoded) == 6 and all(given["table"][name].tolist() == units for name, units in encoded.items())
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
