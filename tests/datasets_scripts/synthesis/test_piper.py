@@ -12,7 +12,7 @@ from evoslm.datasets_scripts.pairs.rendering import render_pairs
 from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.shards.worker_pool import run_tasks
 from evoslm.datasets_scripts.synthesis import piper_voice
-from evoslm.datasets_scripts.synthesis.by_name import describe_synthesis, load_synthesizer
+from evoslm.datasets_scripts.synthesis.by_name import describe_synthesis, label_synthesizer, load_synthesizer
 from evoslm.datasets_scripts.synthesis.piper import PiperSynthesizer, lay_out
 from evoslm.datasets_scripts.synthesis.piper_voice import PiperVoice, find_voice
 from evoslm.datasets_scripts.synthesis.synthesizer import SENTENCE_PAUSE, EspeakSynthesizer, shared_synthesizer
@@ -146,7 +146,8 @@ def test_what_makes_speech_is_what_the_files_hold(many, tmp_path):
     moved = write_voice(tmp_path / "elsewhere", SPEAKERS)
     described = describe_synthesis("many", f"piper:{many}")
     assert describe_synthesis("many", f"piper:{moved}") == described
-    assert str(many) not in str(described) and described["voice"] == NAME
+    assert str(many) not in str(described)
+    assert described["voice"] == NAME == label_synthesizer(f"piper:{many}")
     path = moved / f"{NAME}.onnx.json"
     path.write_text(path.read_text().replace('"noise_scale": 0.5', '"noise_scale": 0.4'))
     assert piper_voice.find_voice(str(moved)).digest() != described["files"]
