@@ -23,7 +23,7 @@ INPUT_SENTENCE_SIZE = 8_000
 _SAMPLE_SEED = 0
 
 
-def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
+def finish_tokenizer(backend: Tokenizer, has_words: bool = True) -> PreTrainedTokenizerFast:
     """
     Give a tokenizer its special tokens and everything that `AutoTokenizer` has to find in its folder.
 
@@ -36,6 +36,8 @@ def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
 
     Args:
         backend (`tokenizers.Tokenizer`): A tokenizer whose vocabulary holds the four special tokens.
+        has_words (`bool`, *optional*, defaults to `True`): Whether its model is given words, which come again. It
+            remembers 10,000 results; where they are of whole texts, these are 100 MB that nobody asks for.
 
     Returns:
         `PreTrainedTokenizerFast`: The tokenizer, to be saved with `save_pretrained`.
@@ -45,7 +47,7 @@ def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
         pair=f"{BOS_TOKEN} $A $B",
         special_tokens=[(BOS_TOKEN, backend.token_to_id(BOS_TOKEN))],
     )
-    return PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD_TOKEN,
         bos_token=BOS_TOKEN,
@@ -57,6 +59,9 @@ def finish_tokenizer(backend: Tokenizer) -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
         split_special_tokens=True,
     )
+    if not has_words:
+        tokenizer.backend_tokenizer.model._resize_cache(0)  # the backend was copied, without what its model was given
+    return tokenizer
 
 
 def sample_contents(contents: Iterable[str], size: int) -> list[str]:

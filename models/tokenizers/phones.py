@@ -95,7 +95,7 @@ def train_phone_bpe(
             decoders.Strip(" ", 1, 0),
         ]
     )
-    return finish_tokenizer(backend)
+    return finish_tokenizer(backend, has_words=False)
 
 
 def word_level_tokenizer(symbols: Iterable[str]) -> PreTrainedTokenizerFast:

@@ -94,7 +94,7 @@ def train_text_raw(contents: Iterable[str]) -> PreTrainedTokenizerFast:
     backend = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token=UNK_TOKEN))
     backend.normalizer = normalizers.Prepend(" ")
     backend.decoder = decoders.Sequence([decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    return finish_tokenizer(backend)
+    return finish_tokenizer(backend, has_words=False)
 
 
 def train_text_raw_no_space(contents: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -116,7 +116,7 @@ def train_text_raw_no_space(contents: Iterable[str]) -> PreTrainedTokenizerFast:
     backend = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token=UNK_TOKEN))
     backend.normalizer = normalizers.Replace(Regex(r"[^\p{L}\p{M}\p{N}]"), "")
     backend.decoder = decoders.Fuse()
-    return finish_tokenizer(backend)
+    return finish_tokenizer(backend, has_words=False)
 
 
 def letters_of(text: str) -> str:

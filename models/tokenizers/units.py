@@ -104,7 +104,7 @@ def train_units_bpe(
         ]
     )
     backend.decoder = decoders.Sequence([decoders.Replace(_SPACE, " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    return finish_tokenizer(backend)
+    return finish_tokenizer(backend, has_words=False)
 
 
 def integers_below(bound: int) -> str:

@@ -1,5 +1,9 @@
 """BPE tokenizers see a sample of a large corpus, the same one every time, and know every character of all of it."""
 
+import random
+
+import psutil
+
 from evoslm.models.tokenizers.base import sample_contents
 from evoslm.models.tokenizers.by_modality import encode_contents, stream_ids, train_tokenizer
 
@@ -25,3 +29,19 @@ def test_contents_are_read_once_and_ids_come_one_after_the_other():
     tokenizer = train_tokenizer("text_raw", iter(TEXTS))
     streamed = list(stream_ids(tokenizer, iter(TEXTS), batch_size=7))
     assert [ids.tolist() for ids in streamed] == [ids.tolist() for ids in encode_contents(tokenizer, TEXTS)]
+
+
+def test_encoding_texts_that_do_not_come_again_keeps_none_of_them():
+    """A model of pieces remembers what it merged, which is worth its memory where that is a word."""
+    rng, letters = random.Random(0), "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(2000)]
+    tokenizer = train_tokenizer("text_raw", [letters])
+
+    def encode(texts: int) -> float:
+        for _ in stream_ids(tokenizer, (" ".join(rng.choices(words, k=25)) for _ in range(texts))):
+            pass
+        return process.memory_info().rss / 1e6
+
+    process = psutil.Process()
+    before = encode(1000)
+    assert encode(9000) - before < 40  # 9,000 texts with a number for each of their characters are 90
