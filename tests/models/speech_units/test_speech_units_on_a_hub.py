@@ -58,23 +58,27 @@ assert len(waveform) == 320 * len(units) and np.isfinite(np.asarray(waveform)).a
 print(units.tolist())
 """
 
-FIT = """
+FIT_ALL = """
 import json, sys
 import numpy as np
 from evoslm.models.speech_units import fit_units
 from evoslm.training.stages.units.encoders import EncoderSettings
 
-audio, revision = [np.load(sys.argv[1])], {revision}
-try:
-    described = EncoderSettings("group/encoder", 2, revision).describe()
-    model = fit_units(
-        [(audio, None)], num_units=8, encoder_id="group/encoder", encoder_layer=2, encoder_revision=revision
-    )
-    assert described["revision"] == model.config.pretrained["revision"]
-    print(json.dumps([described["revision"], model.fingerprint(), model.units(audio)[0].tolist()]))
-except ValueError as error:
-    print(json.dumps(str(error)))
+def fit(revision):
+    audio = [np.load(sys.argv[1])]
+    try:
+        described = EncoderSettings("group/encoder", 2, revision).describe()
+        model = fit_units(
+            [(audio, None)], num_units=8, encoder_id="group/encoder", encoder_layer=2, encoder_revision=revision
+        )
+        assert described["revision"] == model.config.pretrained["revision"]
+        return [described["revision"], model.fingerprint(), model.units(audio)[0].tolist()]
+    except ValueError as error:
+        return str(error)
+
+print(json.dumps([fit(revision) for revision in {revisions}]))
 """
+FIT = FIT_ALL.replace("[fit(revision) for revision in {revisions}]", "fit({revision})")
 
 
 def run(code, hub, folder, audio, **environment):
@@ -173,18 +177,17 @@ def test_whisper_is_read_at_the_commit_that_is_asked_for_and_later_without_a_hub
     for seed in range(2):
         torch.manual_seed(seed)
         WhisperModel(WhisperConfig(**shape)).save_pretrained(tmp_path / "encoder")
-        WhisperFeatureExtractor().save_pretrained(tmp_path / "encoder")
+        if seed == 0:
+            files = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
+            deaf = repository.commit("no feature extractor", files).sha
+            WhisperFeatureExtractor().save_pretrained(tmp_path / "encoder")
         files = {path.name: path.read_bytes() for path in (tmp_path / "encoder").iterdir()}
         repository.commit(f"weights of seed {seed}", files)
-    first, last = (commit.sha for commit in (repository.commits[-2], repository.commits[-1]))
+    first, last = (commit.sha for commit in repository.commits[-2:])
     with HubServer() as hub:
         hub.repositories["model", "group/encoder"] = repository
-        newest = run(FIT.format(revision=None), hub, tmp_path / "cache", audio)
-        pinned = run(FIT.format(revision=repr(first)), hub, tmp_path / "cache", audio)
-        without_hub = run(FIT.format(revision=repr(first)), hub, tmp_path / "cache", audio, HF_HUB_OFFLINE="1")
-        del files["preprocessor_config.json"]
-        repository.commit("no feature extractor", files)
-        refused = run(FIT.format(revision=None), hub, tmp_path / "cache", audio)
+        newest, pinned, refused = run(FIT_ALL.format(revisions=[None, first, deaf]), hub, tmp_path / "cache", audio)
+        offline = run(FIT_ALL.format(revisions=[first]), hub, tmp_path / "cache", audio, HF_HUB_OFFLINE="1")
     assert (newest[0], pinned[0]) == (last, first) and newest[1:] != pinned[1:]
-    assert without_hub == pinned
+    assert offline == [pinned]
     assert refused.startswith("group/encoder has no feature extractor (preprocessor_config.json)")
