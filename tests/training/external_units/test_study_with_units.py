@@ -13,6 +13,7 @@ from tiny_study import TINY
 
 from evoslm.models.scoring.sides import PARTS
 from evoslm.training.cli import main
+from evoslm.training.report.formatting import percent
 
 pytestmark = pytest.mark.end_to_end
 FLAGS = (*TINY, "--precision", "fp32", "--modalities", "phone_repeat", "speech_units")
@@ -74,6 +75,6 @@ def test_a_codec_of_long_frames_goes_from_its_name_to_the_report(finished_run, t
     report = (run / "report" / "report.md").read_text()
     assert "Speech-Mimi" in report and "12.5 frames a second, which Phone-Repeat has, too" in report
     summary = json.loads((run / "tokenizers" / "phone_repeat" / "summary.json").read_text())
-    share = 100 * summary["train_phones_lost"] / summary["train_phones"]
-    assert f"{share:.1f} % of the phones of the training split have none in Phone-Repeat" in report
+    share = percent(summary["train_phones_lost"] / summary["train_phones"])
+    assert f"{share} % of the phones of the training split have none in Phone-Repeat" in report
     assert str(tmp_path) not in (run / "models" / "speech_units" / "seed-0" / "config.json").read_text()
