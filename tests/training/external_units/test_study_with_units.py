@@ -54,7 +54,7 @@ def test_a_runs_own_units_as_a_table_give_its_tokenizer_and_its_scores(finished_
         json.loads((each / "units/speech_units/utterances/quality.json").read_text()) for each in (run, finished_run)
     ]
     assert quality[0] == quality[1]
-    report = (run / "report" / "report.md").read_text()
+    report = (run / "report" / "report.md").read_text().replace("\xa0", " ")
     assert "Speech-Table" in report and "Speech-MFCC" not in report
     assert main(["unit-report", str(run)]) == 0
 
@@ -72,7 +72,7 @@ def test_a_codec_of_long_frames_goes_from_its_name_to_the_report(finished_run, t
     assert tokens["phone_repeat"] == tokens["speech_units"]
     models = [json.loads((run / "models" / name / "seed-0" / "config.json").read_text()) for name in tokens]
     assert [model["frame_rate"] for model in models] == [12.5, 12.5] and models[1]["unit_encoder"] == "Mimi"
-    report = (run / "report" / "report.md").read_text()
+    report = (run / "report" / "report.md").read_text().replace("\xa0", " ")
     assert "Speech-Mimi" in report and "12.5 frames a second, which Phone-Repeat has, too" in report
     summary = json.loads((run / "tokenizers" / "phone_repeat" / "summary.json").read_text())
     share = percent(summary["train_phones_lost"] / summary["train_phones"])
