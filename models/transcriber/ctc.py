@@ -34,18 +34,11 @@ class CtcRecognizer(Recognizer):
         inputs = self.feature_extractor(
             list(waveforms), sampling_rate=self.sampling_rate, padding=True, return_tensors="pt"
         ).to(self.model.device, self.model.dtype)
-        logits = self.model(**inputs).logits.float()
-        return [
-            self._hypothesis(row[:frames]) for row, frames in zip(logits, self._num_frames(waveforms, logits.shape[1]))
-        ]
+        logits = self.model(**inputs).logits
+        labels = zip(logits.argmax(2), self._num_frames(waveforms, logits.shape[1]))
+        return [Hypothesis(self.tokenizer.decode(row[:frames].tolist()).strip()) for row, frames in labels]
 
     def _num_frames(self, waveforms: Sequence[np.ndarray], most: int) -> list[int]:
         """Frames of each row that are of its waveform: as large a share as its samples are of the longest one's."""
         longest = max(map(len, waveforms))
         return [max(1, round(most * len(waveform) / longest)) for waveform in waveforms]
-
-    def _hypothesis(self, logits: torch.Tensor) -> Hypothesis:
-        probabilities, labels = logits.log_softmax(1).max(1)
-        spoken = labels != self.model.config.pad_token_id
-        mean = float(probabilities[spoken].mean()) if spoken.any() else 0.0
-        return Hypothesis(self.tokenizer.decode(labels.tolist()).strip(), mean)

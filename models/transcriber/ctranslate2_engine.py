@@ -18,8 +18,8 @@ import torch
 from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 
 from ..cache import default_cache_dir
-from .recognizer import Hypothesis, Recognizer, most_tokens
-from .whisper import WINDOW_SECONDS, WhisperPrompt
+from .recognizer import Hypothesis, Recognizer
+from .whisper import WINDOW_SECONDS, WhisperPrompt, most_whisper_tokens
 
 CONVERTED_FILE = "model.bin"
 """Weights in CTranslate2's form, which is no pickle."""
@@ -48,22 +48,18 @@ class CTranslate2Recognizer(Recognizer):
         features = self.feature_extractor(
             list(waveforms), sampling_rate=self.sampling_rate, return_tensors="np"
         ).input_features
-        limits = [most_tokens(len(waveform), self.sampling_rate) for waveform in waveforms]
+        limits = [most_whisper_tokens(len(waveform), self.sampling_rate) for waveform in waveforms]
         results = self.model.generate(
             StorageView.from_array(np.ascontiguousarray(features, np.float32)),
             [self.prompt.ids] * len(waveforms),
             beam_size=num_beams,
-            max_length=len(self.prompt.ids) + max(limits),
-            return_scores=True,
+            max_length=2 * max(limits),  # of which it takes half for the text
             return_no_speech_prob=True,
         )
-        return [self._hypothesis(result, limit) for result, limit in zip(results, limits)]
-
-    def _hypothesis(self, result, limit: int) -> Hypothesis:
-        ids = result.sequences_ids[0]
-        # The score is the sum by the tokens without the end, which has a share in it.
-        log_probability = result.scores[0] * len(ids) / (len(ids) + 1)
-        return Hypothesis(self.prompt.text_of(ids[:limit]), log_probability, result.no_speech_prob)
+        return [
+            Hypothesis(self.prompt.text_of(result.sequences_ids[0][:limit]), result.no_speech_prob)
+            for result, limit in zip(results, limits)
+        ]
 
 
 def load_ctranslate2(

@@ -18,12 +18,10 @@ class Hypothesis:
 
     Args:
         text (`str`): Its words.
-        log_probability (`float`, *optional*): Mean of the log-probability of its tokens in nats, where that is known.
         no_speech (`float`, *optional*): The probability that nobody speaks, of a model that says so.
     """
 
     text: str
-    log_probability: float | None = None
     no_speech: float | None = None
 
 

@@ -23,7 +23,8 @@ class SequenceToSequenceRecognizer(Recognizer):
     """
 
     def __init__(self, model: PreTrainedModel, feature_extractor, tokenizer: PreTrainedTokenizerBase):
-        super().__init__(feature_extractor.sampling_rate, MAX_SECONDS)
+        # Convolutions in front of some encoders let padding into the last frames of what is shorter.
+        super().__init__(feature_extractor.sampling_rate, MAX_SECONDS, mixes_rows=True)
         self.model, self.feature_extractor, self.tokenizer = model.eval(), feature_extractor, tokenizer
 
     @torch.no_grad()
@@ -36,9 +37,12 @@ class SequenceToSequenceRecognizer(Recognizer):
             return_attention_mask=True,
             return_tensors="pt",
         ).to(self.model.device, self.model.dtype)
-        limit = most_tokens(max(map(len, waveforms)), self.sampling_rate)
-        generated = self.model.generate(**inputs, max_new_tokens=limit, num_beams=num_beams, do_sample=False)
-        return [Hypothesis(self._text(row.tolist())) for row in generated]
+        limits = [most_tokens(len(waveform), self.sampling_rate) for waveform in waveforms]
+        room = getattr(self.model.config, "max_target_positions", None) or max(limits)
+        generated = self.model.generate(
+            **inputs, max_length=min(max(limits), room), num_beams=num_beams, do_sample=False
+        )
+        return [Hypothesis(self._text(row[:limit].tolist())) for row, limit in zip(generated, limits)]
 
     def _text(self, ids: list[int]) -> str:
         special = set(self.tokenizer.all_special_ids)

@@ -1,7 +1,7 @@
 """Whisper through transformers: stretches -> log-mel -> encoder -> decoder with a fixed prompt -> hypotheses.
 
-The prompt names language and task and asks for no timestamps. How sure the model is comes from a second pass of its
-decoder over what was found, in which all tokens go through it at once.
+The prompt names language and task and asks for no timestamps. The model says by itself how probable it is that nobody
+speaks: behind the first token of the prompt, whatever follows.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,18 @@ from .recognizer import Hypothesis, Recognizer, most_tokens, without_loops
 WINDOW_SECONDS = 30.0
 """What Whisper's encoder reads at once."""
 _ENGLISH_VOCABULARY = 51_864
+_MOST_TOKENS = 224
 
 
 def is_multilingual(model: WhisperForConditionalGeneration) -> bool:
     """Whether a Whisper was trained on more than English: it says so, or has a token more than the English ones."""
     said = getattr(model.generation_config, "is_multilingual", None)
     return model.config.vocab_size > _ENGLISH_VOCABULARY if said is None else said
+
+
+def most_whisper_tokens(num_samples: int, sampling_rate: int) -> int:
+    """The most tokens that are looked for in a stretch; never more than half of the positions of its decoder."""
+    return min(most_tokens(num_samples, sampling_rate), _MOST_TOKENS)
 
 
 class WhisperPrompt:
@@ -71,8 +77,9 @@ class WhisperPrompt:
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of what a decoder found, without loops."""
-        kept = without_loops([token for token in ids if token != self.end])
-        return self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+        return self._tokenizer.decode(
+            without_loops(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        ).strip()
 
 
 class WhisperRecognizer(Recognizer):
@@ -96,21 +103,27 @@ class WhisperRecognizer(Recognizer):
             list(waveforms), sampling_rate=self.sampling_rate, return_tensors="pt"
         ).input_features.to(self.model.device, self.model.dtype)
         encoded = self.model.get_encoder()(features)
-        found = self._generate(encoded, waveforms, num_beams)
-        return [self._hypothesis(encoded[0][row : row + 1], ids) for row, ids in enumerate(found)]
+        no_speech = self._no_speech(encoded)  # first: a search with beams repeats the rows of what it is given
+        texts = map(self.prompt.text_of, self._generate(encoded, waveforms, num_beams))
+        return list(map(Hypothesis, texts, no_speech))
+
+    def _no_speech(self, encoded) -> list[float]:
+        """The probability that nobody speaks, of each row."""
+        begin = torch.full((len(encoded[0]), 1), self.prompt.ids[0], device=self.model.device)
+        logits = self.model(encoder_outputs=encoded, decoder_input_ids=begin).logits[:, 0]
+        return logits.float().softmax(1)[:, self.prompt.no_speech].tolist()
 
     def _generate(self, encoded, waveforms: Sequence[np.ndarray], num_beams: int) -> list[list[int]]:
-        """Ids of each row's text, with its end where it has one."""
+        """Ids of each row's text, without its end."""
         prompt, own = self.prompt.ids, self.model.generation_config
-        limits = [most_tokens(len(waveform), self.sampling_rate) for waveform in waveforms]
-        room = self.model.config.max_target_positions - len(prompt)
+        limits = [most_whisper_tokens(len(waveform), self.sampling_rate) for waveform in waveforms]
         generated = GenerationMixin.generate(  # Whisper's own is made for long audio, with timestamps
             self.model,
             encoder_outputs=encoded,
             attention_mask=torch.ones(encoded[0].shape[:2], dtype=torch.long, device=self.model.device),
             decoder_input_ids=torch.tensor([prompt] * len(waveforms), device=self.model.device),
             generation_config=GenerationConfig(
-                max_length=len(prompt) + min(max(limits), room),
+                max_length=len(prompt) + max(limits),
                 num_beams=num_beams,
                 do_sample=False,
                 suppress_tokens=own.suppress_tokens,
@@ -123,14 +136,5 @@ class WhisperRecognizer(Recognizer):
         return [self._until_end(row, limit) for row, limit in zip(rows, limits)]
 
     def _until_end(self, ids: list[int], limit: int) -> list[int]:
-        ids = ids[: min(limit, len(ids))]
-        return ids[: ids.index(self.prompt.end) + 1] if self.prompt.end in ids else ids
-
-    def _hypothesis(self, encoded: torch.Tensor, ids: list[int]) -> Hypothesis:
-        prompt = self.prompt.ids
-        decoder_input_ids = torch.tensor([prompt + ids], device=encoded.device)
-        logits = self.model(encoder_outputs=(encoded,), decoder_input_ids=decoder_input_ids).logits[0].float()
-        at_text = logits[len(prompt) - 1 : -1].log_softmax(1)
-        log_probability = at_text.gather(1, decoder_input_ids[0, len(prompt) :, None]).mean()
-        no_speech = logits[0].softmax(0)[self.prompt.no_speech]
-        return Hypothesis(self.prompt.text_of(ids), float(log_probability), float(no_speech))
+        ids = ids[:limit]
+        return ids[: ids.index(self.prompt.end)] if self.prompt.end in ids else ids

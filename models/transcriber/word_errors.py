@@ -4,10 +4,12 @@ references, transcripts -> Whisper's English normaliser (case, punctuation, numb
 jiwer -> edits of words and of characters, pooled over all utterances.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jiwer
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+_EDITS = ("substitutions", "deletions", "insertions")
 
 
 def recognition_errors(
@@ -46,23 +48,33 @@ def recognition_errors(
     if len(references) != len(transcripts):
         raise ValueError(f"There are {len(references)} references, but {len(transcripts)} transcripts; give both.")
     normalize = EnglishTextNormalizer(dict(spellings or {}))
-    said, heard = ([normalize(text).strip() for text in texts] for texts in (references, transcripts))
+    said, heard = ([_without_marks_alone(normalize(text)) for text in texts] for texts in (references, transcripts))
+    pairs = list(zip(said, heard))
     if not any(said):
         raise ValueError("There are no words to be compared with; give the text of at least one utterance.")
-    words, characters = jiwer.process_words(said, heard), jiwer.process_characters(said, heard)
-    num_words, num_characters = (edits.hits + edits.substitutions + edits.deletions for edits in (words, characters))
+    words, characters = _count_edits(pairs, jiwer.process_words), _count_edits(pairs, jiwer.process_characters)
+    # Where nothing was said, everything that was heard is too much; jiwer would call it a substitution.
+    made_up = [heard for said, heard in pairs if not said]
+    words["insertions"] += sum(len(text.split()) for text in made_up)
+    characters["insertions"] += sum(map(len, made_up))
     return {
-        "wer": _num_edits(words) / num_words,
-        "cer": _num_edits(characters) / num_characters,
-        "substitutions": words.substitutions,
-        "deletions": words.deletions,
-        "insertions": words.insertions,
-        "words": num_words,
-        "characters": num_characters,
-        "utterances": len(said),
-        "empty": sum(not text for text in heard),
+        "wer": sum(words[kind] for kind in _EDITS) / words["said"],
+        "cer": sum(characters[kind] for kind in _EDITS) / characters["said"],
+        **{kind: words[kind] for kind in _EDITS},
+        "words": words["said"],
+        "characters": characters["said"],
+        "utterances": len(pairs),
+        "empty": sum(not heard for _, heard in pairs),
     }
 
 
-def _num_edits(edits: jiwer.WordOutput | jiwer.CharacterOutput) -> int:
-    return edits.substitutions + edits.deletions + edits.insertions
+def _without_marks_alone(text: str) -> str:
+    """A normalised text, empty if it has no letter and no number: the normaliser leaves one full stop of three."""
+    return text.strip() if any(map(str.isalnum, text)) else ""
+
+
+def _count_edits(pairs: Sequence[tuple[str, str]], align: Callable) -> dict[str, int]:
+    """Edits by kind, and how many words or characters were said, of the pairs in which something was."""
+    aligned = align(*map(list, zip(*(pair for pair in pairs if pair[0]))))
+    counts = {kind: getattr(aligned, kind) for kind in _EDITS}
+    return counts | {"said": aligned.hits + aligned.substitutions + aligned.deletions}

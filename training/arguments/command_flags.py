@@ -230,6 +230,26 @@ COMMANDS = {
             reads_run=True,
         ),
         Command(
+            "transcribe",
+            "what a speech recogniser hears in recordings or in a run's units, and its errors",
+            "runs/laptop --model_id openai/whisper-small.en",
+            "transcription.transcribing:transcribe_sounds",
+            (
+                "source",
+                "vocoders",
+                "output_dir",
+                "split",
+                "max_utterances",
+                "model_id",
+                "revision",
+                "language",
+                "engine",
+            )
+            + ("num_beams", "batch_size", "precision", "device", "overwrite"),
+            "TranscribeArguments",
+            reads_run=True,
+        ),
+        Command(
             "pretrain-encoder",
             "a HuBERT from scratch, on the speech of a run",
             "runs/laptop --output_dir encoders/first",

@@ -76,6 +76,7 @@ NEEDED = {
     "train-vocoder": [],
     "pretrain-encoder": [],
     "encode-audio": ["--output_dir", "out", "--audio_dir", "recordings"],
+    "transcribe": [],
 }
 
 

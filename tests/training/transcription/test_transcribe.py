@@ -1,0 +1,124 @@
+"""`evoslm transcribe` of recordings, of shards and of a run's units, on tiny random models and with a real one."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from speech_like import speak
+from tiny_recognizers import save_whisper
+
+from evoslm.models.transcriber import Transcriber
+from evoslm.training.cli import main
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory):
+    return save_whisper(tmp_path_factory.mktemp("whisper") / "tiny")
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number, rate in enumerate((16_000, 22_050, 8_000)):
+        soundfile.write(folder / f"clip-{number}.wav", speak(number, 1.0), rate)
+    soundfile.write(folder / "clip-3.wav", np.zeros(16_000), 16_000)
+    return folder
+
+
+def transcribe(*flags) -> int:
+    return main(["transcribe", *map(str, flags), "--device", "cpu"])
+
+
+def read_rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_recordings_without_texts_are_transcribed(recordings, whisper, tmp_path, capsys):
+    flags = ["--source", recordings, "--model_id", whisper, "--output_dir", tmp_path / "out"]
+    assert transcribe(*flags) == 0
+    rows = read_rows(tmp_path / "out" / "transcripts.jsonl")
+    assert [row["id"] for row in rows] == [f"clip-{number}.wav" for number in range(4)]
+    assert all(row["transcript"] for row in rows[:3]) and rows[3]["transcript"] == ""
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    found = summary["sounds"]["as recorded"]
+    assert (found["utterances"], found["empty"], found["skipped"]) == (4, 1, 0) and "wer" not in found
+    assert summary["transcriber"]["model"] == "tiny"
+    assert "as recorded: 4 utterances of 0.1 min, 1 empty" in capsys.readouterr().out
+
+
+def test_recordings_with_texts_are_compared_and_unreadable_ones_skipped(recordings, whisper, tmp_path, capsys):
+    lines = [f"clip-{number}|{text}" for number, text in enumerate(("red cats", "dogs", "birds", "fish"))]
+    (recordings / "metadata.csv").write_text("\n".join([*lines, "clip-4|mice"]) + "\n")
+    (recordings / "clip-4.wav").write_bytes(b"no sound")
+    flags = ["--source", recordings, "--model_id", whisper, "--output_dir", tmp_path / "out"]
+    assert transcribe(*flags) == 2
+    assert "1 of 5 recordings cannot be read, more than --max_skipped_fraction 0.05; clip-4" in capsys.readouterr().err
+    assert transcribe(*flags, "--max_skipped_fraction", 0.2) == 0
+    (lost,) = read_rows(tmp_path / "out" / "skipped.jsonl")
+    assert lost["id"] == "clip-4" and "cannot be read" in lost["reason"]
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["sounds"]["as recorded"]
+    assert (found["words"], found["utterances"], found["compared"]) == (5, 4, 4) and found["wer"] > 0.5
+    assert "WER" in capsys.readouterr().out
+
+
+def test_a_command_that_is_killed_goes_on_and_another_model_is_named(
+    recordings, whisper, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("evoslm.training.transcription.transcribing._CHUNK_SIZE", 1)
+    heard, own = [], Transcriber.transcribe
+
+    def stop_at_the_third(self, *arguments):
+        heard.append(arguments)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return own(self, *arguments)
+
+    monkeypatch.setattr(Transcriber, "transcribe", stop_at_the_third)
+    flags = ["--source", recordings, "--model_id", whisper, "--output_dir", tmp_path / "out"]
+    assert transcribe(*flags) == 130 and not (tmp_path / "out").exists()
+    assert transcribe(*flags) == 0 and len(heard) == 3 + 2
+    assert len(read_rows(tmp_path / "out" / "transcripts.jsonl")) == 4
+    assert not (tmp_path / "out" / "chunks").exists()
+    assert transcribe(*flags) == 0 and len(heard) == 5
+    assert transcribe(*flags, "--num_beams", 2) == 2
+    assert "num_beams" in capsys.readouterr().err
+
+
+def test_a_runs_utterances_and_what_vocoders_make_of_its_units(finished_run, whisper, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run", ignore=shutil.ignore_patterns("models", "scores", "pairs"))
+    flags = [run, "--model_id", whisper, "--max_utterances", 3]
+    assert transcribe(*flags) == 0
+    rows = read_rows(run / "transcripts" / "transcripts.jsonl")
+    assert [row["sound"] for row in rows] == ["as recorded"] * 3 + ["codebook"] * 3
+    for said, resynthesized in zip(rows[:3], rows[3:]):
+        assert said["id"] == resynthesized["id"] and said["text"] == resynthesized["text"] != ""
+        assert abs(said["seconds"] - resynthesized["seconds"]) < 0.05
+    sounds = json.loads((run / "transcripts" / "summary.json").read_text())["sounds"]
+    assert sounds["as recorded"]["words"] == sounds["codebook"]["words"] > 0
+    shards = ["--source", run / "corpus" / "utterances", "--output_dir", tmp_path / "out", "--split", "test"]
+    assert transcribe("--model_id", whisper, *shards) == 0
+    assert read_rows(tmp_path / "out" / "transcripts.jsonl")[0]["id"] not in {row["id"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Give a finished run (`evoslm transcribe RUN`), or both --source and --output_dir."),
+        (["--source", "nowhere", "--output_dir", "out"], "There is no folder nowhere"),
+        (["--source", "{tmp}", "--output_dir", "out"], "There are no recordings in {tmp}"),
+        (["{run}", "--vocoders", "nowhere"], "There is no vocoder in nowhere; `evoslm train-vocoder` makes one"),
+        (["{run}", "--vocoders", "codebook", "x/codebook"], "Two vocoders are called codebook"),
+        (["{run}", "--source", "{tmp}"], "Give either a run or --source, not both"),
+        (["{run}", "--model_id", "{tmp}"], "is no model that can be loaded"),
+        (["{run}", "--num_beams", "0"], "--num_beams is 0; it must be at least 1"),
+    ],
+)
+def test_mistakes_are_one_sentence(finished_run, tmp_path, flags, message, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = {"tmp": tmp_path, "run": finished_run}
+    assert transcribe(*(flag.format(**places) for flag in flags)) == 2
+    error = capsys.readouterr().err
+    assert message.format(**places) in error and len(error.splitlines()) == 1
