@@ -67,7 +67,7 @@ def describe_needs(arguments: Arguments, device: str) -> str:
         f"{hardware.num_devices} device{'s' * (hardware.num_devices > 1)} of {hardware.device_memory_gb:g} GiB and "
         f"{rate / 1e12:.3g} TFLOP/s in {precision}, {'ZeRO-' + str(stage) if stage else 'no ZeRO'}; "
         f"{train.utterances_per_batch} utterances an update; time at {100 * UTILISATION:.0f} % of the matrix rate.",
-        f"{'modality':24}{'parameters':>12}{'tokens an epoch':>17}{'GiB a device':>14}{'a pass':>8}{'hours':>10}",
+        f"{'modality':30}{'parameters':>12}{'tokens an epoch':>17}{'GiB a device':>14}{'a pass':>8}{'hours':>10}",
     ]
     for name in arguments.modalities:
         modality = get_modality(name)
@@ -86,7 +86,7 @@ def describe_needs(arguments: Arguments, device: str) -> str:
         seconds = estimate_seconds(config, lengths, epochs, rate, hardware.num_devices)
         note = "" if memory <= _FILLED * budget else "  too much: try --deepspeed zero3, --gradient_checkpointing"
         lines.append(
-            f"{name:24}{count_parameters(config) / 1e6:>10.1f} M{tokens:>16,.0f}{'' if is_measured else '~'}"
+            f"{name:30}{count_parameters(config) / 1e6:>10.1f} M{tokens:>16,.0f}{'' if is_measured else '~'}"
             f"{memory / 2**30:>13.2f}{passes:>8}{seconds * len(arguments.run.training_seeds) / 3600:>10.2f}{note}"
         )
     if train.train_until == "converged":
