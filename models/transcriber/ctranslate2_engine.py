@@ -1,4 +1,4 @@
-"""Whisper through CTranslate2, the engine of faster-whisper: same prompt, same features, same rules, less time.
+"""Whisper through CTranslate2, the engine of faster-whisper, with the same prompt, features and rules.
 
 folder in Hugging Face's form -> converted once, without a network, into the cache -> [`CTranslate2Recognizer`]. What
 is already converted (such as `Systran/faster-whisper-small.en`) is read as it is.
