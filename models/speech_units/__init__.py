@@ -9,18 +9,14 @@ from ..lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "BoundaryCounts": ".boundaries",
         "SpeechUnitConfig": ".configuration_speech_units",
         "SpeechUnitFeatureExtractor": ".processing_speech_units",
         "SpeechUnitModel": ".modeling_speech_units",
         "SpeechUnitOutput": ".modeling_speech_units",
         "SpeechUnitProcessor": ".processing_speech_units",
-        "compare_units": ".quality",
         "fit_unit_normalizations": ".clustering",
         "fit_unit_seeds": ".clustering",
         "fit_units": ".clustering",
         "SyllableSegmentation": ".segmentation",
-        "UnitCounts": ".quality",
-        "unit_quality": ".quality",
     },
 )

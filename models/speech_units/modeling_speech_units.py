@@ -225,10 +225,33 @@ class SpeechUnitModel(PreTrainedModel):
         Raises:
             `ValueError`: If a speaker is needed and unknown, or segments are missing or do not fit the frames.
         """
+        features = self.features_of_frames(frames, speakers, segments)
+        return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in features]
+
+    @torch.no_grad()
+    def features_of_frames(
+        self,
+        frames: Sequence[torch.Tensor],
+        speakers: Sequence[str] | None = None,
+        segments: Sequence[Sequence[int]] | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """
+        The features of [`~SpeechUnitModel.extract_features`] of what the encoder has made of utterances already.
+
+        Args:
+            frames (`Sequence[torch.DoubleTensor]`): As in [`~SpeechUnitModel.units_of_frames`].
+            speakers (`Sequence[str]`, *optional*): As in [`~SpeechUnitModel.units`].
+            segments (`Sequence[Sequence[int]]`, *optional*): As in [`~SpeechUnitModel.units_of_frames`].
+
+        Returns:
+            `Iterator[torch.DoubleTensor]`: Features of one utterance after the other.
+
+        Raises:
+            `ValueError`: As [`~SpeechUnitModel.units_of_frames`].
+        """
         self._check_segments(len(frames), segments)
         means, stds = self._statistics(len(frames), speakers)
-        features = self._weigh(frames, means, stds, segments)
-        return [self._quantize(matrix).cpu().numpy().astype(np.uint16) for matrix in features]
+        return self._weigh(frames, means, stds, segments)
 
     def find_segments(self, audio: Sequence[np.ndarray | torch.Tensor]) -> list[np.ndarray]:
         """
@@ -288,7 +311,7 @@ class SpeechUnitModel(PreTrainedModel):
 
     def _quantize(self, features: torch.Tensor) -> torch.LongTensor:
         """The units of an utterance's normalised and weighted frames, or segments."""
-        centroids, config = self.centroids.double(), self.config
+        centroids, config = self.centroids.detach().double(), self.config
         if not config.duration_penalty:
             return nearest_centroids(features, centroids)[0]
         blocks = features.split(max(1, _MAX_SCORES // len(centroids)))

@@ -4,6 +4,7 @@ waveforms -> windows of at most so many seconds, which overlap -> batches, the l
 ([`~WindowedEncoder.encode`]) -> of each window the frames that are far enough from its edges, piece by piece.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Piece:
         return self.end - self.start
 
 
-class WindowedEncoder(torch.nn.Module):
+class WindowedEncoder(torch.nn.Module, ABC):
     """
     An encoder of [`SpeechUnitModel`] with weights of its own, which are saved with the model as `encoder.model`.
 
@@ -57,6 +58,7 @@ class WindowedEncoder(torch.nn.Module):
         super().__init__()
         self.config = config
 
+    @abstractmethod
     def hear(self, waveforms: Sequence[torch.Tensor], is_cut: Sequence[bool]) -> list[Any]:
         """
         What [`~WindowedEncoder.encode`] needs of each waveform, measured on all of it.
@@ -65,8 +67,8 @@ class WindowedEncoder(torch.nn.Module):
             waveforms (`Sequence[torch.Tensor]`): Samples of shape `(num_samples,)`.
             is_cut (`Sequence[bool]`): Of which of them there are several pieces.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, batch: list[Piece], heard: list[Any]) -> Iterable[torch.Tensor]:
         """
         Run the layers.
@@ -78,7 +80,6 @@ class WindowedEncoder(torch.nn.Module):
         Returns:
             `Iterable[torch.Tensor]`: Features of each piece, of shape `(len(piece) or more, feature_size)`.
         """
-        raise NotImplementedError
 
     def forward(self, waveforms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """

@@ -1,28 +1,27 @@
 """Is a tokenizer of speech lexically stable? One report on quantizers, from recordings with words and speakers.
 
-recordings (`sources.py`) -> a part to fit on, a part to measure on -> quantizers by normalisation -> units
-as they are, collapsed and in BPE pieces -> measures (`models/speech_units/stability.py`, `quality.py`), a row each ->
-`unit_report.json`, and `unit_report.md` with its figure (`page.py`). All quantizers have one encoder, which hears each
-recording once to fit, once to measure and once for BPE.
+recordings (`sources.py`) -> a part to fit on, a part to measure on -> units of quantizers by normalisation
+(`encoding.py`), as they are, collapsed and in BPE pieces -> measures of words (`models/unit_quality/stability.py`,
+`quality.py`) and of phones (`phones.py`, `phone_abx.py`), a row each, and of perturbed sound (`perturbation.py`) ->
+`unit_report.json`, and `unit_report.md` with its figure (`page.py`, `phone_page.py`). All quantizers have one encoder,
+which hears each recording once to fit, once to measure and once for BPE and the phones of units.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from ...datasets_scripts.phones.frames import phones_to_frames
-from ...datasets_scripts.text.words import words_of
 from ...models.audio import FRAME_SAMPLES
 from ...models.files import write_json, write_json_lines
-from ...models.speech_units.features import check_audio
 from ...models.speech_units.runs import collapse_runs
-from ...models.speech_units.stability import (
+from ...models.statistics import paired_effect
+from ...models.unit_quality.stability import (
     ABX_ERRORS,
     DRAWS_PER_WORD,
     WordDraws,
@@ -31,14 +30,23 @@ from ...models.speech_units.stability import (
     token_rates,
     word_stability,
 )
-from ...models.statistics import paired_effect
-from ..external_units.callables import CallableUnits
-from ..external_units.quantizers import is_external, load_quantizer
 from ..external_units.tables import TableUnits
 from ..run.environment import describe_versions
 from ..run.folder import MODEL_FOLDER, SKIPPED_FILE
 from ..run.study_file import open_run
+from .encoding import (
+    EncodedRecordings,
+    add_strangers,
+    encode_batch,
+    encode_recordings,
+    make_quantizers,
+    open_quantizer,
+    threads_for,
+)
 from .page import describe_skipped, write_page
+from .perturbation import PERTURBATIONS, draw_recordings, measure_perturbations
+from .phone_abx import cut_features, find_triphones, measure_phone_abx, why_no_phone_abx
+from .phones import measure_phones, on_frames
 from .sources import MeasuredRecording, open_recordings
 
 REPORT_FILE = "unit_report.json"
@@ -46,8 +54,6 @@ FORMS = ("units", "collapsed", "bpe")
 PIECES_PER_UNIT = 5
 _CONFUSED_WORDS, _MIN_TOKENS = 10, 5
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # in front of every unit of a BPE piece
-# What is known of a new speaker from so many recordings changes little with more of them.
-_RECORDINGS_PER_NEW_SPEAKER = 10
 
 
 @dataclass
@@ -63,6 +69,10 @@ class UnitReportArguments:
         output_dir (`str`, *optional*): Where the report goes; `<run_dir>/unit_report` when not given.
         num_units (`int`, *optional*, defaults to 100): Clusters of the quantizers that are fitted without one.
         normalizations (`list[str]`, *optional*, defaults to `["none", "speaker"]`): Normalisations to compare.
+        perturbations (`list[str]`, *optional*): Perturbations whose unit edit distance is measured; one that cannot be
+            made on this machine is named as such.
+        perturbed_recordings (`int`, *optional*, defaults to 20): How many recordings are perturbed, drawn by the seed;
+            0 for none.
         seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
     """
 
@@ -72,6 +82,8 @@ class UnitReportArguments:
     output_dir: str | None = None
     num_units: int = field(default=100, metadata={"least": 2})
     normalizations: list[Literal["none", "utterance", "speaker"]] = field(default_factory=lambda: ["none", "speaker"])
+    perturbations: list[Literal[tuple(PERTURBATIONS)]] = field(default_factory=lambda: list(PERTURBATIONS))
+    perturbed_recordings: int = field(default=20, metadata={"least": 0})
     seed: int = 0
 
 
@@ -103,46 +115,14 @@ def report_units(arguments: UnitReportArguments) -> Path:
         quantizer,
         num_units=arguments.num_units,
         normalizations=arguments.normalizations,
+        perturbations=arguments.perturbations,
+        perturbed_recordings=arguments.perturbed_recordings,
         seed=arguments.seed,
     )
     if skipped := report["measured"]["skipped"]:
         print(f"{describe_skipped(skipped)} {Path(output_dir) / SKIPPED_FILE} says why.")
     print(f"The report is {Path(output_dir) / 'unit_report.md'}.")
     return Path(output_dir)
-
-
-class _Token(NamedTuple):
-    """A word as it was said: in which recording, as it is compared, and the frames that it has, at least one."""
-
-    recording: int
-    word: str
-    first: int
-    last: int
-
-
-@dataclass
-class _Measured:
-    """The recordings that are measured, and the units of each by normalisation."""
-
-    frame_rate: float
-    units: dict[str, list[np.ndarray]]
-    words: list[str] = field(default_factory=list)
-    tokens: list[_Token] = field(default_factory=list)
-    phones: list[list[str]] = field(default_factory=list)
-    speakers: list[str] = field(default_factory=list)
-    documents: list[str] = field(default_factory=list)
-
-    def add(self, row: MeasuredRecording, num_frames: int, hop_length: int) -> None:
-        """Take in what was said in a recording, of which words without letters or beyond its end are not compared."""
-        for word in row.words:
-            spelled = spelled_alike(word["word"])
-            first, last = _frames_of(word, self.frame_rate)
-            if spelled and 0 <= first < num_frames:
-                self.tokens.append(_Token(len(self.speakers), spelled, first, last))
-            self.words.append(spelled)
-        self.phones.append(phones_to_frames(row.phones, num_frames, hop_length) if row.phones else [])
-        self.speakers.append(row.speaker)
-        self.documents.append(row.document)
 
 
 def build_unit_report(
@@ -155,6 +135,8 @@ def build_unit_report(
     splits: Sequence[str] | None = None,
     max_frames: int | None = None,
     draws_per_word: int = DRAWS_PER_WORD,
+    perturbations: Sequence[str] | None = None,
+    perturbed_recordings: int = 20,
     seed: int = 0,
 ) -> dict:
     """
@@ -181,12 +163,17 @@ def build_unit_report(
             default half of the documents of all splits are measured and the other half is fitted on.
         max_frames (`int`, *optional*): As in [`fit_units`].
         draws_per_word (`int`, *optional*, defaults to 50): As in [`word_stability`].
+        perturbations (`Sequence[str]`, *optional*): Some of [`PERTURBATIONS`]; all by default.
+        perturbed_recordings (`int`, *optional*, defaults to 20): How many of the measured recordings are perturbed; 0
+            for none.
         seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
 
     Returns:
         `dict`: What is in `unit_report.json`: `measured` (what was measured, and what was `skipped`), `settings`,
         `rows`, `effects` (what each step changes, paired by word or recording), `confused_words` (those that are most
-        often nearer to another word, by the first row) and `versions`.
+        often nearer to another word, by the first row), `phone_abx` (see [`measure_phone_abx`]; no rows and
+        `not_measured`, the reason, where there is none), `perturbations` (see [`measure_perturbations`]) and
+        `versions`.
 
     Raises:
         `FileNotFoundError`: If there is no such source, quantizer or recording.
@@ -195,23 +182,31 @@ def build_unit_report(
     """
     from ...models.tokenizers.units import train_units_bpe
 
-    given = None if quantizer is None else _load_quantizer(quantizer)
+    given = None if quantizer is None else open_quantizer(quantizer)
     recordings = open_recordings(Path(source), splits, given.config.hop_length if given else FRAME_SAMPLES)
     fitted_on, measured_on = _halve(recordings.documents, splits, seed)
     num_units = given.config.num_units if given else num_units
     vocab_size = PIECES_PER_UNIT * num_units if bpe_vocab_size is None else bpe_vocab_size
-    with _threads_for(given):
-        models = _quantizers(given, recordings.read(fitted_on), num_units, normalizations, max_frames, seed)
-        _add_strangers(models, recordings.read, measured_on)
-        measured = _encode(models, recordings.read(measured_on))
-        contents = _contents(models, recordings.read(fitted_on)) if vocab_size else {}
+    with threads_for(given):
+        models = make_quantizers(given, recordings.read(fitted_on), num_units, normalizations, max_frames, seed)
+        add_strangers(models, recordings.read, measured_on)
+        measured = encode_recordings(models, recordings.read(measured_on))
+        # Without phones only BPE is learned from them.
+        learned_from = recordings.read(fitted_on) if vocab_size or all(measured.phones) else ()
+        fitted = encode_recordings(models, learned_from)
+        phone_abx = _phone_abx(models, recordings.read(measured_on), measured, seed)
+        drawn = draw_recordings(recordings.read(measured_on), len(measured.speakers), perturbed_recordings, seed)
+        encode = None if isinstance(given, TableUnits) else partial(encode_batch, models)
+        chosen = {name: PERTURBATIONS[name] for name in perturbations or PERTURBATIONS}
+        perturbed = measure_perturbations(drawn, encode, chosen, seed)
     # The same tokens for every quantizer, and so the same comparisons.
     draws, rows = _draw(measured, draws_per_word, seed), []
     for normalization in models:
-        tokenizer = train_units_bpe(contents[normalization], num_units, vocab_size) if vocab_size else None
+        contents = (" ".join(map(str, collapse_runs(units))) for units in fitted.units[normalization])
+        tokenizer = train_units_bpe(contents, num_units, vocab_size) if vocab_size else None
         for form in FORMS if tokenizer else FORMS[:2]:
             label = {"normalization": normalization, "form": form}
-            rows.append(label | _measure(measured, normalization, num_units, form, tokenizer, draws, seed))
+            rows.append(label | _measure(measured, fitted, normalization, num_units, form, tokenizer, draws, seed))
     report = {
         "measured": _describe(measured) | {"skipped": recordings.skipped},
         "settings": {
@@ -225,6 +220,8 @@ def build_unit_report(
         "rows": rows,
         "effects": _effects(rows, measured.documents, seed),
         "confused_words": _confused_words(rows[0], measured),
+        "phone_abx": phone_abx,
+        "perturbations": perturbed,
         "versions": describe_versions(),
     }
     report = _plain(report)
@@ -234,11 +231,6 @@ def build_unit_report(
     write_json_lines(folder / SKIPPED_FILE, recordings.skipped)
     write_page(report, folder)
     return report
-
-
-def spelled_alike(word: str) -> str:
-    """A word as it is compared with others: in lower case, without marks; the empty string if nothing is left."""
-    return "".join(words_of(word.lower()))
 
 
 def _halve(documents: dict[str, str], splits: Sequence[str] | None, seed: int) -> tuple[set[str], set[str]]:
@@ -261,102 +253,17 @@ def _halve(documents: dict[str, str], splits: Sequence[str] | None, seed: int) -
     return fitted, measured
 
 
-def _load_quantizer(folder: str | Path):
-    """The speech-unit model that is to be measured."""
-    from ...models.speech_units import SpeechUnitModel
-
-    if is_external(folder):
-        return load_quantizer(folder)
-    if not (Path(folder) / "model.safetensors").is_file():
-        raise FileNotFoundError(f"There is no speech-unit model in {folder}; give the folder of one.")
-    model = SpeechUnitModel.from_pretrained(folder)
-    if model.config.segment_parts and model.config.segmentation is None:
-        raise ValueError(f"{folder} quantizes segments that it does not find; give one of frames, or one that does.")
-    return model
+def _phone_abx(
+    models: dict, batches: Iterable[list[MeasuredRecording]], measured: EncodedRecordings, seed: int
+) -> dict:
+    """ABX of phones, or why there is none."""
+    if reason := why_no_phone_abx(measured):
+        return {"rows": [], "not_measured": reason}
+    triphones = find_triphones(measured, seed)
+    return measure_phone_abx(triphones, measured.units, cut_features(models, batches, triphones), seed)
 
 
-@contextmanager
-def _threads_for(given) -> Iterator[None]:
-    """
-    One thread, unless an encoder has layers to compute: threads that wait for one another over the few frames of a
-    word take many times the processor time that the frames do.
-    """
-    import torch
-
-    num_threads = torch.get_num_threads()
-    if given is None or given.config.pretrained is None:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
-
-
-def _quantizers(given, batches: Iterator, num_units: int, normalizations: Sequence[str], max_frames, seed) -> dict:
-    """The quantizers by normalisation, the given one first; the others are fitted with its encoder."""
-    from ...models.speech_units import fit_unit_normalizations
-
-    models = {} if given is None else {given.config.normalization: given}
-    if isinstance(given, (CallableUnits, TableUnits)):  # of which nothing can be fitted
-        return models
-    missing = [normalization for normalization in dict.fromkeys(normalizations) if normalization not in models]
-    if missing:
-        spoken = (([row.audio for row in batch], [row.speaker for row in batch]) for batch in batches)
-        models |= fit_unit_normalizations(spoken, missing, num_units, seed, max_frames, given)
-    return models
-
-
-def _add_strangers(models: dict, read: Callable, documents: set[str]) -> None:
-    """Measure the speakers that a quantizer normalises by and does not know."""
-    if (model := models.get("speaker")) is None:
-        return
-    strangers: dict[str, list[np.ndarray]] = {}
-    for row in (row for batch in read(documents) for row in batch):
-        if row.speaker not in model.config.speakers:
-            audio = strangers.setdefault(row.speaker, [])
-            if len(audio) < _RECORDINGS_PER_NEW_SPEAKER:
-                audio.append(row.audio)
-    for speaker, audio in strangers.items():
-        model.add_speaker(speaker, audio)
-
-
-def _encode(models: dict, batches: Iterator) -> _Measured:
-    """The recordings that are measured, as each quantizer writes them."""
-    config = next(iter(models.values())).config
-    measured = _Measured(config.frame_rate, units={normalization: [] for normalization in models})
-    for batch in batches:
-        encoded = _units(models, batch)
-        for normalization, units in encoded.items():
-            measured.units[normalization] += units
-        for row, units in zip(batch, next(iter(encoded.values()))):
-            measured.add(row, len(units), config.hop_length)
-    return measured
-
-
-def _units(models: dict, batch: list[MeasuredRecording]) -> dict[str, list[np.ndarray]]:
-    """Units of some recordings by each quantizer; the encoder that they share hears them once."""
-    first, speakers = next(iter(models.values())), [row.speaker for row in batch]
-    if isinstance(first, (CallableUnits, TableUnits)):
-        units = first.units([row.audio for row in batch], names=[row.name for row in batch])
-        return {first.config.normalization: [row.astype(np.int64) for row in units]}
-    audio = [check_audio(row.audio, first.config.hop_length, row.document) for row in batch]
-    frames, segments = first.encoder(audio), first.find_segments(audio) if first.config.segment_parts else None
-    found = {name: model.units_of_frames(frames, speakers, segments) for name, model in models.items()}
-    if segments is not None:
-        found = {name: [np.repeat(*row) for row in zip(rows, segments)] for name, rows in found.items()}
-    return {name: [units.astype(np.int64) for units in rows] for name, rows in found.items()}
-
-
-def _contents(models: dict, batches: Iterator) -> dict[str, list[str]]:
-    """The collapsed units of recordings by each quantizer, which BPE is trained on."""
-    contents: dict[str, list[str]] = {normalization: [] for normalization in models}
-    for batch in batches:
-        for normalization, encoded in _units(models, batch).items():
-            contents[normalization] += [" ".join(map(str, collapse_runs(units))) for units in encoded]
-    return contents
-
-
-def _draw(measured: _Measured, draws_per_word: int, seed: int) -> WordDraws:
+def _draw(measured: EncodedRecordings, draws_per_word: int, seed: int) -> WordDraws:
     if not measured.tokens:
         raise ValueError("The recordings that are measured have no words with times; give some that do.")
     speakers = [measured.speakers[token.recording] for token in measured.tokens]
@@ -364,10 +271,17 @@ def _draw(measured: _Measured, draws_per_word: int, seed: int) -> WordDraws:
 
 
 def _measure(
-    measured: _Measured, normalization: str, num_units: int, form: str, tokenizer, draws: WordDraws, seed: int
+    measured: EncodedRecordings,
+    fitted: EncodedRecordings,
+    normalization: str,
+    num_units: int,
+    form: str,
+    tokenizer,
+    draws: WordDraws,
+    seed: int,
 ) -> dict:
     """One row: how stable the words are, what the units say of phones and speakers, and what they cost."""
-    from ...models.speech_units import unit_quality
+    from ...models.unit_quality import unit_quality
 
     rate, encoded = measured.frame_rate, measured.units[normalization]
     pieces = [_pieces(units, form, tokenizer) for units in encoded]
@@ -381,10 +295,12 @@ def _measure(
     row["speaker_probe"] = speaker_information(sequences, measured.speakers, measured.documents, seed)
     row |= token_rates(sequences, sum(map(len, encoded)) / rate, vocab_size)
     if all(measured.phones):
-        # A frame has the piece that it lies in.
-        frames = [np.repeat(ids, np.diff(starts, append=len(units))) for (ids, starts), units in zip(pieces, encoded)]
+        frames = [on_frames(*cut, len(units)) for cut, units in zip(pieces, encoded)]
         quality = unit_quality(frames, measured.phones, rate, vocab_size)
         row |= {name: quality[name] for name in ("pnmi", "pnmi_bias", "phone_purity", "cluster_purity")}
+        # Runs of equal units have the phones and the boundaries of the units.
+        cut = partial(_pieces, form=form if form == "bpe" else "collapsed", tokenizer=tokenizer)
+        row |= measure_phones(fitted, measured, normalization, cut, vocab_size, seed) if form != "collapsed" else {}
     return row
 
 
@@ -408,7 +324,7 @@ def _effects(rows: list[dict], documents: list[str], seed: int) -> list[dict]:
     return effects
 
 
-def _confused_words(row: dict, measured: _Measured) -> list[str]:
+def _confused_words(row: dict, measured: EncodedRecordings) -> list[str]:
     """The words that are most often nearer to another one, of those that are said often enough to say so."""
     said = Counter(measured.words)
     by_word = row["abx_across_speaker"]["by_word"]
@@ -428,19 +344,13 @@ def _pieces(units: np.ndarray, form: str, tokenizer) -> tuple[np.ndarray, np.nda
     return np.array(ids, np.int64), starts[np.cumsum([0, *lengths])[:-1]]
 
 
-def _frames_of(word: dict, frame_rate: float) -> tuple[int, int]:
-    """First and last frame of a word: those between its rounded times, at least one."""
-    first = round(word["start"] * frame_rate)
-    return first, max(first, round(word["end"] * frame_rate) - 1)
-
-
 def _cut(ids: np.ndarray, starts: np.ndarray, first: int, last: int) -> list[int]:
     """The tokens that have one of the frames from the first to the last."""
     low = int(np.searchsorted(starts, first, side="right")) - 1
     return ids[low : int(np.searchsorted(starts, last, side="right"))].tolist()
 
 
-def _describe(measured: _Measured) -> dict:
+def _describe(measured: EncodedRecordings) -> dict:
     frames = sum(map(len, next(iter(measured.units.values()))))
     return {
         "recordings": len(measured.speakers),

@@ -9,9 +9,9 @@ import torch
 from speech_like import AUDIO, WHO, in_batches
 
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_unit_normalizations, fit_units
-from evoslm.models.speech_units.boundaries import BoundaryCounts
 from evoslm.models.speech_units.runs import run_starts
 from evoslm.models.speech_units.segmentation import SyllableSegmentation, find_syllables, penalized_units
+from evoslm.models.unit_quality.boundaries import BoundaryCounts
 
 RATE, FRAMES = 16_000, 50.0
 
@@ -111,6 +111,9 @@ def test_a_penalty_makes_runs_longer_and_is_part_of_the_model(tmp_path):
     loaded = SpeechUnitModel.from_pretrained(tmp_path)
     assert loaded.fingerprint() == model.fingerprint()
     assert [row.tolist() for row in loaded.units(AUDIO)] == [row.tolist() for row in model.units(AUDIO)]
+    for parameter in loaded.parameters():  # as `from_pretrained` may leave them
+        parameter.requires_grad_()
+    assert loaded(torch.from_numpy(AUDIO[0])[None]).units[0].tolist() == expected.tolist()
     others = fit_unit_normalizations(in_batches(AUDIO, WHO, 4), ["none"], 12, encoder_of=model)
     assert others["none"].fingerprint() == model.fingerprint()
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from speech_like import AUDIO, WHO, in_batches
 
-from evoslm.models.speech_units import compare_units, fit_unit_seeds, fit_units
+from evoslm.models.speech_units import fit_unit_seeds, fit_units
 from evoslm.models.speech_units.kmeans import ALGORITHMS, LLOYD_ITERATIONS, _lloyd, kmeans
+from evoslm.models.unit_quality import compare_units
 
 
 @pytest.mark.parametrize("normalization", ["none", "utterance", "speaker"])

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,14 +14,15 @@ from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 from evoslm.datasets_scripts.text.passages import Passage
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units
 from evoslm.models.tokenizers.units import train_units_bpe
-from evoslm.training.unit_report.measuring import _cut, _frames_of, _pieces, build_unit_report, spelled_alike
+from evoslm.training.unit_report.encoding import frames_of, spelled_alike
+from evoslm.training.unit_report.measuring import _cut, _pieces, build_unit_report
 
 WORDS = ("river", "garden", "sailor", "horse", "window", "silver", "butter", "monday", "pepper", "castle")
 
 
 def cut(pieces, start, end):
     """The tokens of a word from its times in seconds."""
-    return _cut(*pieces, *_frames_of({"start": start, "end": end}, 50.0))
+    return _cut(*pieces, *frames_of({"start": start, "end": end}, 50.0))
 
 
 def test_a_word_has_the_tokens_of_its_frames():
@@ -97,6 +99,38 @@ def test_the_figures_of_a_real_run_are_possible_and_in_order(built):
     assert units["pnmi"] == pytest.approx(collapsed["pnmi"])
 
 
+def test_units_are_measured_as_phones_where_these_are_known(built):
+    folder, report = built
+    for row in report["rows"]:
+        assert ("many_to_one" in row) == (row["form"] != "collapsed")  # which has the phones of the units
+    for row in (row for row in report["rows"] if row["form"] != "collapsed"):
+        many, one = row["many_to_one"], row["one_to_one"]
+        assert 0 < many["phone_error_rate"]["value"] < one["phone_error_rate"]["value"]
+        assert many["phone_error_rate"]["low"] < many["phone_error_rate"]["value"] < many["phone_error_rate"]["high"]
+        assert many["phones"] == one["phones"] > 500
+        for scores in (many, one, row["unit_boundaries"]):
+            assert 0 < scores["precision"] < 1 and 0 < scores["recall"] < 1 and scores["r_value"] < 1
+            assert scores["over_segmentation"] == pytest.approx(scores["recall"] / scores["precision"] - 1)
+        assert many["over_segmentation"] <= row["unit_boundaries"]["over_segmentation"]
+    value = report["rows"][0]["many_to_one"]["phone_error_rate"]["value"]
+    assert f"the units have a phone error rate of {100 * value:.1f} [" in (folder / "unit_report.md").read_text()
+
+
+def test_phones_are_compared_by_abx_where_fastabx_is_installed(built):
+    folder, report = built
+    abx, page = report["phone_abx"], (folder / "unit_report.md").read_text()
+    if find_spec("fastabx") is None:
+        assert abx["rows"] == [] and "`pip install 'evoslm[abx]'` (Python 3.12 or later)" in abx["not_measured"]
+        assert f"Phones were not compared by ABX. {abx['not_measured']}" in page
+        return
+    forms = [(row["normalization"], row["of"]) for row in abx["rows"]]
+    assert forms == [(name, of) for name in ("none", "speaker") for of in ("features", "units")]
+    for features, units in zip(abx["rows"][::2], abx["rows"][1::2]):
+        assert 0 <= features["within_speaker"] <= units["within_speaker"] < 0.5
+        assert features["across_speaker"] < units["across_speaker"] < 0.5
+    assert f"{abx['triphones']} triphones were compared by fastabx" in page and "phone ABX across speakers" in page
+
+
 def test_effects_are_differences_of_the_rows(built):
     rows, effects = built[1]["rows"], built[1]["effects"]
     assert {(effect["from_row"], effect["to_row"]) for effect in effects} == {(0, 1), (0, 2), (0, 3), (3, 4), (3, 5)}
@@ -110,7 +144,7 @@ def test_the_page_says_what_was_measured_and_shows_every_row(built):
     folder, report = built
     page = (folder / "unit_report.md").read_text()
     assert "30 recordings" in page and "half of the documents, drawn at random" in page
-    assert page.count("| speaker | BPE pieces |") == 2 and "nan" not in page and "None" not in page
+    assert page.count("| speaker | BPE pieces |") == 6 and "nan" not in page and "None" not in page
     value = report["rows"][0]["abx_across_speaker"]["value"]
     assert f"nearer to another word in {100 * value:.1f} % of cases" in page
     svg = (folder / "word_stability.svg").read_text()
@@ -186,8 +220,11 @@ def test_recordings_with_labels_in_a_table_are_measured_too(table, tmp_path, cap
     assert "broken.wav is left out" in caplog.text
     assert report["measured"]["recordings"] == 4 and report["measured"]["speakers"] <= 2
     assert [row["normalization"] for row in report["rows"]] == ["none", "none", "speaker", "speaker"]
-    assert "pnmi" not in report["rows"][0]  # nobody has said which phones there are
-    assert "| – | – | – |" in (tmp_path / "unit_report.md").read_text()
+    # Nobody has said which phones there are.
+    assert not {"pnmi", "many_to_one"} & set(report["rows"][0])
+    assert report["phone_abx"] == {"rows": [], "not_measured": "The recordings have no phones."}
+    page = (tmp_path / "unit_report.md").read_text()
+    assert "| – | – | – |" in page and "Units as phones" not in page and "**Phone" not in page
 
 
 def test_recordings_that_hold_nothing_are_counted_and_named(table, tmp_path):

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from evoslm.models.speech_units import compare_units, fit_units, unit_quality
+from evoslm.models.speech_units import fit_units
+from evoslm.models.unit_quality import compare_units, unit_quality
 
 
 def test_a_case_worked_out_by_hand():

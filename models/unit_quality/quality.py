@@ -9,10 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .runs import run_starts
+from ..speech_units.runs import run_starts
 
 SILENCE = "SIL"
 _STRESS = "012"
+
+
+def without_stress(phone: str) -> str:
+    """A phone without its mark of stress: `AH0` and `AH1` are `AH`."""
+    return phone.rstrip(_STRESS)
 
 
 def unit_quality(
@@ -119,6 +124,16 @@ class UnitCounts:
         self._runs += np.bincount(units[run_starts(units)], minlength=self.num_units)
         self._num_phone_runs += int(run_starts(index).sum())
 
+    def by_phone(self) -> dict[str, np.ndarray]:
+        """
+        The frames of each phone without stress, `SIL` among them, by unit: int64 of shape `(num_units,)` each.
+        """
+        counts: dict[str, np.ndarray] = {}
+        for name, row in self._joint.items():
+            phone = without_stress(name)
+            counts[phone] = counts.get(phone, 0) + row
+        return counts
+
     def quality(self, frame_rate: float = 50.0) -> dict[str, float]:
         """
         The measures of [`unit_quality`].
@@ -128,15 +143,11 @@ class UnitCounts:
         """
         if not self._joint:
             raise ValueError("There are no frames to measure unit quality on; give at least one utterance.")
-        without_stress: dict[str, np.ndarray] = {}
-        for name, row in self._joint.items():
-            phone = name.rstrip(_STRESS)
-            without_stress[phone] = without_stress.get(phone, 0) + row
-        result = {}
+        by_phone, result = self.by_phone(), {}
         for suffix, joint in (
-            ("", without_stress),
+            ("", by_phone),
             ("_with_stress", self._joint),
-            ("_without_silence", without_stress),
+            ("_without_silence", by_phone),
             ("_with_stress_without_silence", self._joint),
         ):
             rows = [joint[name] for name in sorted(joint) if not ("silence" in suffix and name == SILENCE)]
@@ -144,7 +155,7 @@ class UnitCounts:
             measures = {"pnmi": _pnmi(counts)}
             measures |= {"phone_purity": _purity(counts, 0), "cluster_purity": _purity(counts, 1)}
             result.update({name + suffix: value for name, value in measures.items()})
-        result["pnmi_bias"] = _pnmi_bias(np.stack([without_stress[name] for name in sorted(without_stress)]))
+        result["pnmi_bias"] = _pnmi_bias(np.stack([by_phone[name] for name in sorted(by_phone)]))
 
         frequency = sum(self._joint.values())
         frames, runs = int(frequency.sum()), int(self._runs.sum())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evoslm.models.speech_units.stability import (
+from evoslm.models.unit_quality.stability import (
     ABX_ERRORS,
     DISTANCES,
     WordDraws,
