@@ -7,7 +7,11 @@ jiwer -> edits of words and of characters, pooled over all utterances.
 from collections.abc import Callable, Mapping, Sequence
 
 import jiwer
+import numpy as np
+from rapidfuzz.distance import Levenshtein
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+from ..statistics import resampled_means
 
 _EDITS = ("substitutions", "deletions", "insertions")
 
@@ -65,6 +69,40 @@ def recognition_errors(
         "characters": characters["said"],
         "utterances": len(pairs),
         "empty": sum(not heard for _, heard in pairs),
+    }
+
+
+def error_intervals(
+    references: Sequence[str], transcripts: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """
+    Word and character error rates as [`recognition_errors`] counts them, with their intervals over utterances.
+
+    Args:
+        references (`Sequence[str]`): What was said.
+        transcripts (`Sequence[str]`): What was heard.
+        seed (`int`, *optional*, defaults to 0): Of the bootstrap, which draws utterances.
+
+    Returns:
+        `dict[str, dict[str, float]]`: `wer` and `cer`, each with `value` and the ends of its 95 % percentile interval,
+        `low` and `high`.
+
+    Raises:
+        `ValueError`: As [`recognition_errors`].
+    """
+    errors = recognition_errors(references, transcripts)
+    normalize = EnglishTextNormalizer({})
+    counts = []
+    for pair in zip(references, transcripts):
+        said, heard = (_without_marks_alone(normalize(text)) for text in pair)
+        word_edits = Levenshtein.distance(said.split(), heard.split())
+        counts.append((word_edits, len(said.split()), Levenshtein.distance(said, heard), len(said)))
+    drawn = resampled_means(np.array(counts, np.float64), seed)
+    drawn = drawn[drawn[:, 1] > 0]  # of few utterances, those without words may be drawn alone
+    rates = {"wer": drawn[:, 0] / drawn[:, 1], "cer": drawn[:, 2] / drawn[:, 3]}
+    ends = {name: np.quantile(values, [0.025, 0.975]) for name, values in rates.items()}
+    return {
+        name: {"value": errors[name], "low": float(low), "high": float(high)} for name, (low, high) in ends.items()
     }
 
 

@@ -7,6 +7,13 @@ import pytest
 import soundfile
 
 from evoslm.models.transcriber import Transcriber, recognition_errors
+from evoslm.models.transcriber.probe_sounds import (
+    CHANGING_SOUNDS,
+    QUIET_SOUNDS,
+    STEADY_SOUNDS,
+    add_babble,
+    at_level,
+)
 
 RATE = 16_000
 CLIPS = (2, 4, 8, 13, 16, 20)
@@ -35,10 +42,6 @@ def clips(shared_data):
     return audio, [texts[name] for name in names]
 
 
-def at_level(samples, decibels):
-    return (samples * 10 ** (decibels / 20) / np.sqrt(np.mean(samples.astype(np.float64) ** 2))).astype(np.float32)
-
-
 def test_recordings_are_transcribed_with_few_errors(transcriber, clips):
     errors = recognition_errors(clips[1], transcriber.transcribe(clips[0], 22_050))
     assert errors["wer"] < 0.1 and errors["cer"] < 0.05 and errors["empty"] == 0
@@ -46,30 +49,17 @@ def test_recordings_are_transcribed_with_few_errors(transcriber, clips):
 
 def test_soft_speech_and_speech_among_others_is_transcribed(transcriber, clips):
     audio, texts = clips[0][:3], clips[1][:3]
-    length = max(map(len, audio))
-    babble = sum(np.roll(np.resize(other, length), 9_973 * i) for i, other in enumerate(clips[0] * 2))
     soft = [at_level(samples, -40) for samples in audio]
-    among = [at_level(samples, -25) + at_level(babble[: len(samples)], -30) for samples in audio]
+    others, rng = clips[0][3:], np.random.default_rng(0)
+    among = [add_babble(samples, others, rng, 5) for samples in audio]
     assert recognition_errors(texts, transcriber.transcribe(soft, 22_050))["wer"] < 0.1
     errors = recognition_errors(texts, transcriber.transcribe(among, 22_050))
     assert errors["wer"] < 0.5 and errors["empty"] == 0
 
 
 def test_nothing_is_made_up_where_nobody_speaks(transcriber):
-    time = np.arange(3 * RATE) / RATE
-    noise = np.random.default_rng(0).standard_normal(len(time))
-    clicks = noise * (time % 0.5 < 0.004)
-    sounds = {
-        "silence": np.zeros(len(time)),
-        "white noise": noise,
-        "tone": np.sin(2 * np.pi * 440 * time),
-        "hum": sum(np.sin(2 * np.pi * 50 * k * time) / k for k in range(1, 10)),
-        "clicks": clicks,
-        "one click": noise * (np.abs(time - 1) < 0.004),
-        "beeps": np.sin(2 * np.pi * 1000 * time) * (time % 1 < 0.3),
-        "bursts of noise": noise * (time % 1.3 < 0.5),
-    }
-    waveforms = [at_level(samples, -25) if samples.any() else samples for samples in sounds.values()]
+    sounds = QUIET_SOUNDS | STEADY_SOUNDS | CHANGING_SOUNDS
+    waveforms = [at_level(make(3 * RATE, np.random.default_rng(0)), -25) for make in sounds.values()]
     assert dict(zip(sounds, transcriber.transcribe(waveforms, RATE))) == dict.fromkeys(sounds, "")
 
 

@@ -4,51 +4,29 @@ import numpy as np
 import pytest
 from speech_like import speak
 
+from evoslm.models.transcriber.probe_sounds import QUIET_SOUNDS, STEADY_SOUNDS, at_level
 from evoslm.models.transcriber.stretches import find_stretches, may_be_speech
 
 RATE = 16_000
-
-
-def noise(exponent: float, seconds: float, seed: int = 0) -> np.ndarray:
-    """Noise whose power falls with so high a power of the frequency: 0 white, 1 pink, 2 brown."""
-    count = int(seconds * RATE)
-    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
-    frequencies = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20)
-    return np.fft.irfft(spectrum * frequencies ** (-exponent / 2), count)
-
-
-def tones(*frequencies: float, seconds: float = 3.0) -> np.ndarray:
-    time = np.arange(int(seconds * RATE)) / RATE
-    return sum(np.sin(2 * np.pi * frequency * time) / (i + 1) for i, frequency in enumerate(frequencies))
-
-
-def at_level(samples: np.ndarray, decibels: float) -> np.ndarray:
-    return (samples * 10 ** (decibels / 20) / np.sqrt(np.mean(samples**2))).clip(-1, 1).astype(np.float32)
-
-
-STEADY = {
-    "white": noise(0, 3),
-    "white, long": noise(0, 28),
-    "pink": noise(1, 3),
-    "brown": noise(2, 3),
-    "tone": tones(440),
-    "chord": tones(262, 330, 392),
-    "hum": tones(*range(50, 600, 50)),
-    "hum in noise": tones(*range(60, 900, 60)) + 0.1 * noise(0, 3),
-    "buzz": np.sign(tones(120)),
-}
 SPEECH = speak(0, 3.0) / 2**15
 
 
+def white_noise(seconds: float, seed: int = 0) -> np.ndarray:
+    return STEADY_SOUNDS["white noise"](int(seconds * RATE), np.random.default_rng(seed))
+
+
 @pytest.mark.parametrize("decibels", [-50, -12])
-@pytest.mark.parametrize("name", STEADY)
-def test_steady_sounds_are_no_speech(name, decibels):
-    assert not may_be_speech(at_level(STEADY[name], decibels), RATE)
+@pytest.mark.parametrize(("name", "seconds"), [*((name, 3) for name in STEADY_SOUNDS), ("white noise", 28)])
+def test_steady_sounds_are_no_speech(name, seconds, decibels):
+    samples = STEADY_SOUNDS[name](seconds * RATE, np.random.default_rng(0))
+    assert not may_be_speech(at_level(samples, decibels), RATE)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 1, 40])
 def test_silence_is_no_speech(seconds):
-    for samples in (np.zeros(int(seconds * RATE), np.float32), at_level(noise(0, seconds), -90)):
+    makers = (*QUIET_SOUNDS.values(), lambda count, rng: at_level(rng.standard_normal(count), -90))
+    for make in makers:
+        samples = make(int(seconds * RATE), np.random.default_rng(0)).astype(np.float32)
         assert not may_be_speech(samples, RATE)
         assert find_stretches(samples, RATE, 30.0) == []
 
@@ -60,7 +38,7 @@ def test_speech_may_be_as_soft_as_it_likes(decibels):
 
 def test_speech_in_noise_as_loud_as_itself_is_speech():
     for seed in range(4):
-        assert may_be_speech(at_level(SPEECH, -20) + at_level(noise(0, 3, seed), -20), RATE)
+        assert may_be_speech(at_level(SPEECH, -20) + at_level(white_noise(3, seed), -20), RATE)
 
 
 def test_other_rates_hear_the_same():

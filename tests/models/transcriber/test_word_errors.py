@@ -2,7 +2,7 @@
 
 import pytest
 
-from evoslm.models.transcriber import recognition_errors
+from evoslm.models.transcriber import error_intervals, recognition_errors
 
 
 def test_edits_are_counted_by_kind_and_pooled_over_utterances():
@@ -43,3 +43,16 @@ def test_an_utterance_without_words_may_only_have_insertions():
 def test_what_cannot_be_compared_is_named(references, transcripts, message):
     with pytest.raises(ValueError, match=message):
         recognition_errors(references, transcripts)
+
+
+def test_intervals_are_over_utterances():
+    said = ["the cat sat"] * 10 + ["a dog ran off"] * 10
+    heard = ["the cat sat"] * 10 + ["a dog ran"] * 10
+    found, errors = error_intervals(said, heard), recognition_errors(said, heard)
+    for name in ("wer", "cer"):
+        assert found[name]["value"] == errors[name]
+        assert 0 < found[name]["low"] < errors[name] < found[name]["high"]
+    same = error_intervals(["the cat sat"] * 5, ["the cat"] * 5)["wer"]
+    assert same["low"] == same["value"] == same["high"] == pytest.approx(1 / 3)
+    # What was heard where nothing was said is too much, in the intervals, too.
+    assert error_intervals(["a cat", ""], ["a cat", "red green blue"])["wer"]["high"] > 1
