@@ -11,6 +11,8 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
+from ..mixing.joint_ast import JointAst
+from ..mixing.joint_cst import JointCst
 from .base import ModalityBuilder, ShardBuilder
 from .minimal_pairs import MinimalPairs
 from .phone_bpe import PhoneBpe
@@ -31,6 +33,7 @@ from .utterances import Utterances
 _BUILDERS = (
     *(TextBpe, TextRaw, TextRawNoSpace, PhoneBpe, PhoneRaw, PhoneStretch, PhoneRepeat),
     *(SpeechUnits, SpeechDedup, SpeechBpe, SpeechSyllable, SpeechSyllableUnsupervised, SpeechDurationPenalized),
+    *(JointCst, JointAst),
     MinimalPairs,
 )
 BUILDERS: dict[str, type[ShardBuilder]] = {
@@ -62,11 +65,12 @@ def prepare(
             (`"swuggy_units"`).
         data_dir (`str` or `Path`): The folder of utterance shards, of unit shards for modalities of speech, or of a
             folder of shards a task for minimal pairs. In a run these are `corpus/utterances`,
-            `units/<modality>/utterances`, `pairs/rendered` and, of units, `unit_pairs/<modality>`.
+            `units/<modality>/utterances`, `pairs/rendered` and, of units, `unit_pairs/<modality>`. `joint_cst` and
+            `joint_ast` read utterances, and their units from `units_dir`.
         cache_dir (`str` or `Path`): Where prepared rows are kept.
         num_proc (`int`, *optional*): Number of processes, at most one a shard. The rows do not depend on it.
         config (additional keyword arguments, *optional*): Arguments of the configuration, e.g. `stretch_factor=4`,
-            or of utterances `voices="one"` and `rate="random"`.
+            of utterances `voices="one"` and `rate="random"`, of joint sequences `units_dir=...` and `epoch=1`.
 
     Returns:
         `datasets.DatasetDict`: The splits that the folder has: `id` and `content` of a modality, or all columns of

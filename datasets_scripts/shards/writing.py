@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...models.files import remove_partial, write_json_lines, written_whole
+from .columns import column_options
 from .footers import read_footer, with_footer
 from .worker_pool import run_tasks
 
@@ -179,16 +180,13 @@ def _fingerprint(task: _Task) -> str:
 
 
 def _write(path: Path, table: pa.Table, summary: dict) -> None:
-    binary, text = _leaf_columns(table.schema)
     try:
         with written_whole(path, durable=True) as partial:
             pq.write_table(
                 with_footer(table, summary),
                 partial,
                 row_group_size=_ROW_GROUP_SIZE,
-                compression=dict.fromkeys(binary, "none") | dict.fromkeys(text, "zstd"),
-                use_dictionary=text,
-                write_statistics=text,
+                **column_options(table.schema),
             )
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -196,21 +194,3 @@ def _write(path: Path, table: pa.Table, summary: dict) -> None:
                 f"The disk of {path.parent} is full; make room and start again to go on from here."
             ) from error
         raise OSError(f"{path} cannot be written ({error.strerror or error}).") from error
-
-
-def _leaf_columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
-    """Parquet's paths of the binary columns and of all others."""
-    binary, others = [], []
-
-    def visit(path: str, kind: pa.DataType) -> None:
-        if pa.types.is_struct(kind):
-            for field in kind:
-                visit(f"{path}.{field.name}", field.type)
-        elif pa.types.is_list(kind):
-            visit(f"{path}.list.element", kind.value_type)
-        else:
-            (binary if pa.types.is_binary(kind) else others).append(path)
-
-    for field in schema:
-        visit(field.name, field.type)
-    return binary, others

@@ -92,6 +92,17 @@ VOICES = {
         Voice("child-3", (122, 132, 125), (218, 320), bandwidth=90, voicing=58, consonants=90),
         Voice("child-4", (133, 129, 134), (264, 372), breath=6, voicing=56),
     ),
+    # No corpus has these: they speak what a model is tested on. They lie among the many, and none is one of them.
+    "held_out": (
+        Voice("held-out-male-1", (99, 98, 103), (86, 126), bandwidth=105, breath=4, consonants=95),
+        Voice("held-out-male-2", (94, 100, 94), (78, 112), bandwidth=95, voicing=70),
+        Voice("held-out-male-3", (102, 89, 97), (100, 146), bandwidth=115, breath=14, voicing=60),
+        Voice("held-out-female-1", (113, 119, 114), (172, 250), bandwidth=90, consonants=90),
+        Voice("held-out-female-2", (107, 113, 116), (146, 206), bandwidth=110, breath=12),
+        Voice("held-out-female-3", (118, 121, 118), (192, 282), voicing=62, consonants=115),
+        Voice("held-out-child-1", (126, 126, 129), (240, 336), bandwidth=105, breath=8),
+        Voice("held-out-child-2", (130, 131, 127), (226, 328), bandwidth=115, voicing=58),
+    ),
 }
 VOICES_BY_NAME = {voice.name: voice for voices in VOICES.values() for voice in voices}
 
@@ -120,7 +131,7 @@ def speaker_settings(utterance_id: str, voices: str = "one", rate: str = "fixed"
     Args:
         utterance_id (`str`): Id of the utterance.
         voices (`str`, *optional*, defaults to `"one"`): `"one"` for the base voice at its own pitch, `"many"` for one
-            of the others at a random pitch.
+            of the others at a random pitch, `"held_out"` for one that no corpus has.
         rate (`str`, *optional*, defaults to `"fixed"`): `"fixed"` for 175 words per minute, `"random"` for a whole
             number from 140 to 210.
         seed (`int`, *optional*, defaults to 0): Seed.

@@ -12,6 +12,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "EvoSLMHarnessModel": ".harness",
         "KeptScores": ".kept_scores",
         "encode_pairs": ".pairs",
+        "score_blocks": ".retrieval",
+        "score_continuations": ".continuations",
         "score_pairs": ".pairs",
         "score_rows": ".likelihoods",
         "sequence_log_likelihoods": ".likelihoods",

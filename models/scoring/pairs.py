@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from .beginning import find_beginning
 from .kept_scores import KeptScores, fingerprint_chunk, fingerprint_model
 from .likelihoods import sequence_log_likelihoods
+from .separation import needs_space, separate
 from .sides import SIDES
 
 __all__ = ["PairIds", "encode_pairs", "score_pairs", "sequence_log_likelihoods"]
@@ -219,34 +220,13 @@ def _content(row: Mapping, part: str, column: str | None, name: str) -> str:
 
 
 def _give_spaces_to_sides(tokenizer, contents: dict[str, list[str]]) -> None:
-    """
-    The space between a context and its continuation begins the continuation, because most tokenizers have pieces with
-    a space in front: as in lm-evaluation-harness, one at the end of the context is moved, and one that is missing is
-    put there. A tokenizer that begins every text with a space needs none, and would read two where one is written.
-    """
+    """The space between a context and a side begins the side, see `separation.py`."""
     if not any(contents["context"]):
         return
-    needs_space = _needs_space(tokenizer)
+    with_space = needs_space(tokenizer)
     for index, context in enumerate(contents["context"]):
-        if not context:
-            continue
-        bare = context.rstrip() if needs_space else context.rstrip(" ")
-        contents["context"][index] = bare
         for side in SIDES:
-            content = contents[side][index]
-            if not needs_space:
-                content = content.lstrip(" ")
-            elif content:
-                content = (context[len(bare) :] or ("" if content[0].isspace() else " ")) + content
-            contents[side][index] = content
-
-
-def _needs_space(tokenizer) -> bool:
-    """Whether two texts, tokenised separately, read as one word, and a space in front keeps them apart."""
-    alone, spaced = tokenizer(["a", " a"], add_special_tokens=False, return_attention_mask=False)["input_ids"]
-    if alone == spaced or tokenizer.unk_token_id in spaced:  # its symbols lie apart anyway, or it knows no space
-        return False
-    return tokenizer.decode(alone + alone, clean_up_tokenization_spaces=False) == "aa"
+            contents["context"][index], contents[side][index] = separate(context, contents[side][index], with_space)
 
 
 def _encode(tokenizer, contents: list[str]) -> list[list[int]]:

@@ -51,16 +51,9 @@ def train_text_bpe(
         `ValueError`: If the vocabulary does not fit the corpus, or a text has a character that SentencePiece keeps
             for itself.
     """
-    characters: dict[str, int] = {}
-    sentences = sample_contents(_note_characters(contents, characters), input_sentence_size)
-    alphabet = {*BASE_CHARACTERS, *characters} - _KEPT_FOR_ITSELF - {" "}
-    pieces = train_pieces(sentences, vocab_size, alphabet, name="text_bpe", is_text=True)
+    pieces, merges = train_text_pieces(contents, vocab_size, input_sentence_size)
     vocab = {piece: index for index, piece in enumerate(pieces)}
-    _check_characters(characters, vocab)
-
-    backend = Tokenizer(
-        models.BPE(vocab=vocab, merges=derive_merges(pieces[len(SPECIAL_TOKENS) :]), unk_token=UNK_TOKEN)
-    )
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token=UNK_TOKEN))
     backend.normalizer = normalizers.Sequence(
         [
             normalizers.Replace(_SPACE, UNKNOWN_CHARACTER),
@@ -72,6 +65,32 @@ def train_text_bpe(
     backend.pre_tokenizer = pre_tokenizers.Split(_SPACE, "merged_with_next")
     backend.decoder = decoders.Sequence([decoders.Replace(_SPACE, " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     return finish_tokenizer(backend)
+
+
+def train_text_pieces(
+    contents: Iterable[str], vocab_size: int, input_sentence_size: int = INPUT_SENTENCE_SIZE
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """
+    Train the SentencePiece BPE of Text-BPE, for it and for what reads text among other things.
+
+    Args:
+        contents (`Iterable[str]`): The texts of the training split, read once.
+        vocab_size (`int`): Number of pieces, special tokens included.
+        input_sentence_size (`int`, *optional*, defaults to 8000): Texts that SentencePiece sees, drawn by a fixed
+            seed where there are more.
+
+    Returns:
+        `tuple[list[str], list[tuple[str, str]]]`: The pieces by id, and the merges that build them.
+
+    Raises:
+        `ValueError`: As [`train_text_bpe`].
+    """
+    characters: dict[str, int] = {}
+    sentences = sample_contents(_note_characters(contents, characters), input_sentence_size)
+    alphabet = {*BASE_CHARACTERS, *characters} - _KEPT_FOR_ITSELF - {" "}
+    pieces = train_pieces(sentences, vocab_size, alphabet, name="text_bpe", is_text=True)
+    _check_characters(characters, set(pieces))
+    return pieces, derive_merges(pieces[len(SPECIAL_TOKENS) :])
 
 
 def train_text_raw(contents: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -131,7 +150,7 @@ def _note_characters(contents: Iterable[str], first_rows: dict[str, int]) -> Ite
         yield content
 
 
-def _check_characters(characters: dict[str, int], vocab: dict[str, int]) -> None:
+def _check_characters(characters: dict[str, int], vocab: set[str]) -> None:
     for character in sorted(characters.keys() - {" ", *vocab} | characters.keys() & {_SPACE}):
         raise ValueError(
             f"text_bpe: row {characters[character]} has the character {character!r} (U+{ord(character):04X}), which "

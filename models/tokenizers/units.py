@@ -42,8 +42,7 @@ def train_units(num_units: int) -> PreTrainedTokenizerFast:
     Raises:
         `ValueError`: If `num_units` is not a positive number.
     """
-    _check_num_units(num_units)
-    return word_level_tokenizer(str(unit) for unit in range(num_units))
+    return word_level_tokenizer(unit_names(num_units))
 
 
 def train_units_bpe(
@@ -73,29 +72,13 @@ def train_units_bpe(
     Raises:
         `ValueError`: If the vocabulary does not fit the corpus or K, or a content has a symbol that is no unit.
     """
-    _check_num_units(num_units)
-    characters = {str(unit): chr(_PLANE + unit) for unit in range(num_units)}
-    sentences = []
-    for row, content in enumerate(sample_contents(contents, input_sentence_size)):
-        units = content.split()
-        if unknown := sorted(set(units) - characters.keys()):
-            raise ValueError(
-                f"units_bpe: row {row} has the symbol {unknown[0]!r}, which is no unit below {num_units}."
-            )
-        sentences.append("".join(characters[unit] for unit in units))
     steps = [_SPACE, *_DIGITS]
-    pieces = train_pieces(
-        sentences, vocab_size - len(steps), characters.values(), name="units_bpe", is_text=False, reserved=len(steps)
-    )
-    units_of = {character: f"{_SPACE}{unit}" for unit, character in characters.items()}
-    learned = pieces[len(SPECIAL_TOKENS) :]
-    readable = {piece: "".join(units_of[character] for character in piece) for piece in learned}
-    vocab = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *steps, *readable.values()])}
-    # Shorter ones first: 17 has to stand before 171 can be made of it.
-    digit_merges = [(symbol[:-1], symbol[-1]) for symbol in sorted(units_of.values(), key=lambda s: (len(s), s))]
-    piece_merges = [(readable[left], readable[right]) for left, right in derive_merges(learned)]
+    others = [*SPECIAL_TOKENS, *steps]
+    num_pieces = vocab_size - len(others)
+    pieces, merges = train_unit_pieces(contents, num_units, num_pieces, _SPACE, len(others), input_sentence_size)
+    vocab = {token: index for index, token in enumerate([*others, *pieces])}
 
-    backend = Tokenizer(models.BPE(vocab=vocab, merges=digit_merges + piece_merges, unk_token=UNK_TOKEN))
+    backend = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token=UNK_TOKEN))
     backend.normalizer = normalizers.Sequence(
         [
             *symbol_boundaries(),
@@ -105,6 +88,98 @@ def train_units_bpe(
     )
     backend.decoder = decoders.Sequence([decoders.Replace(_SPACE, " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     return finish_tokenizer(backend, has_words=False)
+
+
+def unit_steps(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """
+    The ids that are but steps on the way to a piece of units, and that no content has.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerFast`): One of [`train_units_bpe`].
+
+    Returns:
+        `list[int]`: Those of the digits and the space.
+    """
+    return tokenizer.convert_tokens_to_ids([_SPACE, *_DIGITS])
+
+
+def train_unit_pieces(
+    contents: Iterable[str],
+    num_units: int,
+    num_pieces: int,
+    mark: str,
+    reserved: int = 0,
+    input_sentence_size: int = INPUT_SENTENCE_SIZE,
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """
+    Train SentencePiece BPE over units, and write its pieces and merges with a mark before each unit, `▁17▁942`.
+
+    Args:
+        contents (`Iterable[str]`): Units, `"17 942 ..."`, read once.
+        num_units (`int`): K, the size of the codebook.
+        num_pieces (`int`): How many pieces, larger than K.
+        mark (`str`): One character, which is written in front of each unit.
+        reserved (`int`, *optional*, defaults to 0): How many entries the caller adds. They count in errors.
+        input_sentence_size (`int`, *optional*, defaults to 8000): Contents that SentencePiece sees, drawn by a fixed
+            seed where there are more.
+
+    Returns:
+        `tuple[list[str], list[tuple[str, str]]]`: The pieces by rank, and the merges that build them out of marks and
+        digits, those of single units first.
+
+    Raises:
+        `ValueError`: If the vocabulary does not fit the corpus or K, or a content has a symbol that is no unit.
+    """
+    characters = {unit: chr(_PLANE + int(unit)) for unit in unit_names(num_units)}
+    sentences = []
+    for row, content in enumerate(sample_contents(contents, input_sentence_size)):
+        units = content.split()
+        if unknown := sorted(set(units) - characters.keys()):
+            raise ValueError(
+                f"units_bpe: row {row} has the symbol {unknown[0]!r}, which is no unit below {num_units}."
+            )
+        sentences.append("".join(characters[unit] for unit in units))
+    special = len(SPECIAL_TOKENS)
+    learned = train_pieces(
+        sentences,
+        num_pieces + special,
+        characters.values(),
+        name="units_bpe",
+        is_text=False,
+        reserved=reserved - special,
+    )[special:]
+    units_of = {character: f"{mark}{unit}" for unit, character in characters.items()}
+    readable = {piece: "".join(units_of[character] for character in piece) for piece in learned}
+    piece_merges = [(readable[left], readable[right]) for left, right in derive_merges(learned)]
+    return list(readable.values()), digit_merges(num_units, mark) + piece_merges
+
+
+def digit_merges(num_units: int, mark: str) -> list[tuple[str, str]]:
+    """
+    The merges that put a mark and the digits of a unit together: `▁1` + `7`.
+
+    Args:
+        num_units (`int`): K, the size of the codebook.
+        mark (`str`): One character, which is written in front of each unit.
+    """
+    # Shorter ones first: 17 has to stand before 171 can be made of it.
+    units = sorted((f"{mark}{unit}" for unit in unit_names(num_units)), key=lambda unit: (len(unit), unit))
+    return [(unit[:-1], unit[-1]) for unit in units]
+
+
+def unit_names(num_units: int) -> list[str]:
+    """
+    The units as they are written in contents.
+
+    Args:
+        num_units (`int`): K, the size of the codebook.
+
+    Raises:
+        `ValueError`: If it is no size of a codebook.
+    """
+    if not 0 < num_units <= _MAX_UNITS:
+        raise ValueError(f"num_units has to be between 1 and {_MAX_UNITS}, not {num_units}.")
+    return [str(unit) for unit in range(num_units)]
 
 
 def integers_below(bound: int) -> str:
@@ -123,8 +198,3 @@ def integers_below(bound: int) -> str:
             free = len(largest) - position - 1
             patterns.append(f"{largest[:position]}[{lowest}-{int(digit) - 1}][0-9]{{{free}}}")
     return "|".join(patterns)
-
-
-def _check_num_units(num_units: int) -> None:
-    if not 0 < num_units <= _MAX_UNITS:
-        raise ValueError(f"num_units has to be between 1 and {_MAX_UNITS}, not {num_units}.")

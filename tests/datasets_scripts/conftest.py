@@ -33,6 +33,7 @@ def make_utterance(rng: random.Random, utterance_id: str, rate: int = 175, speak
     noise = np.array([rng.randint(-99, 99) for _ in range(320)], dtype=np.int16)
     soundfile.write(flac, np.resize(noise, sum(lengths)), SAMPLE_RATE, format="FLAC")
     text = " ".join(rng.choices(("A", "lion", "sees", "two", "foxes", "tonight"), k=5)) + "."
+    edges = np.linspace(phones[1]["start"], phones[-2]["end"], 6)
     return {
         "id": utterance_id,
         "document": f"story-{utterance_id[-1]}",
@@ -42,7 +43,10 @@ def make_utterance(rng: random.Random, utterance_id: str, rate: int = 175, speak
         "rate": rate,
         "audio": {"bytes": flac.getvalue(), "path": f"{utterance_id}.flac"},
         "duration": sum(lengths) / SAMPLE_RATE,
-        "words": [{"word": text.split()[0], "start": phones[1]["start"], "end": phones[-2]["end"]}],
+        "words": [
+            {"word": word, "start": float(start), "end": float(end)}
+            for word, start, end in zip(text.split(), edges, edges[1:])
+        ],
         "phones": phones,
     }
 
