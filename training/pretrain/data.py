@@ -129,8 +129,11 @@ class UtteranceBatchSampler(Sampler[list[int]]):
         """The whole batch of an update, counted from 1 over all epochs."""
         epoch, index = divmod(update - 1, self.batches_per_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.num_utterances)
+            self._order = epoch, self._order_of(epoch)
         return self._order[1][index * self.batch_size : (index + 1) * self.batch_size].tolist()
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, epoch]).permutation(self.num_utterances)
 
     def __len__(self) -> int:
         return self.batches_per_epoch * self.shares
@@ -162,14 +165,16 @@ def collate_packed(sequences: list[np.ndarray]) -> dict[str, torch.Tensor]:
 
     Args:
         sequences (`list[np.ndarray]`): Ids of each utterance, as [`TokenizedUtterances`] gives them; of none becomes
-            a row of one token, in which nothing is predicted.
+            a row of one token, in which nothing is predicted. An id that is read and not predicted is written as its
+            bitwise complement, `~id`.
 
     Returns:
-        `dict[str, torch.Tensor]`: `input_ids`, `labels` (-100 on each `<s>`, which nothing predicts) and
+        `dict[str, torch.Tensor]`: `input_ids`, `labels` (-100 on what is not predicted, each `<s>` among it) and
         `position_ids` (which restart) of shape `(1, tokens)`, and `documents` of shape `(utterances, longest)`.
     """
     sequences = sequences or [np.zeros(1, dtype=np.int64)]
-    input_ids = torch.from_numpy(np.concatenate(sequences))[None]
+    written = torch.from_numpy(np.concatenate(sequences))[None]
     position_ids, documents = pack_documents([len(sequence) for sequence in sequences])
-    labels = torch.where(position_ids == 0, -100, input_ids)
+    labels = torch.where((position_ids == 0) | (written < 0), -100, written)
+    input_ids = torch.where(written < 0, ~written, written)
     return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids, "documents": documents}

@@ -6,14 +6,18 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...models.files import read_json
 from ..run import distributed
 from .checkpoints import MANIFEST
+
+if TYPE_CHECKING:
+    import torch
 
 FOLDER = Path(__file__).parent / "deepspeed"
 
@@ -51,6 +55,24 @@ def zero_stage(name: str | None) -> int:
     return int(config.get("zero_optimization", {}).get("stage", 0)) if config else 0
 
 
+def refuse_sharing_alone(name: str | None, command: str) -> None:
+    """
+    Refuse a configuration that shares a training out where there is nobody to share it with.
+
+    Args:
+        name (`str` or `None`): As for [`read_deepspeed`].
+        command (`str`): The command that was given it.
+
+    Raises:
+        `ValueError`: If no launcher started this process, or as [`read_deepspeed`].
+    """
+    if read_deepspeed(name) and not distributed.is_launched():
+        raise ValueError(
+            f"--deepspeed shares a training out among processes: start `evoslm {command}` with torchrun, "
+            "accelerate launch or deepspeed (docs/training.md)."
+        )
+
+
 @contextmanager
 def whole_weights(arguments) -> Iterator[None]:
     """
@@ -69,6 +91,32 @@ def whole_weights(arguments) -> Iterator[None]:
         yield
     finally:
         set_hf_deepspeed_config(arguments.hf_deepspeed_config)
+
+
+def load_whole() -> None:
+    """
+    Let this process load whole models, by itself: after a training with ZeRO-3, transformers would share out any model
+    between the processes, and wait for the others. The next training says anew how it is shared.
+    """
+    if distributed.world_size() > 1:
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
+
+
+def gathered(weights: "Iterable[torch.nn.Parameter]") -> AbstractContextManager:
+    """
+    Make weights whole that ZeRO-3 has shared out, to be read; all processes have to ask.
+
+    Args:
+        weights (`Iterable[torch.nn.Parameter]`): The weights, shared out or not.
+    """
+    shared_out = [weight for weight in weights if hasattr(weight, "ds_id")]
+    if not shared_out:
+        return nullcontext()
+    import deepspeed
+
+    return deepspeed.zero.GatheredParameters(shared_out)
 
 
 def make_universal(checkpoint: Path, arguments) -> None:

@@ -14,9 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch.utils.data import Dataset
 from transformers import (
     AutoTokenizer,
+    LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedTokenizerBase,
     PrinterCallback,
     TrainingArguments,
 )
@@ -124,9 +127,6 @@ def pretrain(
         `OSError`: If the disk is full; the checkpoint before is kept.
         [`~distributed.TrainingStopped`]: If SIGTERM came; the training is saved.
     """
-    hardware = hardware or HardwareArguments()
-    if device == "cpu":
-        keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     train, validation = (TokenizedUtterances(tokenizer_dir, split, **ends) for split in ("train", "validation"))
@@ -135,19 +135,76 @@ def pretrain(
     if frame_rate := extra_config.get("frame_rate", entry.frame_rate):
         longest = max(longest, math.ceil(MAX_SECONDS * frame_rate) + 2)  # which a minimal pair may have
     config = make_language_model_config(entry, tokenizer, shape, longest, **extra_config)
+    return train_language_model(
+        config,
+        tokenizer,
+        train,
+        validation,
+        UtteranceBatchSampler,
+        output_dir,
+        arguments,
+        seed,
+        device,
+        report_progress,
+        hardware,
+    )
+
+
+def train_language_model(
+    config: LlamaConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Dataset,
+    validation: Dataset,
+    make_sampler: type[UtteranceBatchSampler],
+    output_dir: Path,
+    arguments: PretrainArguments,
+    seed: int,
+    device: str = "cpu",
+    report_progress: Callable[[float], None] | None = None,
+    hardware: HardwareArguments | None = None,
+    make_model: Callable[[LlamaConfig, int], LlamaForCausalLM] = make_language_model,
+) -> dict:
+    """
+    Train a model on sequences of any kind, as [`pretrain`] does on those of a modality.
+
+    Args:
+        config (`LlamaConfig`): As [`make_language_model_config`] makes it.
+        tokenizer (`PreTrainedTokenizerBase`): Saved with the model.
+        train (`Dataset`): Sequences as [`collate_packed`] reads them; their `lengths` go by the sampler's numbers.
+        validation (`Dataset`): The same, with the lengths of all.
+        make_sampler (`type[UtteranceBatchSampler]`): The batches of the training split.
+        output_dir (`Path`): Gets what [`pretrain`] says.
+        arguments ([`PretrainArguments`]): The protocol.
+        seed (`int`): Seed of the weights and of the order.
+        device (`str`, *optional*, defaults to `"cpu"`): `"cpu"` or `"cuda"`.
+        report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
+        hardware ([`HardwareArguments`], *optional*): How the devices are used; none of it changes the batches.
+        make_model (`Callable[[LlamaConfig, int], LlamaForCausalLM]`, *optional*): Gives the weights to begin with, of
+            the configuration and the seed; from scratch when not given.
+
+    Returns:
+        `dict`: What [`pretrain`] returns.
+
+    Raises:
+        `ValueError`, `OSError`, [`~distributed.TrainingStopped`]: As [`pretrain`].
+    """
+    name = config.modality
+    hardware = hardware or HardwareArguments()
+    if device == "cpu":
+        keep_freed_memory()
     world_size = distributed.world_size()
     if world_size > len(train):
         raise ValueError(
-            f"{world_size} processes cannot share the {len(train)} training utterances of {modality}; start fewer."
+            f"{world_size} processes cannot share the {len(train)} training utterances of {name}; start fewer."
         )
     plan = PretrainingPlan.make(len(train), arguments)
     precision = resolve_precision(hardware.precision, device)
     checkpoints = output_dir / "checkpoints"
     # First: it connects the processes.
     training_arguments = _training_arguments(checkpoints, plan, arguments, hardware, seed, device, precision)
-    training_arguments.run_name = f"{modality} seed {seed}"
+    training_arguments.run_name = f"{name} seed {seed}"
     checkpoint = _find_checkpoint(checkpoints, training_arguments)
-    sampler = UtteranceBatchSampler(
+    sampler = make_sampler(
         len(train),
         arguments.utterances_per_batch,
         seed,
@@ -157,7 +214,7 @@ def pretrain(
         shares=training_arguments.gradient_accumulation_steps,
     )
     with whole_weights(training_arguments):
-        model = make_language_model(config, seed)
+        model = make_model(config, seed)
     model.set_attn_implementation(choose_attention(hardware.attention, device))
     convergence = plan.convergence and Convergence(plan.convergence)
     trainer = PackedTrainer(
@@ -189,7 +246,7 @@ def pretrain(
     if signals.stopped:
         is_open = convergence is not None and convergence.decay is None
         raise distributed.TrainingStopped(
-            f"{modality} was saved after update {trainer.state.global_step} of {'at most ' if is_open else ''}"
+            f"{name} was saved after update {trainer.state.global_step} of {'at most ' if is_open else ''}"
             f"{trainer.state.max_steps}; run the same command to go on."
         )
     summary = None
