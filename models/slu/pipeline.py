@@ -1,0 +1,173 @@
+"""A fine-tuned model that answers on texts and recordings.
+
+text, or audio -> units by the quantizer -> contents -> the class with its probabilities, or the entities.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..audio import to_speech
+from ..speech_units import SpeechUnitModel
+from .adapters import load_finetuned
+from .configuration_slu import CLASSIFICATION, SluConfig
+from .contents import SPEECH, TEXT, check_input, write_contents
+from .inference import classify, encode_prompts, find_entities
+
+
+class SluPipeline:
+    """
+    Answers on texts and recordings with a model of `evoslm finetune`.
+
+    Args:
+        model (`PreTrainedModel`): For sequence classification, or a causal language model that writes entities.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+        config ([`SluConfig`]): What it does.
+        quantizer ([`SpeechUnitModel`] or `str`, *optional*): Makes its units; needed for recordings. A folder or an
+            id on the Hub is loaded when the first recording comes.
+
+    Examples:
+
+    ```python
+    >>> from evoslm.models.slu import SluPipeline
+
+    >>> pipeline = SluPipeline.from_pretrained("sentiment/seed-0")  # doctest: +SKIP
+    >>> pipeline(audio="clip.wav")  # doctest: +SKIP
+    {'label': 'positive', 'scores': {'negative': 0.2, 'positive': 0.8}, 'cut': False}
+    ```
+    """
+
+    def __init__(self, model, tokenizer, config: SluConfig, quantizer: SpeechUnitModel | str | None = None):
+        self.model, self.tokenizer, self.config, self._quantizer = model, tokenizer, config, quantizer
+
+    @property
+    def quantizer(self) -> SpeechUnitModel | None:
+        """Makes the model's units."""
+        if isinstance(self._quantizer, str):
+            self._quantizer = SpeechUnitModel.from_pretrained(self._quantizer).eval().to(self.model.device)
+        return self._quantizer
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        base_model: str | Path | None = None,
+        quantizer: str | Path | None = None,
+        device: str = "cpu",
+    ) -> "SluPipeline":
+        """
+        Load a fine-tuned folder, with what it needs.
+
+        Args:
+            folder (`str` or `Path`): An adapter or a whole model.
+            base_model (`str` or `Path`, *optional*): Of an adapter, where its base lies; where it was found in
+                training when not given.
+            quantizer (`str` or `Path`, *optional*): The folder of the quantizer, or its id on the Hub; that of the
+                training, if it is still there, or of the release, when not given.
+            device (`str`, *optional*, defaults to `"cpu"`): Where models run.
+
+        Raises:
+            `FileNotFoundError`, `ValueError`: As [`load_finetuned`].
+        """
+        model, tokenizer, config = load_finetuned(folder, base_model)
+        if quantizer is not None:
+            makes_units = SpeechUnitModel.from_pretrained(quantizer).eval().to(device)
+        else:
+            makes_units = config.quantizer
+            if makes_units is not None and Path(makes_units).is_absolute() and not Path(makes_units).is_dir():
+                makes_units = None  # where the training had it
+        return cls(model.to(device), tokenizer, config, makes_units)
+
+    def __call__(
+        self,
+        text: str | None = None,
+        audio: str | Path | np.ndarray | None = None,
+        sampling_rate: int = 16_000,
+    ) -> dict[str, Any]:
+        """
+        Answer on one text or recording.
+
+        Args:
+            text (`str`, *optional*): What is said.
+            audio (`str`, `Path` or `np.ndarray`, *optional*): A file that libsndfile reads, or samples of shape
+                `(num_samples,)`, int16 or floating point in [-1, 1].
+            sampling_rate (`int`, *optional*, defaults to 16000): Samples a second, of samples.
+
+        Returns:
+            `dict`: `label` and `scores` (a probability each), or `entities` as text; and `cut`, whether the end of
+            the input was left out because the model reads no more.
+
+        Raises:
+            `ValueError`: If not one of both is given, the model does not read it, the file is no audio, or there is no
+                quantizer.
+        """
+        if (text is None) == (audio is None):
+            raise ValueError("Give either text or audio.")
+        kind = TEXT if audio is None else SPEECH
+        check_input(self.config.modality, kind, "The model")
+        example = text if audio is None else self.encode(audio, sampling_rate)
+        contents = write_contents(self.config.modality, kind, [example], self.config.collapse)
+        window = getattr(self.model.config, "max_position_embeddings", None)
+        prompts = encode_prompts(self.tokenizer, self.config, contents, kind, window)
+        cut = {"cut": bool(prompts.num_cut)}
+        if self.config.kind == CLASSIFICATION:
+            scores = dict(zip(self.config.labels, classify(self.model, prompts.ids)[0].tolist()))
+            return {"label": max(scores, key=scores.get), "scores": scores} | cut
+        (answer,) = find_entities(self.model, self.tokenizer, self.config, prompts.ids)
+        return {"entities": answer.text} | cut
+
+    def encode(self, audio: str | Path | np.ndarray, sampling_rate: int = 16_000) -> np.ndarray:
+        """
+        The units of a recording.
+
+        Args:
+            audio (`str`, `Path` or `np.ndarray`): As for a call.
+            sampling_rate (`int`, *optional*, defaults to 16000): Samples a second, of samples.
+
+        Returns:
+            `np.ndarray` of shape `(num_units,)`: uint16.
+
+        Raises:
+            `ValueError`: If the file is no audio, or there is no quantizer.
+        """
+        if self.quantizer is None:
+            raise ValueError("The pipeline has no quantizer; give its folder as quantizer (--quantizer).")
+        if isinstance(audio, (str, Path)):
+            audio, sampling_rate = _read(Path(audio))
+        return encode_audio(self.quantizer, [to_speech(np.asarray(audio).reshape(len(audio), -1), sampling_rate)])[0]
+
+
+@torch.no_grad()
+def encode_audio(
+    quantizer: SpeechUnitModel, audio: Sequence[np.ndarray], speakers: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """
+    The units of recordings, of frames or of segments that are found in the sound.
+
+    Args:
+        quantizer ([`SpeechUnitModel`]): Makes them.
+        audio (`Sequence[np.ndarray]`): Samples of each, of shape `(num_samples,)`, at the quantizer's rate.
+        speakers (`Sequence[str]`, *optional*): Of each, where the quantizer needs them.
+
+    Returns:
+        `list[np.ndarray]`: uint16.
+
+    Raises:
+        `ValueError`: As [`~SpeechUnitModel.units`], and if units are of aligned segments, which a recording has not.
+    """
+    segments = quantizer.find_segments(audio) if quantizer.config.segment_parts else None
+    return quantizer.units(audio, speakers, segments=segments)
+
+
+def _read(path: Path) -> tuple[np.ndarray, int]:
+    import soundfile
+
+    if not path.is_file():
+        raise ValueError(f"There is no recording {path}.")
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"The recording {path} cannot be read: {error}") from None

@@ -1,0 +1,229 @@
+"""`evoslm finetune`: a tiny separable task is learned above the control, by LoRA and by all weights, of any input."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tiny_slu import (
+    make_model,
+    make_quantizer,
+    speak_tones,
+    tone,
+    write_entities,
+    write_sentiment,
+)
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from evoslm.datasets_scripts.slu import SluExample, read_task
+from evoslm.models.files import read_json
+from evoslm.models.slu import SluPipeline
+from evoslm.training.cli import main
+from evoslm.training.finetune.tasks import answers_of
+
+COMMON = ("--num_proc", "1", "--device", "cpu", "--batch_size", "8")
+
+
+def finetune(model, task, output_dir, *flags):
+    """Run the command and return `results.json`."""
+    assert main(["finetune", str(model), "--task", str(task), "--output_dir", str(output_dir), *COMMON, *flags]) == 0
+    return read_json(output_dir / "results.json")
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("text") / "base", "text_bpe")
+
+
+@pytest.fixture(scope="module")
+def sentiment(tmp_path_factory):
+    return write_sentiment(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory, sentiment):
+    """A task spoken in tones, its quantizer, and a joint model."""
+    folder = tmp_path_factory.mktemp("speech")
+    speech = speak_tones(folder / "tones", read_task(str(sentiment)))
+    return speech, make_quantizer(folder / "quantizer"), make_model(folder / "base", "joint")
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory, spoken, sentiment):
+    """A joint model that was fine-tuned on speech and tested on everything, and its results."""
+    speech, quantizer, base = spoken
+    folder = tmp_path_factory.mktemp("answered") / "out"
+    flags = ("--input", "speech", "--speech_dir", str(speech), "--quantizer", str(quantizer), "--epochs", "4")
+    return folder, finetune(base, sentiment, folder, *flags, "--test_input", "speech", "text", "--snr", "20", "0")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_classes_of_texts_are_learned_above_the_control(text_model, sentiment, tmp_path, method):
+    before = files_of(text_model)
+    results = finetune(
+        text_model, sentiment, tmp_path / "out", "--method", method, "--epochs", "8", "--learning_rate", "5e-3"
+    )
+    (test,) = results["tests"]
+    f1 = test["measures"]["macro_f1"]
+    assert f1["mean"] > 0.9 and f1["difference"]["points_low"] > 10
+    assert set(test["labels"]) == {"negative", "positive"} and test["unseen_labels"] == {}
+    assert files_of(text_model) == before
+    (trained,) = results["training"]
+    assert (trained["trained_parameters"] == trained["parameters"]) == (method == "full")
+    assert trained["kept_epoch"] == 1 + trained["validation_losses"].index(min(trained["validation_losses"]))
+    made_with = ("seeds", "configuration", "precision", "versions", "device", "commit", "base", "task")
+    assert all(name in results for name in made_with) and "peft" in results["versions"]
+    there = {label: scores["n_references"] for label, scores in test["labels"].items()}
+    assert results["task"]["sizes"]["test"] == there["negative"] + there["positive"]
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "| text | " in report and "another utterance's" in report
+    if method == "full":
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "models" / "seed-0")
+
+
+def test_seeds_have_models_of_their_own_and_what_is_finished_is_not_redone(text_model, sentiment, tmp_path, capsys):
+    out, flags = tmp_path / "out", ["--epochs", "1", "--training_seeds", "0", "1"]
+    results = finetune(text_model, sentiment, out, *flags)
+    assert results["seeds"] == [0, 1] and len(results["tests"][0]["measures"]["macro_f1"]["by_seed"]) == 2
+    weights = [files_of(out / "models" / f"seed-{seed}")["adapter_model.safetensors"] for seed in (0, 1)]
+    assert weights[0] != weights[1]
+    stages = [out / "models" / "seed-0" / "stage.json", out / "predictions" / "seed-1" / "stage.json"]
+    times = [path.stat().st_mtime_ns for path in stages]
+    again = finetune(text_model, sentiment, out, *flags)
+    assert [path.stat().st_mtime_ns for path in stages] == times and again["tests"] == results["tests"]
+    command = ["finetune", str(text_model), "--task", str(sentiment), "--output_dir", str(out), *COMMON]
+    assert main([*command, "--epochs", "2"]) == 2
+    assert "settings.epochs (1 there, 2 now)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("modality", ["text_bpe", "joint"])
+def test_entities_of_texts_are_generated(tmp_path, modality):
+    base, task = make_model(tmp_path / "base", modality), write_entities(tmp_path)
+    results = finetune(base, task, tmp_path / "out", "--epochs", "15", "--learning_rate", "1e-2", "--merge")
+    (test,) = results["tests"]
+    assert test["measures"]["f1"]["mean"] > 0.7
+    assert test["measures"]["f1"]["difference"]["points_low"] > 10
+    assert set(test["labels"]) >= {"PERSON", "PLACE"} and {"empty", "malformed"} <= set(test)
+    # What a plain causal language model says without any code of ours.
+    merged = tmp_path / "out" / "models" / "seed-0" / "merged"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(merged), AutoTokenizer.from_pretrained(merged)
+    first = "<text> " if modality == "joint" else ""
+    prompt = tokenizer(f"{first}Anna sees the garden.<entities>", return_tensors="pt")
+    generated = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+    pipeline = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
+    said = pipeline(text="Anna sees the garden.")["entities"]
+    ends = generated.tolist().index(model.config.eos_token_id)
+    assert pipeline.config.answers.read(tokenizer, generated[:ends].tolist()) == said
+
+
+def test_a_joint_model_is_tested_on_speech_on_text_and_in_noise(answered):
+    _, results = answered
+    by_name = {test["name"]: test for test in results["tests"]}
+    assert list(by_name) == [
+        "speech",
+        *(f"speech, {noise} at {snr} dB" for noise in ("white noise", "babble") for snr in (20, 0)),
+        "text",
+    ]
+    f1 = by_name["speech"]["measures"]["macro_f1"]
+    assert f1["mean"] > 0.9 and f1["difference"]["points_low"] > 10
+    # Of text it has seen nothing that would help: pitch is no word.
+    assert by_name["text"]["measures"]["macro_f1"]["mean"] < 0.9
+
+
+def test_an_adapter_answers_on_a_wav_file(answered, tmp_path, capsys):
+    import numpy as np
+    import soundfile
+
+    folder, _ = answered
+    rng = np.random.default_rng(5)
+    for label, pitch in (("negative", 155), ("positive", 590)):
+        soundfile.write(tmp_path / f"{label}.wav", tone(pitch, rng), 16_000)
+    model = folder / "models" / "seed-0"
+    clips = [str(tmp_path / f"{label}.wav") for label in ("negative", "positive")]
+    assert main(["answer", str(model), *clips, "--device", "cpu"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["label"] for answer in answers] == ["negative", "positive"]
+    assert SluPipeline.from_pretrained(model)(audio=clips[0])["label"] == "negative"
+    assert main(["answer", str(model), str(tmp_path / "none.wav"), "--device", "cpu"]) == 2
+    assert "There is no recording" in capsys.readouterr().err
+
+
+def test_entities_are_written_by_a_model_that_had_no_letters(tmp_path):
+    """The speech is the project's synthesis; that so small a model hears nothing in it is not the point."""
+    base, task = (
+        make_model(tmp_path / "base", "speech_units", max_position_embeddings=512),
+        write_entities(tmp_path, 60),
+    )
+    quantizer = make_quantizer(tmp_path / "quantizer")
+    flags = ("--input", "speech", "--quantizer", str(quantizer), "--epochs", "2", "--learning_rate", "2e-2")
+    results = finetune(base, task, tmp_path / "out", *flags)
+    assert results["training"][0]["new_tokens"] > 10
+    said = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
+    torch.manual_seed(0)
+    audio = (0.1 * torch.randn(16_000)).numpy()
+    assert isinstance(said(audio=audio)["entities"], str)
+    assert results["tests"][0]["labels"]["PERSON"]["n_references"] > 0
+
+
+def test_labels_of_the_test_split_that_were_never_trained_are_counted(text_model, tmp_path):
+    rows = [json.loads(line) for line in write_sentiment(tmp_path, 60).read_text().splitlines()]
+    task = tmp_path / "neutral"
+    task.mkdir()
+    for number in (45, 55, 56):
+        rows[number]["label"] = "neutral"
+    for split, part in (("train", rows[:40]), ("validation", rows[40:50]), ("test", rows[50:])):
+        (task / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    results = finetune(text_model, task, tmp_path / "out", "--epochs", "1")
+    (test,) = results["tests"]
+    assert test["unseen_labels"] == {"neutral": 2} and test["labels"]["neutral"]["recall"] == 0
+    assert "no model can say: neutral (2)" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_entities_of_other_labels_are_not_learned():
+    examples = [SluExample("0", "Anna met Ben today.", entities=(("PERSON", "anna"), ("WHEN", "today")))]
+    assert answers_of("entities", ("PERSON",), examples) == [[["PERSON", "anna"]]]
+
+
+def test_what_cannot_be_done_is_said_in_one_sentence(text_model, sentiment, spoken, tmp_path, capsys):
+    speech, quantizer, joint = spoken
+    small = make_model(tmp_path / "small", "speech_units")
+
+    def error_of(model, *flags, task=sentiment):
+        command = ["finetune", str(model), "--task", str(task), "--output_dir", str(tmp_path / "out"), *COMMON]
+        assert main([*command, *flags]) == 2
+        error = capsys.readouterr().err
+        assert len(error.splitlines()) == 1
+        return error
+
+    assert "reads text and no speech; take a joint model" in error_of(text_model, "--input", "speech")
+    assert "reads speech and no text" in error_of(small)
+    assert "give the quantizer's folder (--quantizer)" in error_of(joint, "--input", "speech")
+    assert "holds no quantizer" in error_of(joint, "--input", "speech", "--quantizer", str(tmp_path))
+    assert "--snr is noise in speech, and only text is tested" in error_of(joint, "--snr", "10")
+    assert "There is no model" in error_of("nobody/nothing-at-all")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("train", "test"):
+        shard = pq.read_table(speech / f"{name}-00000-of-00001.parquet")
+        renamed = pa.array([f"x{row}" for row in shard["id"].to_pylist()])
+        pq.write_table(shard.set_column(0, "id", renamed), elsewhere / f"{name}-00000-of-00001.parquet")
+    flags = ("--input", "speech", "--quantizer", str(quantizer), "--speech_dir", str(elsewhere))
+    assert "No example of the train split, " in error_of(joint, *flags)
+    assert "There is no task 'x'" in error_of(text_model, task="x")
+
+
+def test_a_quantizer_with_more_units_than_the_model_has_is_refused(spoken, sentiment, tmp_path, capsys):
+    from evoslm.models.speech_units import SpeechUnitModel
+
+    _, quantizer, joint = spoken
+    larger = SpeechUnitModel.from_pretrained(quantizer)
+    config = type(larger.config)(**larger.config.to_dict() | {"num_units": 40})
+    SpeechUnitModel(config).save_pretrained(tmp_path / "larger")
+    flags = ["--output_dir", str(tmp_path / "out"), "--input", "speech", "--quantizer", str(tmp_path / "larger")]
+    assert main(["finetune", str(joint), "--task", str(sentiment), *flags, *COMMON]) == 2
+    assert "has no token for the last of them" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""A fine-tuning by two real processes (gloo) is that of one, and only the main process writes and tests."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from safetensors.torch import load_file
+from tiny_slu import make_model, write_entities, write_sentiment
+
+LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+# Rounding of other sums, which AdamW's first updates make larger.
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("text") / "base", "text_bpe")
+
+
+def run(base, task, folder, *flags, launcher=LAUNCHER):
+    """Run the command as one process or two; `training.json`, the weights and what is said of the test split."""
+    asked = ["--task", str(task), "--output_dir", str(folder), "--epochs", "2", "--batch_size", "8", "--device", "cpu"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            *launcher,
+            "-m",
+            "evoslm.training.cli",
+            "finetune",
+            str(base),
+            *asked,
+            "--limit",
+            "64",
+            *flags,
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    assert done.stdout.count("The report is") == 1
+    model = folder / "models" / "seed-0"
+    (weights,) = model.glob("*.safetensors")
+    results = json.loads((folder / "results.json").read_text())
+    return json.loads((model / "training.json").read_text()), load_file(weights), results
+
+
+@pytest.fixture(scope="module")
+def alone(text_model, tmp_path_factory):
+    """By method: a task, the flags of a fine-tuning on it, and what one process makes of it."""
+    found = {}
+    # Batches without a rest, which several processes fill up from the epoch's beginning.
+    for method, write_task, limit in (("lora", write_entities, "58"), ("full", write_sentiment, "60")):
+        folder = tmp_path_factory.mktemp(method)
+        task, flags = write_task(folder), ("--method", method, "--limit", limit)
+        found[method] = task, flags, run(text_model, task, folder / "out", *flags, launcher=())
+    return found
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    "method, deepspeed", [("lora", None), ("lora", "zero3"), ("full", "zero2"), ("full", "zero3")]
+)
+def test_two_processes_fine_tune_as_one(text_model, alone, tmp_path, method, deepspeed):
+    task, flags, (facts, weights, results) = alone[method]
+    shared = ("--deepspeed", deepspeed) if deepspeed else ()
+    found, own, told = run(text_model, task, tmp_path / "out", *flags, *shared)
+    assert (found["processes"], found["deepspeed"]) == (2, deepspeed)
+    assert found["updates"] == facts["updates"] and found["trained_parameters"] == facts["trained_parameters"]
+    assert found["train_losses"] == pytest.approx(facts["train_losses"], rel=TOLERANCE)
+    assert own.keys() == weights.keys()
+    for name, tensor in own.items():
+        assert tensor.shape == weights[name].shape
+        assert (tensor - weights[name]).abs().max() < TOLERANCE, name
+    assert told["tests"][0]["measures"].keys() == results["tests"][0]["measures"].keys()
+
+
+@pytest.mark.end_to_end
+def test_processes_that_do_not_divide_a_batch_are_refused(text_model, tmp_path):
+    task = write_sentiment(tmp_path)
+    done = subprocess.run(
+        [sys.executable, *LAUNCHER, "-m", "evoslm.training.cli", "finetune", str(text_model), "--task", str(task)]
+        + ["--output_dir", str(tmp_path / "out"), "--batch_size", "7", "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode != 0 and "2 processes cannot share batches of 7" in done.stderr

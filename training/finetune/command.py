@@ -1,0 +1,338 @@
+"""`evoslm finetune CHECKPOINT`: a language model learns a task of spoken language understanding.
+
+checkpoint + task (+ its speech and a quantizer) -> units -> a fine-tuned model for each training seed -> predictions
+on text, on speech and in noise -> a report.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ...datasets_scripts.slu import SluExample, SluTask
+from ...datasets_scripts.slu.spoken import TASK_FILE
+from ...models.slu.adapters import describe_base
+from ...models.slu.answers import AnswerFormat
+from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
+from ...models.slu.contents import SPEECH, check_input
+from ..arguments.fields import check_values
+from ..pretrain.deepspeed_config import refuse_sharing_alone
+from ..pretrain.hardware import resolve_precision
+from ..run import distributed
+from ..run.environment import describe_commit, describe_device, describe_versions, installed_versions
+from ..run.execution import Execution
+from ..run.workers import Job, count_cores, resolve_device, run_jobs
+from ..score.pair_files import find_model
+from .report import REPORT_FILE, write_report
+from .speech import (
+    NOISES,
+    build_noisy_units,
+    build_speech,
+    build_task_units,
+    check_quantizer,
+    check_speech,
+    noise_folder,
+    read_quantizer_config,
+    read_units,
+)
+from .stages import Condition, finetune_and_test
+from .tasks import answers_of, contents_of, keep_spoken, open_task
+from .training import FinetuneSettings, Rows
+
+_LEARNING_RATES = {"lora": 2e-3, "full": 5e-4}
+_ANSWER_ROOM = 1.5  # the longest answer that is allowed, to the longest of training
+
+
+@dataclass
+class FinetuneArguments:
+    """
+    Fine-tuning on a task, and its test.
+
+    Args:
+        checkpoint (`str`): A causal language model, of a run or any other: a folder or an id on the Hub.
+        task (`str`): The task: its name, a file, or the folder that it was spoken into.
+        output_dir (`str`): Where everything goes.
+        input (`str`, *optional*, defaults to `"text"`): What is read in training: the text, or units of speech.
+        test_input (`list[str]`, *optional*): What is read in the test, one or both; the training's input when not
+            given. The other one shows what is learned of the task itself (zero-shot transfer).
+        method (`str`, *optional*, defaults to `"lora"`): Whether a LoRA is trained (and the rows of new tokens), or
+            all weights.
+        training_seeds (`list[int]`, *optional*, defaults to `[0]`): One model for each.
+        revision (`str`, *optional*): The checkpoint's commit, branch or tag on the Hub.
+        source (`str`, *optional*): Of the tasks of SLUE and of sentence_polarity, where their data lies.
+        speech_dir (`str`, *optional*): Utterance shards of the task; it is spoken by the project's synthesis when not
+            given, unless --task is a folder of them.
+        quantizer (`str`, *optional*): The folder of the quantizer whose units the checkpoint reads.
+        units_dir (`str`, *optional*): Where the units of the task's speech go, and are found by a fine-tuning that
+            shares it; `<output_dir>/units` when not given.
+        units (`str`, *optional*, defaults to `"runs"`): How a joint model's units are written: each run of equal ones
+            once, or every frame.
+        snr (`list[float]`, *optional*): Signal-to-noise ratios in dB at which speech is tested, too, in white noise
+            and in babble.
+        task_seed (`int`, *optional*, defaults to 0): Seed of the task's splits, and of noise.
+        limit (`int`, *optional*): Most examples of the task.
+        epochs (`int`, *optional*, defaults to 10): Passes over the training split; the one with the lowest validation
+            loss is kept.
+        batch_size (`int`, *optional*, defaults to 16): Examples an update.
+        learning_rate (`float`, *optional*): The highest; 2e-3 for LoRA and 5e-4 for all weights when not given.
+        weight_decay (`float`, *optional*, defaults to 0.01): Of AdamW.
+        lora_rank (`int`, *optional*, defaults to 8): Of LoRA's matrices.
+        lora_alpha (`float`, *optional*, defaults to 16.0): LoRA is scaled by alpha / rank.
+        lora_dropout (`float`, *optional*, defaults to 0.0): Of what LoRA reads.
+        max_new_tokens (`int`, *optional*): Longest answer; one and a half times the longest of training when not
+            given.
+        merge (`bool`, *optional*, defaults to `False`): Write a LoRA with its base as a plain model, too, in `merged`.
+        precision (`str`, *optional*, defaults to `"auto"`): Of the training; `auto` is bf16 on a GPU alone.
+        deepspeed (`str`, *optional*): `zero1`, `zero2`, `zero3` or a JSON file, for processes that a launcher starts.
+        num_proc (`int`, *optional*): Worker processes; the number of cores when not given.
+        device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
+        overwrite (`bool`, *optional*, defaults to `False`): Redo finished models whose configuration differs.
+    """
+
+    checkpoint: str
+    task: str
+    output_dir: str
+    input: Literal["text", "speech"] = "text"
+    test_input: list[Literal["text", "speech"]] | None = None
+    method: Literal["lora", "full"] = "lora"
+    training_seeds: list[int] = field(default_factory=lambda: [0])
+    revision: str | None = None
+    source: str | None = None
+    speech_dir: str | None = None
+    quantizer: str | None = None
+    units_dir: str | None = None
+    units: Literal["runs", "frames"] = "runs"
+    snr: list[float] | None = None
+    task_seed: int = 0
+    limit: int | None = field(default=None, metadata={"least": 3})
+    epochs: int = field(default=10, metadata={"least": 1})
+    batch_size: int = field(default=16, metadata={"least": 1})
+    learning_rate: float | None = field(default=None, metadata={"above": 0})
+    weight_decay: float = field(default=0.01, metadata={"least": 0})
+    lora_rank: int = field(default=8, metadata={"least": 1})
+    lora_alpha: float = field(default=16.0, metadata={"above": 0})
+    lora_dropout: float = field(default=0.0, metadata={"least": 0, "most": 1})
+    max_new_tokens: int | None = field(default=None, metadata={"least": 1})
+    merge: bool = False
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    deepspeed: str | None = None
+    num_proc: int | None = field(default=None, metadata={"least": 1})
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    overwrite: bool = False
+
+
+def finetune(arguments: FinetuneArguments) -> Path:
+    """
+    Fine-tune a model with each training seed, or go on with what is missing, and write the report.
+
+    Args:
+        arguments ([`FinetuneArguments`]): What to train on what.
+
+    Returns:
+        `Path`: The report.
+
+    Raises:
+        `FileNotFoundError`: If there is no such checkpoint, task, speech or quantizer.
+        `ValueError`: If the checkpoint does not read the input, the task has no audio, an argument is out of range, or
+            the folder holds models of another configuration and `overwrite` is not set.
+    """
+    from transformers import AutoConfig
+
+    check_values(arguments)
+    device = resolve_device(arguments.device)
+    execution = Execution(arguments.num_proc or count_cores(), device, arguments.overwrite)
+    base = find_model(arguments.checkpoint, arguments.revision)
+    modality = getattr(AutoConfig.from_pretrained(base), "modality", None)
+    inputs = list(dict.fromkeys([arguments.input, *(arguments.test_input or [])]))
+    for kind in inputs:
+        check_input(modality, kind, arguments.checkpoint)
+    refuse_sharing_alone(arguments.deepspeed, "finetune")
+    if arguments.batch_size % distributed.world_size():
+        raise ValueError(
+            f"{distributed.world_size()} processes cannot share batches of {arguments.batch_size}; choose a "
+            "--batch_size that they divide."
+        )
+    if arguments.snr and SPEECH not in (arguments.test_input or [arguments.input]):
+        raise ValueError(
+            "--snr is noise in speech, and only text is tested; leave it out, or add --test_input speech."
+        )
+    task = open_task(arguments.task, arguments.task_seed, arguments.limit, arguments.source)
+    folder = Path(arguments.output_dir)
+    spoken = _Speech.of(arguments, task, base, folder, execution) if SPEECH in inputs else None
+    splits, without_audio = {}, {}
+    for split in ("train", "validation", "test"):
+        units = spoken.units(split) if spoken else None
+        splits[split], without_audio[split] = keep_spoken(task.splits[split], units)
+    config = _make_config(arguments, task, splits["train"], base, modality)
+    conditions = _make_conditions(arguments, config, splits["test"], spoken, folder, execution)
+    precision = resolve_precision(arguments.precision, device)
+    _run_seeds(arguments, config, base, splits, spoken, conditions, precision, execution)
+    made_with = {
+        "task": {
+            "name": task.name,
+            "kind": task.kind,
+            "labels": list(config.labels),
+            "sizes": {split: len(examples) for split, examples in splits.items()},
+            "without_audio": without_audio,
+        },
+        "base": asdict(config.base) | {"modality": modality},
+        "configuration": asdict(arguments),
+        "precision": precision,
+        "versions": describe_versions() | installed_versions(["peft"]),
+        "commit": describe_commit(),
+        "device": describe_device(device),
+    }
+    if distributed.is_main():
+        write_report(folder, config, splits["test"], conditions, arguments.training_seeds, made_with)
+    report = folder / REPORT_FILE
+    distributed.say(f"The report is {report}.")
+    return report
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """A task's utterances, their units, and the quantizer that made them."""
+
+    quantizer: Path
+    utterances: Path
+    folder: Path
+
+    @classmethod
+    def of(
+        cls, arguments: FinetuneArguments, task: SluTask, base: Path, folder: Path, execution: Execution
+    ) -> "_Speech":
+        if arguments.quantizer is None:
+            raise ValueError("Speech is read as units; give the quantizer's folder (--quantizer).")
+        quantizer = Path(arguments.quantizer)
+        check_quantizer(quantizer)
+        _check_vocabulary(base, quantizer)
+        speech = Path(arguments.speech_dir or arguments.task)
+        if arguments.speech_dir is None and not (speech / TASK_FILE).is_file():
+            speech = folder / "speech"
+            distributed.say("evoslm: speech of the task")
+            build_speech(speech, task, arguments.task_seed, execution)
+        check_speech(speech, task)
+        found = cls(quantizer, speech, folder / "units" / "clean")
+        distributed.say("evoslm: units of the task")
+        build_task_units(found.folder, quantizer, found.utterances, "fp32", execution)
+        return found
+
+    def units(self, split: str) -> dict[str, np.ndarray]:
+        """The units of a split by id."""
+        return read_units(self.folder, split)
+
+
+def _check_vocabulary(base: Path, quantizer: Path) -> None:
+    """Refuse a quantizer with units that the model has no token for."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    from ...models.slu.contents import write_contents
+
+    num_units = read_quantizer_config(quantizer).num_units
+    modality = getattr(AutoConfig.from_pretrained(base), "modality", None)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    (content,) = write_contents(modality, SPEECH, [[num_units - 1]])
+    if tokenizer.unk_token_id in tokenizer(content)["input_ids"]:
+        raise ValueError(
+            f"{quantizer} has {num_units} units, and {base} has no token for the last of them; give the quantizer "
+            "whose units it was trained on (--quantizer)."
+        )
+
+
+def _make_config(
+    arguments: FinetuneArguments, task: SluTask, train: list[SluExample], base: Path, modality: str | None
+) -> SluConfig:
+    from transformers import AutoTokenizer
+
+    labels = task.labels
+    answers = answers_of(task.kind, labels, train)
+    characters, longest = (), arguments.max_new_tokens or 1
+    if task.kind != CLASSIFICATION:
+        written = AnswerFormat.of_training(modality, labels, (phrase for row in answers for _, phrase in row))
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        written.grow(tokenizer)
+        longest = max(len(written.answer_ids(tokenizer, row)) for row in answers)
+        characters, longest = written.characters, arguments.max_new_tokens or int(_ANSWER_ROOM * longest) + 1
+    return SluConfig(
+        task=task.name,
+        kind=task.kind,
+        labels=labels,
+        base=describe_base(arguments.checkpoint, base, arguments.revision),
+        modality=modality,
+        trained_on=arguments.input,
+        collapse=arguments.units == "runs",
+        characters=characters,
+        max_new_tokens=longest,
+        quantizer=None if arguments.quantizer is None else str(Path(arguments.quantizer).resolve()),
+    )
+
+
+def _make_conditions(
+    arguments: FinetuneArguments,
+    config: SluConfig,
+    test: list[SluExample],
+    spoken: _Speech | None,
+    folder: Path,
+    execution: Execution,
+) -> list[Condition]:
+    conditions = []
+    for kind in arguments.test_input or [arguments.input]:
+        units = spoken.units("test") if kind == SPEECH else None
+        conditions.append(Condition(kind, contents_of(config.modality, kind, test, units, config.collapse)))
+        if kind != SPEECH or not arguments.snr:
+            continue
+        distributed.say("evoslm: units of the task in noise")
+        noisy = Path(arguments.units_dir or folder / "units") / "noisy"
+        build_noisy_units(noisy, spoken.quantizer, spoken.utterances, arguments.snr, arguments.task_seed, execution)
+        for noise in NOISES:
+            for snr in arguments.snr:
+                units = read_units(noise_folder(noisy, noise, snr), "test")
+                contents = contents_of(config.modality, kind, test, units, config.collapse)
+                conditions.append(Condition(kind, contents, noise, snr))
+    return conditions
+
+
+def _run_seeds(
+    arguments: FinetuneArguments,
+    config: SluConfig,
+    base: Path,
+    splits: dict[str, list[SluExample]],
+    spoken: _Speech | None,
+    conditions: list[Condition],
+    precision: str,
+    execution: Execution,
+) -> None:
+    rows: dict[str, Any] = {}
+    for split in ("train", "validation"):
+        units = spoken.units(split) if spoken and arguments.input == SPEECH else None
+        # A class that only the validation split has cannot be scored by the model.
+        known = [
+            example for example in splits[split] if config.kind != CLASSIFICATION or example.label in config.labels
+        ]
+        contents = contents_of(config.modality, arguments.input, known, units, config.collapse)
+        rows[split] = Rows(contents, answers_of(config.kind, config.labels, known))
+    jobs, folder = [], Path(arguments.output_dir)
+    for seed in arguments.training_seeds:
+        settings = FinetuneSettings(
+            arguments.method,
+            seed,
+            arguments.epochs,
+            arguments.batch_size,
+            arguments.learning_rate or _LEARNING_RATES[arguments.method],
+            arguments.weight_decay,
+            arguments.lora_rank,
+            arguments.lora_alpha,
+            arguments.lora_dropout,
+            precision,
+            arguments.merge,
+        )
+        model = folder / "models" / f"seed-{seed}"
+        training = {"folder": model, "base": base, "config": config, "settings": settings, "execution": execution}
+        training |= {"deepspeed": arguments.deepspeed}
+        testing = {"folder": folder / "predictions" / f"seed-{seed}", "model": model, "base": base}
+        testing |= {"ids": [example.id for example in splits["test"]], "conditions": conditions}
+        job = {"training": training | rows, "testing": testing | {"execution": execution}}
+        jobs.append(Job(finetune_and_test, job))
+    distributed.say("evoslm: fine-tuning")
+    run_jobs(jobs, 1 if distributed.world_size() > 1 else execution.device_workers, "fine-tuning")

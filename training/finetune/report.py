@@ -1,0 +1,215 @@
+"""How well a fine-tuned model does: `results.json` and `report.md`.
+
+predictions of each training seed + what is there -> measures by condition, each beside the same model with another
+utterance's input -> both files.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...datasets_scripts.slu import SluExample
+from ...metrics.entity_f1.entity_scores import entity_scores
+from ...models.files import read_json, write_json
+from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
+from ..run.folder import SUMMARY_FILE, TRAINING_FILE
+from .measures import Measure, class_measures, describe, entity_measures, with_other_inputs
+from .stages import PREDICTIONS_FILE, Condition
+
+RESULTS_FILE, REPORT_FILE = "results.json", "report.md"
+NAMES = {
+    "macro_f1": "macro-F1",
+    "macro_recall": "macro recall",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "label_f1": "label-F1",
+}
+
+
+def write_report(
+    folder: Path,
+    config: SluConfig,
+    test: Sequence[SluExample],
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    made_with: dict[str, Any],
+) -> Path:
+    """
+    Write `results.json` and `report.md`.
+
+    Args:
+        folder (`Path`): The output folder, with `models/seed-<n>` and `predictions/seed-<n>`.
+        config ([`SluConfig`]): The task.
+        test (`Sequence[SluExample]`): The test split, in the order of the predictions.
+        conditions (`Sequence[Condition]`): How it was given.
+        seeds (`Sequence[int]`): Training seeds.
+        made_with (`dict[str, Any]`): Task sizes, configuration, precision, versions, commit and device.
+
+    Returns:
+        `Path`: The report.
+    """
+    trained = [read_json(folder / "models" / f"seed-{seed}" / TRAINING_FILE) for seed in seeds]
+    predictions = [_read_predictions(folder / "predictions" / f"seed-{seed}") for seed in seeds]
+    counted = [read_json(folder / "predictions" / f"seed-{seed}" / SUMMARY_FILE) for seed in seeds]
+    tests = []
+    for condition in conditions:
+        predicted = [each[condition.name] for each in predictions]
+        found = {"input": condition.input, "noise": condition.noise, "snr": condition.snr, "name": condition.name}
+        found |= judge_condition(config, test, predicted)
+        tests.append(found | {"counted": [each[condition.name] for each in counted]})
+    results = made_with | {"seeds": list(seeds), "training": trained, "tests": tests}
+    write_json(folder / RESULTS_FILE, results)
+    report = folder / REPORT_FILE
+    report.write_text("\n".join(_lines(config, results)) + "\n", encoding="utf-8")
+    return report
+
+
+def judge_condition(
+    config: SluConfig, test: Sequence[SluExample], predicted: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """
+    The measures of predictions, by training seed.
+
+    Args:
+        config ([`SluConfig`]): The task; its labels are those of the training split.
+        test (`Sequence[SluExample]`): What is there.
+        predicted (`Sequence[Sequence[str]]`): Of each training seed what was predicted of each example.
+
+    Returns:
+        `dict`: `measures` as [`describe`] gives them, `labels` (precision, recall and F1 of each, means over seeds),
+        `unseen_labels` (how often a label stands in the test split that the training split does not have), and of
+        entities what was `empty` and `malformed`, by seed.
+    """
+    if config.kind == CLASSIFICATION:
+        true = [example.label for example in test]
+        labels = [*config.labels, *sorted(set(true) - set(config.labels))]
+        judge = partial(class_measures, true, labels=labels)
+        by_label = [_scores_of_classes(true, each, labels) for each in predicted]
+        unseen, more = Counter(label for label in true if label not in config.labels), {}
+    else:
+        true = [list(example.entities or ()) for example in test]
+        judge = partial(entity_measures, true, labels=config.labels)
+        scored = [entity_scores(each, true, config.labels) for each in predicted]
+        by_label = [each["labels"] for each in scored]
+        unseen = Counter(label for entities in true for label, _ in entities if label not in config.labels)
+        more = {name: [each[name] for each in scored] for name in ("empty", "malformed")}
+    own = [judge(each) for each in predicted]
+    control = [with_other_inputs(judge, each) for each in predicted]
+    measures = {name: describe(*(_of(name, each) for each in (own, control))) for name in own[0]}
+    return {"measures": measures, "labels": _means(by_label), "unseen_labels": dict(unseen)} | more
+
+
+def _of(name: str, by_seed: Sequence[dict[str, Measure]]) -> list[Measure]:
+    return [each[name] for each in by_seed]
+
+
+def _read_predictions(folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in (folder / PREDICTIONS_FILE).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found.setdefault(row["condition"], []).append(row["predicted"])
+    return found
+
+
+def _scores_of_classes(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> dict[str, dict]:
+    there, found = Counter(true), Counter(predicted)
+    right = Counter(label for label, guess in zip(true, predicted) if label == guess)
+    return {
+        label: {
+            "precision": right[label] / found[label] if found[label] else 0.0,
+            "recall": right[label] / there[label] if there[label] else 0.0,
+            "f1": 2 * right[label] / (there[label] + found[label]) if there[label] + found[label] else 0.0,
+            "n_references": there[label],
+            "n_predictions": found[label],
+        }
+        for label in labels
+    }
+
+
+def _means(by_seed: Sequence[dict[str, dict]]) -> dict[str, dict[str, float]]:
+    """Means over seeds; a label that a seed neither has nor found is 0 there."""
+    labels = sorted({label for each in by_seed for label in each})
+    names = ("precision", "recall", "f1", "n_references", "n_predictions")
+    return {
+        label: {name: sum(each.get(label, {}).get(name, 0) for each in by_seed) / len(by_seed) for name in names}
+        for label in labels
+    }
+
+
+def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
+    names = list(results["tests"][0]["measures"])
+    lines = [f"# {results['task']['name']}, fine-tuned on {config.trained_on}", "", _how(config, results), ""]
+    lines += ["| tested on | " + " | ".join(NAMES[name] for name in names) + " | another utterance's |"]
+    lines[-1] += " difference, points |"
+    lines += ["| :--- |" + " ---: |" * (len(names) + 2)]
+    for test in results["tests"]:
+        first = test["measures"][names[0]]
+        cells = [test["name"], *(_interval(test["measures"][name]) for name in names), f"{100 * first['control']:.1f}"]
+        difference = first["difference"]
+        cells.append(
+            f"{difference['points']:+.1f} [{difference['points_low']:+.1f}, {difference['points_high']:+.1f}]"
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", _what_the_control_is(NAMES[names[0]], results["seeds"]), ""]
+    for test in results["tests"]:
+        lines += [f"## {test['name'][0].upper()}{test['name'][1:]}, by label", ""]
+        lines += ["| label | precision | recall | F1 | there | predicted |", "| :--- |" + " ---: |" * 5]
+        for label, scores in test["labels"].items():
+            shares = " | ".join(f"{100 * scores[name]:.1f}" for name in ("precision", "recall", "f1"))
+            lines.append(f"| {label} | {shares} | {scores['n_references']:g} | {scores['n_predictions']:.1f} |")
+        lines += ["", *_counted(test)]
+    return lines
+
+
+def _interval(found: dict[str, Any]) -> str:
+    return f"{100 * found['mean']:.1f} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
+
+
+def _how(config: SluConfig, results: dict[str, Any]) -> str:
+    seeds, task, asked = results["seeds"], results["task"], results["configuration"]
+    sizes = ", ".join(f"{size:,} {split}" for split, size in task["sizes"].items())
+    trainings = f"Training {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+    trained = results["training"][0]
+    what = "LoRA" if asked["method"] == "lora" else "All weights"
+    reads = config.modality or "text, with a vocabulary of its own"
+    at_commit = f", commit {results['commit']}" if results["commit"] else ""
+    return (
+        f"{what} of {config.base.model} (reads {reads}): {trained['trained_parameters']:,} of "
+        f"{trained['parameters']:,} parameters are trained, {trained['new_tokens']} tokens are new. Examples: "
+        f"{sizes}. {trainings}, {results['precision']}; "
+        f"of {asked['epochs']} epochs the one with the lowest validation loss is kept. Made on "
+        f"{results['device']}{at_commit}; all of the configuration is in `results.json`."
+    )
+
+
+def _what_the_control_is(name: str, seeds: Sequence[int]) -> str:
+    over = "examples alone, since there is one training seed" if len(seeds) == 1 else "examples and training seeds"
+    return (
+        f"In per cent, with 95 % intervals over {over}. The last columns are {name} of the same model when each "
+        "example is given the input of another one, and how much its own is worth."
+    )
+
+
+def _counted(test: dict[str, Any]) -> list[str]:
+    lines = []
+    counts = {
+        "cut": "inputs were longer than the model's window and lost their end",
+        "unfinished": "answers did not end within the longest that is allowed",
+    }
+    for name, words in counts.items():
+        found = [each.get(name, 0) for each in test["counted"]]
+        if any(found):
+            lines += [f"By training seed, {', '.join(map(str, found))} {words}.", ""]
+    for name, words in (("empty", "answers were empty"), ("malformed", "had a part that is no entity")):
+        if any(test.get(name, ())):
+            lines += [f"By training seed, {', '.join(map(str, test[name]))} {words}.", ""]
+    if test["unseen_labels"]:
+        unseen = ", ".join(f"{label} ({count})" for label, count in test["unseen_labels"].items())
+        lines += [
+            f"Labels of the test split that the training split does not have, and no model can say: {unseen}.",
+            "",
+        ]
+    return lines
