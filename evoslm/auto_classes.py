@@ -1,7 +1,7 @@
-"""Makes `AutoConfig` and `AutoModel` know the models that carry code of this package.
+"""Makes transformers know what carries code of this package: models for the Auto classes, a task for its pipelines.
 
 transformers and torch take seconds to import, and much of the package needs neither. So nothing is imported here: each
-Auto class learns of our models when it is itself imported.
+Auto class, and the registry of pipelines, learns of ours when it is itself imported.
 """
 
 import sys
@@ -26,9 +26,10 @@ def _register_configs() -> None:
     from transformers import AutoConfig
 
     from .models.speech_units.configuration_speech_units import SpeechUnitConfig
+    from .models.transcriber.configuration_unit_transcriber import UnitTranscriberConfig
     from .models.vocoder.configuration_vocoder import CodebookVocoderConfig, UnitHifiGanConfig
 
-    for config in (SpeechUnitConfig, CodebookVocoderConfig, UnitHifiGanConfig):
+    for config in (SpeechUnitConfig, CodebookVocoderConfig, UnitHifiGanConfig, UnitTranscriberConfig):
         AutoConfig.register(config.model_type, config, exist_ok=True)
 
 
@@ -36,9 +37,10 @@ def _register_models() -> None:
     from transformers import AutoModel
 
     from .models.speech_units import SpeechUnitModel
+    from .models.transcriber import UnitTranscriber
     from .models.vocoder import CodebookVocoder, UnitHifiGan
 
-    for model in (SpeechUnitModel, CodebookVocoder, UnitHifiGan):
+    for model in (SpeechUnitModel, CodebookVocoder, UnitHifiGan, UnitTranscriber):
         AutoModel.register(model.config_class, model, exist_ok=True)
 
 
@@ -58,11 +60,27 @@ def _register_feature_extractors() -> None:
     AutoFeatureExtractor.register(SpeechUnitConfig, SpeechUnitFeatureExtractor, exist_ok=True)
 
 
+def _register_pipelines() -> None:
+    from transformers import AutoModelForCausalLM
+    from transformers.pipelines import PIPELINE_REGISTRY
+
+    from .pipelines import SPEECH_CONTINUATION
+    from .transformers_pipeline import TransformersSpeechContinuation
+
+    PIPELINE_REGISTRY.register_pipeline(
+        SPEECH_CONTINUATION,
+        pipeline_class=TransformersSpeechContinuation,
+        pt_model=AutoModelForCausalLM,
+        type="multimodal",
+    )
+
+
 _REGISTER = {
     "transformers.models.auto.configuration_auto": _register_configs,
     "transformers.models.auto.modeling_auto": _register_models,
     "transformers.models.auto.feature_extraction_auto": _register_feature_extractors,
     "transformers.models.auto.processing_auto": _register_processors,
+    "transformers.pipelines": _register_pipelines,
 }
 
 

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "UnitHifiGan": ".modeling_unit_hifigan",
         "UnitHifiGanConfig": ".configuration_vocoder",
         "UnitVocoderOutput": ".modeling_vocoder",
+        "VocoderStream": ".streaming",
         "resynthesis_quality": ".quality",
     },
 )

@@ -142,11 +142,20 @@ class CodebookVocoder(UnitVocoder):
         size = (self.config.num_coefficients, self.config.num_mel_bins)
         return rows @ torchaudio.functional.create_dct(*size, norm="ortho").double().T.to(rows.device)
 
+    @property
+    def context_frames(self) -> int:
+        """
+        Frames before and after a frame that its samples depend on: half a window for those that overlap it, half a
+        one for what these are made of, one frame to interpolate towards, and a window for each iteration.
+        """
+        windows = 2 + 2 * self.config.num_iterations
+        return 1 + -(-windows * self.spectrum.window_length // (2 * self.config.hop_length))
+
     @torch.no_grad()
-    def _synthesize(self, units: torch.LongTensor, voice: int) -> torch.Tensor:
+    def _synthesize(self, units: torch.LongTensor, voice: int, first_frame: int = 0) -> torch.Tensor:
         log_mel = self._log_mel(units, voice)
         pitch = float(self.voice_pitch[voice])
-        return self.spectrum.waveform(log_mel, self.voicing[units], pitch, self.config.num_iterations)
+        return self.spectrum.waveform(log_mel, self.voicing[units], pitch, self.config.num_iterations, first_frame)
 
 
 CodebookVocoder.register_for_auto_class()

@@ -89,7 +89,22 @@ class UnitHifiGan(UnitVocoder):
             inputs = torch.cat([inputs, self.speaker_embedding(voices)[:, None].expand(-1, units.shape[1], -1)], dim=2)
         return self.generator(inputs.transpose(1, 2))
 
-    def _synthesize(self, units: torch.LongTensor, voice: int) -> torch.Tensor:
+    @property
+    def context_frames(self) -> int:
+        """Frames before and after a frame that its samples depend on, through all kernels of the generator."""
+        config = self.config
+        # (kernel - 1) / 2 steps on each side; in a residual block each dilated convolution is followed by a plain one.
+        blocks = [
+            sum((kernel - 1) * (dilation + 1) / 2 for dilation in dilations)
+            for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes)
+        ]
+        frames, steps = 3.0, 1  # the convolution in front has 7 taps
+        for rate in config.upsample_rates:
+            frames += (2 * rate + rate % 2) / rate / steps / 2 + max(blocks) / (steps * rate)
+            steps *= rate
+        return math.ceil(frames + 3 / steps)  # and so has the one behind
+
+    def _synthesize(self, units: torch.LongTensor, voice: int, first_frame: int = 0) -> torch.Tensor:
         return self.generate_waveforms(units[None], torch.tensor([voice], device=units.device))[0]
 
 

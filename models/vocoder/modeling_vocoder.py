@@ -131,6 +131,11 @@ class UnitVocoder(PreTrainedModel, ABC):
             raise ValueError(f"The vocoder has no voice {unknown[0]!r}; choose from {', '.join(known)}.")
         return [known.index(speaker) for speaker in speakers]
 
+    @property
     @abstractmethod
-    def _synthesize(self, units: torch.LongTensor, voice: int) -> torch.Tensor:
-        """The waveform of one utterance's units in one voice."""
+    def context_frames(self) -> int:
+        """How many frames before and after a frame its samples depend on."""
+
+    @abstractmethod
+    def _synthesize(self, units: torch.LongTensor, voice: int, first_frame: int = 0) -> torch.Tensor:
+        """The waveform of units in one voice: of an utterance, or of a piece of one that begins at `first_frame`."""

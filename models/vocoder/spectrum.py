@@ -78,7 +78,12 @@ class MelSpectrum:
         return power
 
     def waveform(
-        self, log_mel: torch.Tensor, voicing: torch.Tensor, pitch: float, num_iterations: int = 0
+        self,
+        log_mel: torch.Tensor,
+        voicing: torch.Tensor,
+        pitch: float,
+        num_iterations: int = 0,
+        first_frame: int = 0,
     ) -> torch.Tensor:
         """
         Audio with given log-mel frames.
@@ -93,6 +98,8 @@ class MelSpectrum:
             voicing (`torch.Tensor` of shape `(num_frames,)`): Above 0.5 in voiced frames.
             pitch (`float`): Pulses per second.
             num_iterations (`int`, *optional*, defaults to 0): Iterations of Griffin-Lim.
+            first_frame (`int`, *optional*, defaults to 0): Number of the first frame in the audio that these frames
+                are a piece of, so that pulses and noise go on from the piece before.
 
         Returns:
             `torch.DoubleTensor` of shape `(num_frames * hop_length,)`: Samples in [-1, 1].
@@ -119,7 +126,9 @@ class MelSpectrum:
         def analyse(signal):
             return torch.stft(signal, **shape, window=window, pad_mode="constant", return_complex=True)
 
-        spectrum = analyse(torch.nn.functional.pad(self._excitation(voicing, pitch, device), (0, padded - length)))
+        spectrum = analyse(
+            torch.nn.functional.pad(self._excitation(voicing, pitch, device, first_frame), (0, padded - length))
+        )
         magnitude = torch.nn.functional.pad(magnitude, (0, spectrum.shape[1] - magnitude.shape[1]))
         magnitude = magnitude * spectrum.abs() / window.square().sum().sqrt()  # an excitation of power 1 has this gain
         previous = torch.zeros_like(spectrum)
@@ -131,16 +140,17 @@ class MelSpectrum:
         signal = torch.istft(magnitude * _phase(spectrum), **shape, window=window, length=padded)
         return signal[:length].clamp(-1, 1)
 
-    def _excitation(self, voicing: torch.Tensor, pitch: float, device: torch.device) -> torch.Tensor:
+    def _excitation(self, voicing: torch.Tensor, pitch: float, device: torch.device, first_frame: int) -> torch.Tensor:
         """Pulses where speech is voiced and noise elsewhere, of equal power."""
+        first = first_frame * self.hop_length
         voiced = (voicing.cpu() > 0.5).repeat_interleave(self.hop_length)
         # Harmonics rather than single samples: pulses on whole samples come unevenly, which is heard an octave lower.
         num_harmonics = max(1, int(self.sampling_rate / 2 / pitch))
-        half = torch.arange(len(voiced), dtype=torch.float64) * (torch.pi * pitch / self.sampling_rate)
+        half = torch.arange(first, first + len(voiced), dtype=torch.float64) * (torch.pi * pitch / self.sampling_rate)
         at_pulse = half.sin().abs() < _TINY
         ratio = ((2 * num_harmonics + 1) * half).sin() / half.sin().where(~at_pulse, 1.0)
         pulses = (ratio.where(~at_pulse, 2.0 * num_harmonics + 1) - 1) / (2 * num_harmonics) ** 0.5
-        noise = torch.from_numpy(np.random.default_rng(0).standard_normal(len(voiced)))
+        noise = torch.from_numpy(np.random.default_rng(0).standard_normal(first + len(voiced))[first:])
         return torch.where(voiced, pulses, noise).to(device)
 
     def _get_tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
