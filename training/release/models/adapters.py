@@ -1,0 +1,224 @@
+"""What was fine-tuned from the models of a release: a repository a task and base, a branch a training seed.
+
+`evoslm finetune`'s folder + the prepared bases -> [`prepare_adapters`] -> prepared folders that name their base by its
+id on the Hub, whichever folder it was trained from.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ....models.files import read_json, write_json
+from ....models.slu.adapters import ADAPTER_CONFIG_FILE, fingerprint_weights
+from ....models.slu.configuration_slu import CLASSIFICATION, SLU_CONFIG_FILE, SluConfig
+from ....models.slu.contents import SPEECH
+from ....models.speech_units.identity import HASH_KEY
+from ...finetune.report import NAMES, RESULTS_FILE
+from ...report.formatting import interval, markdown_table, percent
+from ...run.folder import TRAINING_FILE
+from ...run.places import without_places
+from ..card import TAGS, cite, code, install, license_text, link, write_card
+from ..files import copy_file, copy_json
+from ..names import ReleaseNames
+from ..repository import ReleaseRepository
+from .language_models import copy_tokenizer
+from .ties import UnitTies
+
+_WEIGHTS = ("adapter_model.safetensors", "model*.safetensors")
+_CONFIGS = (ADAPTER_CONFIG_FILE, "config.json", "generation_config.json", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What an adapter belongs to, on the Hub."""
+
+    repository: str
+    revision: str | None = None
+
+
+def prepare_adapters(
+    sources: Sequence[Path],
+    names: ReleaseNames,
+    folder: Path,
+    ties: UnitTies,
+    models: Iterable[ReleaseRepository],
+    license_id: str,
+) -> list[ReleaseRepository]:
+    """
+    Prepare a repository for each fine-tuning.
+
+    Args:
+        sources (`Sequence[Path]`): Output folders of `evoslm finetune`.
+        names ([`ReleaseNames`]): How repositories are called.
+        folder (`Path`): Where to, a folder a repository.
+        ties ([`UnitTies`]): Of the units that they were trained with.
+        models (`Iterable[ReleaseRepository]`): The language models of this release, among which their bases are found
+            by their weights.
+        license_id (`str`): Of the cards.
+
+    Returns:
+        `list[ReleaseRepository]`: In the order of the folders.
+
+    Raises:
+        `FileNotFoundError`: If a folder is none of a fine-tuning.
+        `ValueError`: If there are no results for a card, two have one name, or a base is neither in this release nor
+            on the Hub.
+    """
+    bases = {
+        fingerprint_weights(path): _Base(model.name, None if branch == "main" else branch)
+        for model in models
+        for branch, path in model.branches
+    }
+    return [_prepare(source, names, folder, ties, bases, license_id) for source in sources]
+
+
+def _prepare(
+    source: Path, names: ReleaseNames, folder: Path, ties: UnitTies, bases: dict[str, _Base], license_id: str
+) -> ReleaseRepository:
+    if not (source / "models").is_dir():
+        raise FileNotFoundError(f"{source} is no folder of a fine-tuning; give one that `evoslm finetune` made.")
+    if not (source / RESULTS_FILE).is_file():
+        raise ValueError(
+            f"A card says what was measured, and {source} has no {RESULTS_FILE}; let `evoslm finetune` finish."
+        )
+    results = read_json(source / RESULTS_FILE)
+    trained = {seed: source / "models" / f"seed-{seed}" for seed in results["seeds"]}
+    configs = {seed: SluConfig.from_pretrained(path) for seed, path in trained.items()}
+    first = configs[results["seeds"][0]]
+    found = {seed: _find_base(source, config, bases) for seed, config in configs.items()}
+    base = found[results["seeds"][0]]
+    of = base.repository.split("/")[1].removeprefix(f"evoslm-{names.study}-")
+    repository = names.repository(f"{of}-{first.task}-{first.trained_on}")
+    target, branches = folder / repository.split("/")[1], []
+    if target.exists():
+        raise ValueError(f"{source} and another fine-tuning are both {repository}; release one of them (--adapters).")
+    for seed, path in trained.items():
+        branch = "main" if seed == results["seeds"][0] else f"seed-{seed}"
+        _copy(path, target / branch, configs[seed], found[seed], ties)
+        _write_card(target / branch, repository, branch, configs[seed], found[seed], results, names, ties, license_id)
+        branches.append((branch, target / branch))
+    return ReleaseRepository(
+        repository,
+        "model",
+        target / "main",
+        tuple(branches[1:]),
+        title=f"{first.task}, fine-tuned from {of}",
+        note=f"Learned from {first.trained_on}: {first.task}.",
+    )
+
+
+def _find_base(source: Path, config: SluConfig, bases: dict[str, _Base]) -> _Base:
+    base = config.base
+    if base.weights in bases:
+        return bases[base.weights]
+    if without_places(base.model) == base.model and base.model.count("/") == 1:
+        return _Base(base.model, base.revision)
+    raise ValueError(
+        f"{source} was fine-tuned from {base.model}, which is not in this release; release that model, too, or leave "
+        "this one out (--adapters)."
+    )
+
+
+def _copy(source: Path, target: Path, config: SluConfig, base: _Base, ties: UnitTies) -> None:
+    target.mkdir(parents=True)
+    weights = sorted({path for pattern in _WEIGHTS for path in source.glob(pattern)})
+    if not weights:
+        raise ValueError(f"{source} has no weights in safetensors, and no others are published.")
+    for path in weights:
+        copy_file(path, target / path.name)
+    for name in _CONFIGS:
+        if (source / name).is_file():
+            of_base = {"base_model_name_or_path": base.repository, "revision": base.revision}
+            copy_json(source / name, target / name, of_base if name == ADAPTER_CONFIG_FILE else None)
+    copy_json(source / TRAINING_FILE, target / TRAINING_FILE)
+    copy_tokenizer(source, target)
+    published = replace(
+        config,
+        base=replace(config.base, model=base.repository, revision=base.revision),
+        quantizer=ties.quantizer if config.quantizer else None,
+    )
+    write_json(target / SLU_CONFIG_FILE, asdict(published) | {HASH_KEY: ties.hash if config.quantizer else None})
+
+
+def _write_card(
+    folder: Path,
+    repository: str,
+    branch: str,
+    config: SluConfig,
+    base: _Base,
+    results: dict[str, Any],
+    names: ReleaseNames,
+    ties: UnitTies,
+    license_id: str,
+) -> None:
+    is_lora = (folder / ADAPTER_CONFIG_FILE).is_file()
+    does = "tells an utterance's class" if config.kind == CLASSIFICATION else "writes the entities of an utterance"
+    lead = f"{'A LoRA adapter' if is_lora else 'A model'}, fine-tuned from {link(base.repository)} on "
+    lead += f"`{config.task}`: it {does} ({', '.join(config.labels)}). It was trained on {config.trained_on}. "
+    if config.trained_on == SPEECH and ties.quantizer:
+        lead += f"Its units are those of {link(ties.quantizer)} (`{ties.hash}`). "
+    if branch != "main":
+        lead += f"\n\n> This is the branch `{branch}`."
+    metadata = {"language": "en", "license": license_id, "library_name": "peft" if is_lora else "transformers"}
+    metadata |= {"base_model": [base.repository], "tags": [*TAGS, "spoken-language-understanding"]}
+    metadata |= {"base_model_relation": "adapter" if is_lora else "finetune"}
+    metadata |= {"pipeline_tag": "text-classification" if config.kind == CLASSIFICATION else "token-classification"}
+    sizes = results["task"]["sizes"]
+    sections = [
+        ("Intended use", "Research on what a language model's alphabet is worth to spoken language understanding."),
+        ("How to use", _how_to_use(repository, branch, config, base, is_lora, names)),
+        ("Results", _results(results)),
+        ("Data", ", ".join(f"{size:,} examples of {split}" for split, size in sizes.items()) + "."),
+        ("Limits", _limits(results)),
+        cite(),
+        ("License", license_text(license_id)),
+    ]
+    write_card(folder, metadata, f"{config.task} in {config.trained_on}", lead, sections)
+
+
+def _how_to_use(
+    repository: str, branch: str, config: SluConfig, base: _Base, is_lora: bool, names: ReleaseNames
+) -> str:
+    revision = "" if branch == "main" else f', revision="{branch}"'
+    download = code(
+        f"hf download {repository}{'' if branch == 'main' else f' --revision {branch}'} --local-dir finetuned\n"
+        'evoslm answer finetuned --text "The film was long, and I liked all of it."',
+        "bash",
+    )
+    told = f"{download}\n\n{install(names)}"
+    if not is_lora:
+        return told
+    of_base = "" if base.revision is None else f', revision="{base.revision}"'
+    auto = "AutoModelForSequenceClassification" if config.kind == CLASSIFICATION else "AutoModelForCausalLM"
+    labels = f", num_labels={len(config.labels)}" if config.kind == CLASSIFICATION else ""
+    resize = "" if config.kind == CLASSIFICATION else "base.resize_token_embeddings(len(tokenizer))\n"
+    plain = code(f"""
+from peft import PeftModel
+from transformers import AutoTokenizer, {auto}
+
+tokenizer = AutoTokenizer.from_pretrained("{repository}"{revision})
+base = {auto}.from_pretrained("{base.repository}"{of_base}{labels})
+{resize}model = PeftModel.from_pretrained(base, "{repository}"{revision})
+""")
+    return f"{told}\n\nThe weights alone, without this project's code:\n\n{plain}"
+
+
+def _results(results: dict[str, Any]) -> str:
+    rows = []
+    for test in results["tests"]:
+        for name, found in test["measures"].items():
+            value = f"{percent(found['mean'])} {interval(found)}" if "low" in found else percent(found["mean"])
+            rows.append((test["name"], NAMES.get(name, name), value, percent(found["control"])))
+    return (
+        f"On the test split, in per cent with 95 % intervals, over {len(results['seeds'])} training seed(s); beside "
+        "it the same model with another utterance's input, which is what it gets without listening:\n\n"
+        + markdown_table(["input", "measure", "value", "with another's input"], rows, left=2)
+    )
+
+
+def _limits(results: dict[str, Any]) -> str:
+    told = ["It was trained on few examples of one task; other texts and speech are strange to it."]
+    if len(results["seeds"]) == 1:
+        told.append("There is one training of it: another seed would give other numbers, by an unknown amount.")
+    return "\n".join(f"- {sentence}" for sentence in told)

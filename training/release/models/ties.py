@@ -1,0 +1,35 @@
+"""What a model of speech says of its units: their quantizer's hash, and the repositories that go with it.
+
+[`UnitTies`] -> keys of a `config.json`.
+"""
+
+from dataclasses import dataclass
+
+from ....models.speech_units.identity import HASH_KEY
+
+
+@dataclass(frozen=True)
+class UnitTies:
+    """
+    What the configuration of a language model says of its units.
+
+    Args:
+        hash (`str`, *optional*): [`quantizer_hash`]; `None` of units from elsewhere.
+        quantizer (`str`, *optional*): Repository of the quantizer; `None` of units from elsewhere.
+        vocoder (`str`, *optional*): Repository of what makes sound of them.
+        transcriber (`str`, *optional*): Repository of what makes text of them.
+    """
+
+    hash: str | None = None
+    quantizer: str | None = None
+    vocoder: str | None = None
+    transcriber: str | None = None
+
+    def as_config(self) -> dict[str, str | None]:
+        """Keys of a `config.json`."""
+        return {
+            HASH_KEY: self.hash,
+            "unit_quantizer": self.quantizer,
+            "unit_vocoder": self.vocoder,
+            "unit_transcriber": self.transcriber,
+        }

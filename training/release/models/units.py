@@ -1,0 +1,204 @@
+"""What reads and writes speech units: quantizers, a vocoder and transcribers, tied to each other by one hash.
+
+a run's quantizers -> [`prepare_units`] -> their repositories, and [`UnitTies`] for the configuration of each language
+model that is made of their units.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from transformers import AutoModel
+
+from ....datasets_scripts.shards.reading import find_shards
+from ....models.audio import decode_flac
+from ....models.files import read_json, write_json
+from ....models.modalities import get_modality
+from ....models.speech_units import SpeechUnitModel, SpeechUnitProcessor
+from ....models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
+from ....models.vocoder import resynthesis_quality
+from ...external_units.quantizers import is_external
+from ...run.folder import MODEL_FOLDER, QUALITY_FILE, Run
+from ...run.places import without_places
+from ...run.stage import read_stage
+from ...transcription.sounds import CODEBOOK, load_vocoder
+from ..files import copy_json
+from ..names import ReleaseNames
+from ..repository import ReleaseRepository
+from .ties import UnitTies
+from .unit_cards import write_quantizer_card, write_transcriber_card, write_vocoder_card
+
+_MEASURED = 10  # validation utterances that a codebook's vocoder says again
+_RESULTS_FILE = "results.json"
+
+
+def prepare_units(
+    run: Run, names: ReleaseNames, folder: Path, modalities: list[str], license_id: str, vocoder: Path | None = None
+) -> tuple[dict[Path, UnitTies], list[ReleaseRepository]]:
+    """
+    Prepare the repositories of what reads and writes the units of a run.
+
+    Args:
+        run ([`Run`]): The run.
+        names ([`ReleaseNames`]): How repositories are called.
+        folder (`Path`): Where to, a folder a repository.
+        modalities (`list[str]`): The modalities of speech whose models are released.
+        license_id (`str`): Of the cards.
+        vocoder (`Path`, *optional*): A trained vocoder; the run's own when not given, else one that is read off the
+            codebook.
+
+    Returns:
+        `tuple`: What each folder of units (`Run.units_of`) is tied to, and the repositories.
+
+    Raises:
+        `FileNotFoundError`: If a model's quantizer is missing, or a vocoder that was asked for.
+        `ValueError`: If vocoder or transcriber are of another quantizer, or without results.
+    """
+    ties: dict[Path, UnitTies] = {}
+    repositories: list[ReleaseRepository] = []
+    for modality in modalities:
+        units = run.units_of(modality)
+        if units not in ties:
+            ties[units], made = _prepare_quantizer(run, names, folder, modality, license_id)
+            repositories += made
+    main = run.units()
+    if main in ties and ties[main].quantizer:
+        ties[main], made = _prepare_vocoder(run, names, folder, ties[main], vocoder, license_id)
+        repositories += made
+    for units, tied in list(ties.items()):
+        if tied.quantizer:
+            ties[units], made = _prepare_transcribers(run, names, folder, units, tied, license_id)
+            repositories += made
+    return ties, repositories
+
+
+def _prepare_quantizer(
+    run: Run, names: ReleaseNames, folder: Path, modality: str, license_id: str
+) -> tuple[UnitTies, list[ReleaseRepository]]:
+    units, source = run.units_of(modality), run.quantizer(modality)
+    if not (source / "config.json").is_file():
+        raise FileNotFoundError(
+            f"The quantizer of {modality} is missing: {source} has no config.json; run `evoslm fit-units` with the "
+            "run's arguments, or leave the modality out (--modalities)."
+        )
+    if is_external(source):
+        return UnitTies(), []
+    model = SpeechUnitModel.from_pretrained(source).eval()
+    check_same_quantizer(model.config, {HASH_KEY: quantizer_hash(model), "_name_or_path": str(source)})
+    _check_inputs(units / "utterances", "quantizer", source)
+    tied = UnitTies(quantizer_hash(model), names.repository(f"units-{_label(model, units)}"))
+    quality = _read_results(units / "utterances" / QUALITY_FILE, "evoslm fit-units")
+    main = _open_folder(folder, tied.quantizer)
+    setattr(model.config, HASH_KEY, tied.hash)
+    model.save_pretrained(main)
+    SpeechUnitProcessor.from_pretrained(source).save_pretrained(main)
+    _clean(main)
+    write_quantizer_card(main, tied, names, model.config, quality, license_id)
+    kind = f"{model.config.encoder_label} frames" if not model.config.segment_parts else "segments"
+    title = f"Speech units: {model.config.num_units} clusters of {kind}"
+    return tied, [ReleaseRepository(tied.quantizer, "model", main, title=title, note="Sound to units.")]
+
+
+def _prepare_vocoder(
+    run: Run, names: ReleaseNames, folder: Path, tied: UnitTies, vocoder: Path | None, license_id: str
+) -> tuple[UnitTies, list[ReleaseRepository]]:
+    trained = vocoder or run.folder / "vocoder"
+    if vocoder is not None and not (vocoder / "config.json").is_file():
+        raise FileNotFoundError(f"There is no vocoder in {vocoder}; give the folder that `evoslm train-vocoder` made.")
+    is_trained = (trained / "config.json").is_file()
+    if is_trained:
+        _check_inputs(trained, "quantizer", run.units() / MODEL_FOLDER)
+    model = load_vocoder(run, str(trained) if is_trained else CODEBOOK)
+    check_same_quantizer(model.config, {HASH_KEY: tied.hash, "_name_or_path": str(run.units() / MODEL_FOLDER)})
+    quality = _read_results(trained / QUALITY_FILE, "evoslm train-vocoder") if is_trained else _measure(run, model)
+    tied = replace(tied, vocoder=names.repository("vocoder"))
+    main = _open_folder(folder, tied.vocoder)
+    _tie(model.config, tied)
+    model.save_pretrained(main)
+    _clean(main)
+    write_vocoder_card(main, tied, names, model.config, quality, license_id)
+    title = "Vocoder: speech units to sound"
+    return tied, [ReleaseRepository(tied.vocoder, "model", main, title=title, note="Units to sound.")]
+
+
+def _prepare_transcribers(
+    run: Run, names: ReleaseNames, folder: Path, units: Path, tied: UnitTies, license_id: str
+) -> tuple[UnitTies, list[ReleaseRepository]]:
+    """Those that read the units of one quantizer; the first is the one that language models name."""
+    repositories = []
+    for source in sorted(run.folder.glob(f"transcribers/*/{MODEL_FOLDER}")):
+        modality = get_modality(source.parent.name)
+        if not modality.is_speech or run.units_of(modality.name) != units:
+            continue
+        _check_inputs(source, "quantizer", units / MODEL_FOLDER)
+        results = _read_results(source.parent / _RESULTS_FILE, "evoslm train-transcriber")
+        model = AutoModel.from_pretrained(source, use_safetensors=True).eval()
+        check_same_quantizer(model.config, {HASH_KEY: tied.hash, "_name_or_path": str(units / MODEL_FOLDER)})
+        is_first = tied.transcriber is None and units == run.units()
+        name = names.repository("transcriber" if is_first else f"transcriber-{modality.name}")
+        tied = replace(tied, transcriber=tied.transcriber or name)
+        main = _open_folder(folder, name)
+        _tie(model.config, tied)
+        model.save_pretrained(main)
+        copy_json(source / "training.json", main / "training.json")
+        _clean(main)
+        write_transcriber_card(main, name, tied, names, model.config, results, license_id)
+        repositories.append(
+            ReleaseRepository(name, "model", main, title="Transcriber: speech units to text", note="Units to text.")
+        )
+    return tied, repositories
+
+
+def _measure(run: Run, vocoder) -> dict[str, Any]:
+    """How near a codebook's vocoder comes to some validation utterances."""
+    quantizer = SpeechUnitModel.from_pretrained(run.units() / MODEL_FOLDER)
+    shard = find_shards(run.utterances(), ("audio", "speaker"))["validation"][0]
+    rows = pq.read_table(shard, columns=["audio", "speaker"]).slice(0, _MEASURED).to_pylist()
+    audio, speakers = [decode_flac(row["audio"]["bytes"]) for row in rows], [row["speaker"] for row in rows]
+    said = vocoder.waveforms(quantizer.units(audio, speakers), speakers)
+    quality = resynthesis_quality(audio, said, vocoder.config.sampling_rate, vocoder.config.hop_length)
+    return {name: None if value != value else value for name, value in quality.items()}
+
+
+def _check_inputs(folder: Path, name: str, source: Path) -> None:
+    """Refuse what was made from something else than lies in the run now."""
+    made, there = read_stage(folder), read_stage(source)
+    if made is None or there is None:
+        return
+    if made["keys"].get(f"inputs.{name}") != there["fingerprint"]:
+        raise ValueError(
+            f"{folder} was made with another {name} than {source}; make it again, or give the one that belongs to it."
+        )
+
+
+def _read_results(path: Path, command: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"A card says what was measured, and {path} is missing; run `{command}` again.")
+    return read_json(path)
+
+
+def _open_folder(folder: Path, repository: str) -> Path:
+    main = folder / repository.split("/")[1] / "main"
+    main.mkdir(parents=True)
+    return main
+
+
+def _tie(config, tied: UnitTies) -> None:
+    """What reads or writes units says of which quantizer they are."""
+    setattr(config, HASH_KEY, tied.hash)
+    config.unit_quantizer = tied.quantizer
+
+
+def _clean(folder: Path) -> None:
+    """Take places out of what `save_pretrained` wrote."""
+    for path in folder.glob("*.json"):
+        write_json(path, without_places(read_json(path)))
+    for path in folder.glob("model*.safetensors"):
+        path.chmod(0o644)
+
+
+def _label(model: SpeechUnitModel, units: Path) -> str:
+    """The encoder, and what tells the quantizer apart from the run's own."""
+    other = units.name.removeprefix("speech_").removeprefix("units").strip("_")
+    return "-".join(part for part in (model.config.encoder_label.replace(" ", "-"), other) if part)
