@@ -11,13 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from evoslm.models.speech_units.pretrained_encoder import describe_encoder
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .common import BLIMP, LJSPEECH, PIPER, QUICK
+from .common import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner", "segmentation")
-"""Not of speed: their tables are in `docs/recordings.md` and `docs/methods.md`."""
+BY_NAME_ONLY = ("aligner", "segmentation", "soak", "transcription", "units")
+"""Their tables are in `docs/recordings.md`, `methods.md`, `space.md`, `transcription.md` and `encoders.md`."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -32,9 +33,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="Sizes that only show that each runs; writes nothing.")
     parser.add_argument("--blimp", type=Path, help="A folder with BLiMP's .jsonl files, whose pairs scoring reads.")
     parser.add_argument(
-        "--ljspeech", type=Path, help="A folder of LJSpeech, whose recordings aligner and segmentation read."
+        "--ljspeech",
+        type=Path,
+        help="A folder of LJSpeech, whose recordings aligner, segmentation, transcription and units read.",
     )
-    parser.add_argument("--piper", help="A Piper voice, as of --synthesizer piper:VOICE, that aligner hears, too.")
+    parser.add_argument(
+        "--piper",
+        help="A Piper voice, as of --synthesizer piper:VOICE, that aligner, transcription and units hear, too.",
+    )
+    parser.add_argument(
+        "--whisper",
+        help="A Whisper, a folder or an id on the Hub: transcription listens with it, units measures its units, too.",
+    )
+    parser.add_argument("--run", type=Path, help="A finished run, whose page soak serves and asks.")
+    parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
     if arguments.quick:
@@ -49,9 +61,25 @@ def main() -> None:
         environment[LJSPEECH] = str(arguments.ljspeech.resolve())
     if arguments.piper is not None:
         environment[PIPER] = arguments.piper
+    if arguments.whisper is not None:
+        try:
+            describe_encoder(arguments.whisper)
+        except ValueError as error:
+            parser.error(str(error))
+        environment[WHISPER] = arguments.whisper
+    if arguments.run is not None:
+        if not (arguments.run / "models").is_dir():
+            parser.error(f"{arguments.run} holds no models; give the folder of a finished run")
+        environment[RUN] = str(arguments.run.resolve())
+    if arguments.seconds is not None:
+        environment[SOAK_SECONDS] = str(arguments.seconds)
     if unknown := set(names) - {*BENCHMARKS, *BY_NAME_ONLY}:
         choices = ", ".join(BENCHMARKS + BY_NAME_ONLY)
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {choices}")
+    if "transcription" in names and WHISPER not in environment:
+        parser.error("transcription needs a model to listen with; give --whisper with a folder or an id on the Hub")
+    if "soak" in names and RUN not in environment:
+        parser.error("soak needs a run whose page it serves; give --run with the folder of a finished one")
     sections = []
     for name in names:
         print(f"benchmark: {name}", flush=True)

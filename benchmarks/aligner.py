@@ -29,7 +29,7 @@ from evoslm.datasets_scripts.text.sentences import split_sentences
 from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.phones import SIL
 
-from .common import LJSPEECH, PIPER, full_or_quick
+from .common import LJSPEECH, PIPER, full_or_quick, piper_synthesizer
 
 VOICES_HEARD = VOICES["many"][1::2][: full_or_quick(None, 2)]
 """The bound was chosen on the others."""
@@ -90,7 +90,7 @@ def run() -> str:
     sentences = _transcripts(folder) if folder else _stories()
     clips = [*(_recordings(folder) if folder else ()), *_synthetic(sentences)]
     if PIPER in os.environ:
-        clips += _neural(sentences, os.environ[PIPER])
+        clips += _neural(sentences)
     outcomes = measure(clips, sentences)
     source = "transcripts of LJSpeech" if folder else "generated stories"
     return "\n".join(
@@ -217,9 +217,9 @@ def _synthetic(sentences: Sequence[Sentence]) -> Iterator[Clip]:
             yield Clip(family, sentence.document, spoken.audio, sentence.text, edges_of(spoken))
 
 
-def _neural(sentences: Sequence[Sentence], voice: str) -> Iterator[Clip]:
+def _neural(sentences: Sequence[Sentence]) -> Iterator[Clip]:
     """Single sentences, since their spaces are looked up in what the voice was given to read."""
-    synthesizer = load_synthesizer(f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}")
+    synthesizer = load_synthesizer(piper_synthesizer())
     (speaker,) = synthesizer.speakers("one")
     single = [sentence for sentence in sentences if split_sentences(sentence.text) == [sentence.text]]
     for sentence in random.Random(0).sample(single, NEURAL_SENTENCES):

@@ -4,12 +4,14 @@ import os
 import resource
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 from transformers import LlamaConfig
 
 from evoslm.datasets_scripts.phones.frames import num_frames, phone_content, repeat_content
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
+from evoslm.datasets_scripts.stories.simple.generation import generate_stories as generate_simple_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset
@@ -20,6 +22,12 @@ LJSPEECH = "EVOSLM_LJSPEECH"
 """Set to the folder of `python -m benchmarks --ljspeech FOLDER`."""
 PIPER = "EVOSLM_PIPER"
 """Set to the voice of `python -m benchmarks --piper VOICE`."""
+WHISPER = "EVOSLM_WHISPER"
+"""Set to the model of `python -m benchmarks --whisper MODEL`."""
+RUN = "EVOSLM_RUN"
+"""Set to the run of `python -m benchmarks --run RUN`."""
+SOAK_SECONDS = "EVOSLM_SOAK_SECONDS"
+"""Set to the time of `python -m benchmarks --seconds N`."""
 QUICK = "EVOSLM_BENCHMARKS_QUICK"
 """Set for the processes of `python -m benchmarks --quick`."""
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
@@ -40,6 +48,18 @@ def story_ids(modality: str, words: int) -> list:
         else:
             contents.append(phone_content(spoken.phones))
     return encode_contents(train_tokenizer(modality), contents)
+
+
+def simple_sentences(number: int, seed: int) -> list[str]:
+    """Sentences of simple generated stories."""
+    stories = generate_simple_stories(10**6, seed)
+    return list(islice((sentence for story in stories for sentence in story.sentences), number))
+
+
+def piper_synthesizer() -> str:
+    """The name of the synthesizer whose voice `--piper` gives."""
+    voice = os.environ[PIPER]
+    return f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}"
 
 
 def laptop_config(vocab_size: int, **more) -> LlamaConfig:

@@ -25,9 +25,10 @@ from evoslm.datasets_scripts.recordings.sources import read_audio_folder
 from evoslm.datasets_scripts.stories.simple.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.utterances import make_utterance
 from evoslm.models.audio import FRAME_RATE, FRAME_SAMPLES, SAMPLE_RATE, decode_flac
-from evoslm.models.speech_units import BoundaryCounts, SpeechUnitModel, SyllableSegmentation, fit_units, unit_quality
+from evoslm.models.speech_units import SpeechUnitModel, SyllableSegmentation, fit_units
 from evoslm.models.speech_units.runs import run_starts
 from evoslm.models.speech_units.segmentation import find_syllables
+from evoslm.models.unit_quality import BoundaryCounts, unit_quality
 
 from .common import LJSPEECH, full_or_quick
 

@@ -139,6 +139,9 @@ MODALITIES = {
 }
 
 
+JOINT = Modality("joint", "Joint", "text", "joint", "pieces of text and of units", "both", paper=False)
+"""Speech units and text in one sequence (2310.08715). It is no step of the chain from text to speech."""
+
 RECORDINGS_MODALITY, SYNTHETIC_MODALITY = "speech_units", "speech_units_synthetic"
 """Of a run on recordings: trained on them, and on synthetic speech of their transcripts."""
 

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("synthesis", "extraction", "unit-report", "training", "scoring", "aligner", "segmentation")
+SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
+SECTIONS = (*SPEED, "aligner", "segmentation", "soak", "transcription", "units")
 
 
 def run(*arguments):
@@ -19,8 +21,13 @@ def run(*arguments):
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_section_runs_and_a_quick_one_writes_nothing(section):
-    done = run("--quick", section)
+def test_every_section_runs_and_a_quick_one_writes_nothing(section, tmp_path, request):
+    needed = ()
+    if section == "transcription":
+        needed = ("--whisper", save_whisper(tmp_path))
+    elif section == "soak":
+        needed = ("--run", request.getfixturevalue("finished_run"))
+    done = run("--quick", section, *needed)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.count("\n## ") == 1 and "| ---: |" in done.stdout
     assert "written:" not in done.stdout
@@ -31,3 +38,7 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert f"choose from {sections}" in run("nothing").stderr
     assert "holds no .jsonl files" in run("--blimp", tmp_path, "scoring").stderr
     assert "holds no metadata.csv" in run("--ljspeech", tmp_path, "aligner").stderr
+    assert "is no encoder" in run("--whisper", tmp_path, "units").stderr
+    assert "transcription needs a model to listen with; give --whisper" in run("transcription").stderr
+    assert "soak needs a run whose page it serves; give --run" in run("soak").stderr
+    assert "holds no models" in run("--run", tmp_path, "soak").stderr

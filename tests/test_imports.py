@@ -14,7 +14,7 @@ ARROWS = {
     "metrics": ("metrics", "models.scoring"),
     "datasets_scripts": ("models", "metrics", "datasets_scripts"),
     "training": ("models", "metrics", "datasets_scripts", "training"),
-    "spaces": ("models", "metrics", "datasets_scripts", "training", "spaces"),
+    "spaces": ("models", "metrics", "datasets_scripts", "training", "pipelines", "spaces"),
 }
 
 
@@ -110,10 +110,12 @@ def forbidden_arrows(graph: dict[str, dict[str, int]], modules: dict[str, Path])
     wrong = []
     for name, targets in graph.items():
         room = name.removeprefix(f"{PACKAGE}.").split(".")[0]
+        if room not in ARROWS:  # what joins the rooms lies beside them, and may have all
+            continue
         for target, line in targets.items():
             inside = target.removeprefix(f"{PACKAGE}.")
-            allowed = ARROWS.get(room, tuple(ARROWS)) if target != PACKAGE else (PACKAGE,)
-            if not any(inside == path or inside.startswith(f"{path}.") for path in allowed) and room != PACKAGE:
+            allowed = ARROWS[room] if target != PACKAGE else (PACKAGE,)
+            if not any(inside == path or inside.startswith(f"{path}.") for path in allowed):
                 wrong.append(f"{modules[name].relative_to(ROOT)}:{line} imports {target}, which {room} may not")
     return wrong
 

@@ -12,7 +12,7 @@ from .arguments.command_flags import COMMANDS, find_command
 from .arguments.parsing import list_presets, parse_command
 from .run import distributed
 
-SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score")
+SHARED_COMMANDS = ("pretrain", "evaluate", "study", "score", "pretrain-joint", "finetune")
 """What several processes that a launcher started can do together."""
 
 
@@ -49,10 +49,12 @@ def main(argv: list[str] | None = None) -> int:
                 f"Several processes can share {', '.join(SHARED_COMMANDS)} only; run `evoslm {command.name}` in one."
             )
         command.load()(parse_command(argv[1:], command))
+        distributed.leave()
     except (ValueError, FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
         return _fail(str(error))
     except distributed.TrainingStopped as stopped:
         print(f"evoslm: {stopped}", file=sys.stderr)
+        distributed.leave()
         return distributed.PREEMPTED
     except WorkFailed as failed:
         print(f"evoslm: error: {failed}", file=sys.stderr)

@@ -12,10 +12,11 @@ from .capacity import check_capacity
 from .replicates import open_replicates, plan_replicates, say_plan
 from .run import distributed
 from .run.environment import describe_device
+from .run.execution import Execution
 from .run.folder import Run
 from .run.replicates_file import is_of_replicates
 from .run.study_file import read_study, write_study
-from .run.workers import Job, prepare_workers, run_jobs
+from .run.workers import Job, count_cores, prepare_workers, resolve_device, run_jobs
 from .study import Study
 
 _SPOKEN = {"one": "one voice", "many": "many voices", RECORDED: "recordings"}
@@ -83,6 +84,9 @@ def _run_replicates(arguments: Arguments) -> None:
 
 
 def _run_study(arguments: Arguments) -> None:
+    if arguments.joint.study == "joint":
+        _run_joint_study(arguments)
+        return
     run = evaluate_models(arguments)
     if arguments.hardware.dry_run or not distributed.is_main():
         return
@@ -91,6 +95,31 @@ def _run_study(arguments: Arguments) -> None:
     _say("report")
     report = write_report(run.folder)
     print(f"The report is {report} (and report.html beside it).")
+
+
+def _run_joint_study(arguments: Arguments) -> None:
+    if "speech_units" not in arguments.modalities:
+        raise ValueError("--study joint needs units of speech; name speech_units in --modalities, or leave them out.")
+    if distributed.world_size() > 1:
+        raise ValueError("--study joint runs without a launcher; processes can share its trainings (pretrain-joint).")
+    run = fit_units(arguments)
+    if arguments.hardware.dry_run:
+        return
+    from .joint.command import JointArguments
+    from .joint.study import study_joint_models
+
+    asked, of_run = arguments.joint, arguments.run
+    execution = Execution(of_run.num_proc or count_cores(), resolve_device(of_run.device), of_run.overwrite)
+    models = JointArguments(
+        run_dir=str(run.folder),
+        num_blocks=asked.cra_blocks,
+        block_size=asked.cra_block_size,
+        precision=arguments.hardware.precision,
+        num_proc=of_run.num_proc,
+        device=of_run.device,
+        overwrite=of_run.overwrite,
+    )
+    study_joint_models(models, asked, execution, of_run.training_seeds)
 
 
 def _run(arguments: Arguments, command: str, build: Callable[[Study], None]) -> Run:
@@ -116,6 +145,7 @@ def _build_dataset(study: Study) -> None:
         study.build_recordings()
     _say("text")
     study.build_text()
+    study.check_vocabulary()
     for voices in study.renderings:
         if voices != RECORDED:
             _say(f"speech, {_SPOKEN[voices]}")
@@ -224,14 +254,8 @@ def _prepare_tokenizers(study: Study) -> None:
     if distributed.is_main():
         _train_tokenizers(study)
         return
-
-    def are_finished() -> bool:
-        try:
-            return all(study.tokenizer_stage(name).is_finished() for name in study.arguments.modalities)
-        except FileNotFoundError:  # a stage before is not finished
-            return False
-
-    distributed.wait_until(are_finished)
+    for name in study.arguments.modalities:
+        study.tokenizer_stage(name).wait()
 
 
 def _num_trainings(study: Study) -> int:

@@ -123,12 +123,10 @@ def _units(study: Study, device_flops: float | None) -> Iterator[Need]:
     for voices, unit_of in study.units:
         size = units.codebook_size(unit_of)
         work = seconds * (1 + _FIT_PASS)
-        core_hours = device_hours = 0.0
-        if units.units is not None:
-            pass  # what their maker takes is not known
-        elif units.is_pretrained:
+        core_hours = device_hours = 0.0  # of units from elsewhere, whose maker's time is not known
+        if units.units is None and units.is_pretrained:
             device_hours = work * ENCODER_FLOPS / (_UTILISATION * device_flops) / 3600 if device_flops else 0.0
-        else:
+        elif units.units is None:
             rate = UNIT_REAL_TIME[500] if size <= 500 else UNIT_REAL_TIME[2048] * min(1.0, 2048 / size)
             core_hours = work / rate / 3600
         rate = 5.0 if unit_of in SYLLABLES else FRAME_RATE

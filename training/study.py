@@ -22,7 +22,7 @@ from .run.stage import Stage
 from .run.workers import count_cores, resolve_device
 from .stages.models import ModelSettings, model_stage, train_model
 from .stages.scores import ScoreSettings, build_scores
-from .stages.tokenizers import TokenizerSettings, build_tokenizer, tokenizer_stage
+from .stages.tokenizers import TokenizerSettings, build_tokenizer, check_text_vocabulary, tokenizer_stage
 from .stages.units.encoders import EncoderSettings
 from .stages.units.quantizer import QuantizerSettings
 
@@ -177,6 +177,11 @@ class Study:
             max_skipped_fraction=corpus.max_skipped_fraction,
         )
         build_passages(self.run.passages, source, settings, self.execution)
+
+    def check_vocabulary(self) -> None:
+        """Whether the text gives as many pieces as are asked for: synthesis takes minutes, and comes before."""
+        if "text_bpe" in self.arguments.modalities and not self.run.tokenizer("text_bpe").exists():
+            check_text_vocabulary(self.run.passages, self.arguments.model.bpe_vocab_size)
 
     def build_speech(self, voices: str) -> None:
         """Passages, spoken in one set of voices."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evoslm.training.arguments.study import HardwareArguments, PretrainArguments
 from evoslm.training.pretrain.pretraining import pretrain
-from evoslm.training.run.distributed import PREEMPTED, TrainingStopped
+from evoslm.training.run.distributed import PREEMPTED, TrainingStopped, leave
 
 SHAPE = {
     "hidden_size": 16,
@@ -47,8 +47,10 @@ def main(tokenizer_dir, output_dir, shape, protocol, hardware=None, signals=None
 if __name__ == "__main__":
     try:
         main(**json.loads(sys.argv[-1]))
+        leave()
     except TrainingStopped as stopped:
         print(stopped, file=sys.stderr)
+        leave()
         sys.exit(PREEMPTED)
     except ValueError as error:
         print(error, file=sys.stderr)

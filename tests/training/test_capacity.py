@@ -4,6 +4,7 @@ import pytest
 
 from evoslm.training.arguments.parsing import parse_arguments
 from evoslm.training.capacity import check_capacity
+from evoslm.training.cli import main
 from evoslm.training.preparation import reckon_memory
 from evoslm.training.run.memory import Memory, read_memory
 from evoslm.training.run.workers import count_cores
@@ -64,3 +65,19 @@ def test_a_text_that_was_not_read_may_be_short(tmp_path, capsys):
 def test_the_memory_of_this_machine_is_read():
     memory = read_memory()
     assert memory is None or 0 < memory.free < memory.most
+
+
+def test_a_vocabulary_that_the_text_does_not_give_is_refused_before_anything_is_spoken(tmp_path, capsys):
+    flags = [
+        "--preset",
+        "smoke",
+        "--max_words",
+        "2000",
+        "--bpe_vocab_size",
+        "9000",
+        "--output_dir",
+        str(tmp_path / "r"),
+    ]
+    assert main(["study", *flags]) == 2
+    assert "a vocabulary of 9000 is too large for this corpus, which yields" in capsys.readouterr().err
+    assert [folder.name for folder in (tmp_path / "r" / "corpus").iterdir() if folder.is_dir()] == ["passages"]

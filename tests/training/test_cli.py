@@ -56,6 +56,8 @@ def test_all_commands_are_listed(capsys):
 def test_a_wrong_flag_is_named(command, capsys):
     needed = {"encode-audio": ["--model_dir", "m", "--output_dir", "o"], "zerospeech": ["--zerospeech_dir", "z"]}
     needed["export-audio"] = ["--to", "t"]
+    needed["release"] = ["--namespace", "n"]
+    needed["finetune"] = ["--task", "t", "--output_dir", "o"]
     assert cli.main([command, *needed.get(command, []), "--colour", "red"]) == 2
     assert "Unknown flag '--colour'" in capsys.readouterr().err
 
@@ -63,7 +65,7 @@ def test_a_wrong_flag_is_named(command, capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["build-dataset", "--epochs", "3"], "--epochs is a flag of pretrain, evaluate, study, not of build-dataset"),
+        (["build-dataset", "--epochs", "3"], "--epochs is a flag of pretrain, evaluate, study, pretrain-joint, "),
         (["build-dataset", "--num_units=50"], "--num_units is a flag of fit-units, train-tokenizer, pretrain, "),
         (["fit-units", "--unit_bpe_vocab_size", "9"], "--unit_bpe_vocab_size is a flag of train-tokenizer, "),
         (["train-tokenizer", "--training-seeds", "1"], "--training-seeds is a flag of pretrain, evaluate, study"),

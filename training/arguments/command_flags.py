@@ -30,6 +30,7 @@ class Command:
         reads_run (`bool`, *optional*, defaults to `False`): Whether a finished run is given in front of the flags (or
             with `--run_dir`), or can be.
         reads_runs (`bool`, *optional*, defaults to `False`): The same of several runs (`--run_dirs`).
+        positionals (`tuple[str, ...]`, *optional*): Other fields that can be given in front of the flags, in order.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Command:
     flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reads_run: bool = False
     reads_runs: bool = False
+    positionals: tuple[str, ...] = ()
 
     @property
     def is_of_study(self) -> bool:
@@ -107,7 +109,8 @@ _DATASET = {
 }
 _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
 _TOKENIZERS = {**_UNITS, "model": ("bpe_vocab_size", "unit_bpe_vocab_size")}
-_TRAINING = {**_EVERYTHING, "run": _all_of(GROUPS["run"], "replicates")}
+_TRAINING = {name: names for name, names in _EVERYTHING.items() if name != "joint"}
+_TRAINING |= {"run": _all_of(GROUPS["run"], "replicates")}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
 _COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words")
@@ -163,7 +166,7 @@ COMMANDS = {
             "all of it, from text to the tables of the report",
             "--preset smoke --modalities all --output_dir runs/first",
             "commands:run_study",
-            (*_COMMON_TRAINING, "replicates", "dry_run"),
+            (*_COMMON_TRAINING, "study", "replicates", "dry_run"),
             flags=_EVERYTHING,
         ),
         Command(
@@ -230,6 +233,56 @@ COMMANDS = {
             reads_run=True,
         ),
         Command(
+            "pretrain-joint",
+            "joint models of speech units and text, on the speech of a run",
+            "runs/laptop --models cst ast --training_seeds 0 1 2",
+            "joint.command:pretrain_joint_models",
+            (
+                "output_dir",
+                "models",
+                "ratios",
+                "rule",
+                "units",
+                "unit_bpe_vocab_size",
+                "loss_on",
+                "init_from",
+                "shape",
+                "epochs",
+                "training_seeds",
+            )
+            + ("num_proc", "device", "overwrite"),
+            "JointArguments",
+            reads_run=True,
+        ),
+        Command(
+            "listening-sheet",
+            "continuations of a joint study for people to rate, and what they rated",
+            "runs/laptop --num_passages 15",
+            "joint.listening:make_listening_sheet",
+            ("output_dir", "models", "training_seed", "num_passages", "vocoder", "ratings"),
+            "ListeningArguments",
+            reads_run=True,
+        ),
+        Command(
+            "finetune",
+            "a model that tells the sentiment or the entities of texts or speech, by LoRA",
+            "runs/laptop/models/text_bpe/seed-0 --task stories_sa --output_dir finetuned",
+            "finetune.command:finetune",
+            ("task", "output_dir", "input", "test_input", "method", "training_seeds", "quantizer", "speech_dir", "snr")
+            + ("epochs", "batch_size", "learning_rate", "merge", "num_proc", "device", "overwrite"),
+            "FinetuneArguments",
+            positionals=("checkpoint",),
+        ),
+        Command(
+            "answer",
+            "what a fine-tuned model says of recordings or texts",
+            "finetuned/models/seed-0 clip.wav",
+            "finetune.answering:answer",
+            ("text", "base_model", "quantizer", "device"),
+            "AnswerArguments",
+            positionals=("model", "audio"),
+        ),
+        Command(
             "transcribe",
             "what a speech recogniser hears in recordings or in a run's units, and its errors",
             "runs/laptop --model_id openai/whisper-small.en",
@@ -250,6 +303,25 @@ COMMANDS = {
             reads_run=True,
         ),
         Command(
+            "train-transcriber",
+            "units or phones of a run to text, and the word errors",
+            "runs/laptop --modality speech_dedup",
+            "transcriber.training:train_transcriber",
+            ("output_dir", "modality", "transcriber", "max_heard", "max_steps", "batch_size", "learning_rate", "seed")
+            + ("device", "overwrite"),
+            "TranscriberArguments",
+            reads_run=True,
+        ),
+        Command(
+            "demo",
+            "a page on which one hears what the models of a run, or of the Hub, make of a prompt",
+            "runs/laptop --port 7860",
+            ".spaces.speech_continuation.serving:open_demo",
+            ("host", "port", "device"),
+            "DemoArguments",
+            positionals=("models",),
+        ),
+        Command(
             "pretrain-encoder",
             "a HuBERT from scratch, on the speech of a run",
             "runs/laptop --output_dir encoders/first",
@@ -257,6 +329,15 @@ COMMANDS = {
             ("output_dir", "voices", "targets", "target_layer", "num_targets", "hidden_size", "num_hidden_layers")
             + ("batch_seconds", "max_steps", "learning_rate", "precision", "seed", "device", "num_proc", "overwrite"),
             "EncoderArguments",
+            reads_run=True,
+        ),
+        Command(
+            "release",
+            "a finished run as repositories of the Hub, or as the folders that would be pushed",
+            "runs/laptop --namespace user --dry_run",
+            "release.command:release",
+            ("namespace", "dry_run", "private", "force", "output_dir", "name", "license"),
+            "ReleaseArguments",
             reads_run=True,
         ),
         Command(

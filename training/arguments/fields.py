@@ -1,12 +1,12 @@
 """What a dataclass of arguments says of its fields: their descriptions, their choices and their bounds.
 
-docstring -> [`describe_arguments`] -> help; `Literal` types and `metadata` (`least`, `most`, `above`) ->
+docstring -> [`describe_arguments`] -> help; `Literal` types and `metadata` (`least`, `most`, `above`, `below`) ->
 [`check_values`] -> one sentence about the first value that cannot be.
 """
 
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _ENTRY = re.compile(r"^ {4}(\w+) \((.*?)\):\s+(.*(?:\n {8,}.*)*)", re.MULTILINE)
@@ -14,6 +14,7 @@ _BOUNDS = {
     "least": ("at least", lambda value, bound: value >= bound),
     "most": ("at most", lambda value, bound: value <= bound),
     "above": ("above", lambda value, bound: value > bound),
+    "below": ("below", lambda value, bound: value < bound),
 }
 
 
@@ -46,6 +47,11 @@ def choices_of(hint: Any) -> tuple:
     if get_origin(hint) is Literal:
         return get_args(hint)
     return tuple(choice for part in get_args(hint) for choice in choices_of(part))
+
+
+def is_needed(item: Field) -> bool:
+    """Whether a field has no default."""
+    return item.default is MISSING and item.default_factory is MISSING
 
 
 def check_values(arguments: Any) -> None:

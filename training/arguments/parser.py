@@ -6,14 +6,14 @@
 import argparse
 import copy
 from collections.abc import Container
-from dataclasses import MISSING, field, fields, make_dataclass
+from dataclasses import field, fields, make_dataclass
 from functools import partial
 from typing import Any, get_origin, get_type_hints
 
 from transformers import HfArgumentParser
 
 from .command_flags import COMMANDS, RUN_FIELD, RUNS_FIELD, Command
-from .fields import check_choice, choices_of, describe_arguments, describe_group, first_sentence
+from .fields import check_choice, choices_of, describe_arguments, describe_group, first_sentence, is_needed
 
 _METAVARS = {int: "N", float: "X", bool: "true|false"}
 
@@ -32,8 +32,12 @@ def make_parser(command: Command, show_all: bool = False) -> HfArgumentParser:
     """
     run = "RUN RUN ... " if command.reads_runs else ""
     run = run if not command.reads_run else "RUN " if command.needs_run() else "[RUN] "
+    run += "".join(f"{name.upper()} " for name in command.positionals)
     parser = _Parser(
-        [_with_help(group, names, None if show_all else command.common) for group, names in command.groups().items()],
+        [
+            _with_help(group, names, None if show_all else command.common, (RUN_FIELD, *command.positionals))
+            for group, names in command.groups().items()
+        ],
         prog=f"evoslm {command.name}",
         usage=f"evoslm {command.name} {run}[flags]",
         description=f"{command.does[0].upper()}{command.does[1:]}.\n\nevoslm {command.name} {command.example}",
@@ -48,6 +52,11 @@ def make_parser(command: Command, show_all: bool = False) -> HfArgumentParser:
     if command.reads_runs:
         about = "Folders of finished runs; --run_dirs is the same."
         parser.add_argument(RUNS_FIELD, nargs="*", default=argparse.SUPPRESS, metavar="RUN", help=about)
+    hints = {name: hint for group in command.groups() for name, hint in get_type_hints(group).items()}
+    for name in command.positionals:
+        nargs = "*" if list in map(get_origin, _kinds(hints[name])) else "?"
+        about = f"The same as --{name}."
+        parser.add_argument(name, nargs=nargs, default=argparse.SUPPRESS, metavar=name.upper(), help=about)
     return parser
 
 
@@ -115,7 +124,7 @@ def _shown_name(action: argparse.Action) -> str:
     return next(name for name in action.option_strings if name.startswith("--"))
 
 
-def _with_help(group: type, names: tuple[str, ...], shown: Container[str] | None) -> type:
+def _with_help(group: type, names: tuple[str, ...], shown: Container[str] | None, positionals: Container[str]) -> type:
     """The dataclass as `HfArgumentParser` wants it: some of its fields, what argparse needs to know in `metadata`."""
     about, hints = describe_arguments(group), get_type_hints(group)
     made = []
@@ -126,12 +135,12 @@ def _with_help(group: type, names: tuple[str, ...], shown: Container[str] | None
         metadata: dict[str, Any] = {"help": _help(about[item.name], item.name, shown)}
         if "aliases" in item.metadata:
             metadata |= {"aliases": item.metadata["aliases"], "action": _Renamed}
-        if get_origin(hint) is list and choices_of(hint):  # of which HfArgumentParser knows nothing
-            metadata["choices"], hint = choices_of(hint), list[str]
+        if list in map(get_origin, _kinds(hint)) and choices_of(hint):  # of which HfArgumentParser knows nothing
+            metadata["choices"], hint = choices_of(hint), list[str] if get_origin(hint) is list else list[str] | None
         metavar = next((word for kind, word in _METAVARS.items() if kind in _kinds(hint)), None)
         if metavar and default is not True:  # whose flag has a twin that takes no value
             metadata["metavar"] = metavar
-        if item.name == RUN_FIELD and default is MISSING:  # it may stand in front of the flags
+        if item.name in positionals and is_needed(item):  # it may be in front of the flags
             hint, default = str | None, None
         made.append((item.name, hint, field(default=default, default_factory=item.default_factory, metadata=metadata)))
     title = describe_group(group).replace("`", "").rstrip(".")

@@ -13,7 +13,7 @@ import yaml
 
 from .checks import check_arguments
 from .command_flags import COMMANDS, RUN_FIELD, Command, find_command
-from .fields import check_values
+from .fields import check_values, is_needed
 from .study import GROUPS, Arguments, RunArguments
 
 PRESET_FOLDER = Path(__file__).parents[1] / "presets"
@@ -113,6 +113,9 @@ def parse_group(argv: list[str], command: str) -> Any:
     values = read_flags(_parser(chosen, argv, {}), argv, chosen)
     if chosen.needs_run() and values[RUN_FIELD] is None:
         raise ValueError(f"Give the folder of a finished run, as in `evoslm {command} {chosen.example}`.")
+    needed = (item.name for item in fields(group) if item.name in chosen.positionals and is_needed(item))
+    if absent := [name for name in needed if values[name] is None]:
+        raise ValueError(f"Give the {absent[0]}, as in `evoslm {command} {chosen.example}`.")
     arguments = group(**values)
     check_values(arguments)
     return arguments

@@ -362,6 +362,47 @@ class HardwareArguments:
     device_tflops: float | None = None
 
 
+@dataclass
+class JointStudyArguments:
+    """
+    What is studied, and what joint models of speech units and text are asked with `--study joint`.
+
+    Args:
+        study (`str`, *optional*, defaults to `"modalities"`): One model for each modality, or models of speech units
+            and text together, in the run's folder `joint`.
+        cra_blocks (`int`, *optional*, defaults to 50): Blocks of held-out passages for context retrieval.
+        cra_block_size (`int`, *optional*, defaults to 8): Passages a block.
+        num_prompts (`int`, *optional*, defaults to 60): Test utterances whose second half is generated (PELM).
+        external_lm (`str`, *optional*): The language model that judges what was generated, by folder or Hub id; a
+            small one, trained once and kept, when not given.
+        external_words (`int`, *optional*, defaults to 300000): Words that the small one is trained on.
+        transcriber_steps (`int`, *optional*, defaults to 1600): Training steps of what brings units to text.
+        slu_tasks (`list[str]`, *optional*, defaults to `["stories_sa", "stories_ner"]`): Tasks that the models of the
+            first training seed are fine-tuned on, in speech and in text, and tested on both.
+        slu_examples (`int`, *optional*, defaults to 800): Examples of each task, all splits together.
+        slu_epochs (`int`, *optional*, defaults to 8): Passes over them.
+        snr (`list[float]`, *optional*): Signal-to-noise ratios in dB at which spoken tasks are tested, too.
+        paired_shares (`list[float]`, *optional*): Shares of sequences with both modalities that CST + AST is trained
+            with, too, beside a third, with the first training seed; the rest is half speech and half text.
+        with_frames (`bool`, *optional*, defaults to `False`): Train CST + AST on every unit, too, without pieces or
+            runs, with the first training seed.
+    """
+
+    study: Literal["modalities", "joint"] = "modalities"
+    cra_blocks: int = field(default=50, metadata={"least": 0})
+    cra_block_size: int = field(default=8, metadata={"least": 2})
+    num_prompts: int = field(default=60, metadata={"least": 1})
+    external_lm: str | None = None
+    external_words: int = field(default=300_000, metadata={"least": 1000})
+    transcriber_steps: int = field(default=1600, metadata={"least": 1})
+    slu_tasks: list[str] = field(default_factory=lambda: ["stories_sa", "stories_ner"])
+    slu_examples: int = field(default=800, metadata={"least": 10})
+    slu_epochs: int = field(default=8, metadata={"least": 1})
+    snr: list[float] | None = None
+    paired_shares: list[float] | None = field(default=None, metadata={"above": 0, "below": 1})
+    with_frames: bool = False
+
+
 GROUPS = {
     "run": RunArguments,
     "corpus": CorpusArguments,
@@ -370,6 +411,7 @@ GROUPS = {
     "model": ModelArguments,
     "pretrain": PretrainArguments,
     "hardware": HardwareArguments,
+    "joint": JointStudyArguments,
 }
 
 
@@ -384,6 +426,7 @@ class Arguments:
     model: ModelArguments
     pretrain: PretrainArguments
     hardware: HardwareArguments
+    joint: JointStudyArguments
 
     @property
     def modalities(self) -> list[str]:

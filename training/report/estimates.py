@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ...metrics.judging import accuracy_over_pairs, compared_sides, judge_sides
+from ...metrics.judging import accuracy_over_pairs, compared_sides, in_headline, judge_sides
+from ...metrics.tasks import TASKS
 from ...models.scoring.sides import SIDES
 from ...models.seed_intervals import accuracy_intervals, difference_interval, half_widths
 from ...models.statistics import average_voices, paired_effect, resampled_means
@@ -21,6 +22,8 @@ BOOTSTRAP_SEED = 0
 PAIRS, PAIRS_AND_SEEDS = "pairs", "pairs and training seeds"
 """What an interval is over: it says how far others of these would change the value."""
 RULES = ("sum", "mean", "pmi")
+TaskOutcomes = dict[str, pd.DataFrame]  # `pair_outcomes` by task
+Outcomes = dict[int, TaskOutcomes]  # by training seed
 
 
 def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.DataFrame:
@@ -57,6 +60,30 @@ def pair_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> pd.Da
     )
     pairs = items[["cluster", "pair_id", "task", "group", "band"]].iloc[first].reset_index(drop=True)
     return pairs.join(pd.DataFrame(means, columns=list(outcomes))).set_index(["cluster", "pair_id"]).sort_index()
+
+
+def task_outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutcomes:
+    """The outcomes of the pairs by task, and which of them the task's headline counts."""
+    found = dict(iter(pair_outcomes(items, prefixes).groupby("task")))
+    counted = {}
+    for name, task in TASKS.items():
+        if name in found:
+            counted[name] = found[name].assign(headline=in_headline(found[name]["band"], task))
+    return {task: outcomes for task, outcomes in counted.items() if outcomes["headline"].any()}
+
+
+def headline_outcomes(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
+    """The outcomes of the pairs that count for a task's headline."""
+    return outcomes[task][outcomes[task]["headline"].to_numpy()]
+
+
+def headlines_by_seed(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
+    """The same by training seed, by the headline's rule."""
+    return {
+        seed: headline_outcomes(outcomes, task)[TASKS[task].rule]
+        for seed, outcomes in by_seed.items()
+        if task in outcomes
+    }
 
 
 def estimate(by_seed: dict[int, pd.Series]) -> dict | None:

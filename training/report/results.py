@@ -5,8 +5,6 @@ prose read.
 Accuracies and differences are fractions; the paper's own figures stand under `paper`, in the paper's units.
 """
 
-import math
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
@@ -16,25 +14,29 @@ import yaml
 
 from ...datasets_scripts.pairs.sblimp_ladder import RUNGS as RUNGS_OF_LADDER
 from ...datasets_scripts.pairs.topics.context_overlap import OVERLAP_RULES
-from ...metrics.judging import in_headline
 from ...metrics.tasks import TASKS, Task
 from ...models.modalities import RECORDINGS_MODALITY, SYNTHETIC_MODALITY
 from ...models.scoring.sides import SIDES
 from ...models.seed_intervals import FEWEST_CLUSTERS
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
-from .equal_flops import Points, compare_at_equal_flops
+from ..run.places import without_places
+from .equal_flops import compare_at_equal_flops
 from .estimates import (
     BOOTSTRAP_SEED,
     PAIRS,
     PAIRS_AND_SEEDS,
     RULES,
+    Outcomes,
+    TaskOutcomes,
     difference,
     estimate,
     estimates,
-    pair_outcomes,
-    slope,
+    headline_outcomes,
+    headlines_by_seed,
+    task_outcomes,
 )
+from .learning_curves import points_along_the_way, points_by_flops, scaling_by_task, validation_losses
 from .run_folder import FinishedRun, ModalityRun
 
 NGRAMS = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5")
@@ -64,8 +66,6 @@ FINER_CONTRASTS = (
 )
 # The rungs whose ordering the summary states; the BPE modality stands in where the raw one was not run.
 RUNGS = (("text_raw", "text_bpe"), ("phone_raw", "phone_bpe"), ("phone_repeat",), ("speech_units",))
-TaskOutcomes = dict[str, pd.DataFrame]  # `pair_outcomes` by task
-Outcomes = dict[int, TaskOutcomes]  # by training seed
 PAPER_CHANGE = 5.0  # per cent: the paper gives no intervals, so a smaller change of its counts as none
 INTERVALS = {
     PAIRS: "95 % percentile bootstrap over clusters of pairs",
@@ -98,14 +98,15 @@ def compute_results(run: FinishedRun) -> dict:
         missing`) and `paper`.
     """
     outcomes = {
-        name: {seed: _outcomes(items) for seed, items in part.items.items()} for name, part in run.modalities.items()
+        name: {seed: task_outcomes(items) for seed, items in part.items.items()}
+        for name, part in run.modalities.items()
     }
     accuracies = {name: _accuracies(part, outcomes[name]) for name, part in run.modalities.items()}
     seeds = sorted({seed for part in run.modalities.values() for seed in part.items})
     if len(seeds) > 1:
         _show_by_seeds_alone(accuracies)
     tasks = [task for task in TASKS if any(task in by_task for by_task in accuracies.values())]
-    points = {name: _points(part) for name, part in run.modalities.items()}
+    points = {name: points_along_the_way(part) for name, part in run.modalities.items()}
     return {
         "statistics": {
             "intervals": INTERVALS,
@@ -123,18 +124,18 @@ def compute_results(run: FinishedRun) -> dict:
         "ordering": {task: _ordering(outcomes, accuracies, task) for task in tasks},
         "item_checks": _item_checks(accuracies),
         "too_small": _too_small(run.pairs, accuracies),
-        "scaling": {name: _scaling(part, points[name]) for name, part in run.modalities.items()},
+        "scaling": {name: scaling_by_task(part, points[name]) for name, part in run.modalities.items()},
         "equal_flops": compare_at_equal_flops(
-            {name: _points_by_flops(part, points[name]) for name, part in run.modalities.items()}
+            {name: points_by_flops(part, points[name]) for name, part in run.modalities.items()}
         ),
-        "losses": {name: _losses(part, run.corpus) for name, part in run.modalities.items()},
+        "losses": {name: validation_losses(part, run.corpus) for name, part in run.modalities.items()},
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),
         "units": run.units,
         "unit_seeds": run.unit_seeds,
         "transfer": _transfer(run, outcomes) if run.transfer else {},
         "corpus": run.corpus,
         "pairs": run.pairs,
-        "study": run.study,
+        "study": run.study | {"configuration": without_places(run.study.get("configuration", {}))},
         "missing": run.missing,
         "paper": load_paper_figures(),
     }
@@ -168,16 +169,6 @@ def _mean(part: ModalityRun, name: str) -> float | None:
     return fmean(values) if values else None
 
 
-def _outcomes(items: pd.DataFrame, prefixes: Sequence[str] = ("",)) -> TaskOutcomes:
-    """The outcomes of the pairs by task, and which of them the task's headline counts."""
-    found = dict(iter(pair_outcomes(items, prefixes).groupby("task")))
-    counted = {}
-    for name, task in TASKS.items():
-        if name in found:
-            counted[name] = found[name].assign(headline=in_headline(found[name]["band"], task))
-    return {task: outcomes for task, outcomes in counted.items() if outcomes["headline"].any()}
-
-
 def _bands(outcomes: dict[str, Outcomes], task: str) -> dict:
     """The bands of a task that the pairs of the run have, all of them and those that its headline counts."""
     rows = [found[task] for by_seed in outcomes.values() for found in by_seed.values() if task in found]
@@ -190,18 +181,6 @@ def _bands(outcomes: dict[str, Outcomes], task: str) -> dict:
     }
 
 
-def _headline(outcomes: TaskOutcomes, task: str) -> pd.DataFrame:
-    """The outcomes of the pairs that count for a task's headline."""
-    return outcomes[task][outcomes[task]["headline"].to_numpy()]
-
-
-def _headlines(by_seed: Outcomes, task: str) -> dict[int, pd.Series]:
-    """The same by training seed, by the headline's rule."""
-    return {
-        seed: _headline(outcomes, task)[TASKS[task].rule] for seed, outcomes in by_seed.items() if task in outcomes
-    }
-
-
 def _accuracies(part: ModalityRun, by_seed: Outcomes) -> dict:
     baselines = {} if part.baselines is None else _baseline_outcomes(part.baselines)
     tasks = [task for task in TASKS if all(task in outcomes for outcomes in by_seed.values())]
@@ -211,10 +190,10 @@ def _accuracies(part: ModalityRun, by_seed: Outcomes) -> dict:
 def _baseline_outcomes(scored: pd.DataFrame) -> TaskOutcomes:
     """The outcomes of the simple rules, by task: a column a rule of [`BASELINES`] and of scores."""
     names = [name for name in (*BASELINES, "noise_floor") if f"{name}_positive" in scored]
-    outcomes = _outcomes(scored, [f"{name}_" for name in names])
+    outcomes = task_outcomes(scored, [f"{name}_" for name in names])
     if f"{RUN_BASELINES[0]}_positive" in scored:
         runs = scored.assign(**{f"{side}_tokens": scored[f"runs_{side}_tokens"] for side in SIDES})
-        of_runs = _outcomes(runs, [f"{name}_" for name in RUN_BASELINES])
+        of_runs = task_outcomes(runs, [f"{name}_" for name in RUN_BASELINES])
         outcomes = {task: found.join(of_runs[task].filter(regex="^runs_")) for task, found in outcomes.items()}
     return outcomes
 
@@ -222,7 +201,7 @@ def _baseline_outcomes(scored: pd.DataFrame) -> TaskOutcomes:
 def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
     """One modality on one task: the headline, every rule, every group, and the baselines over the same ids."""
     of_task = {seed: outcomes[task] for seed, outcomes in by_seed.items()}
-    counted = {seed: _headline(outcomes, task) for seed, outcomes in by_seed.items()}
+    counted = {seed: headline_outcomes(outcomes, task) for seed, outcomes in by_seed.items()}
     rules = _by_rule(counted)
     headline = rules[TASKS[task].rule]
     accuracy = {
@@ -280,7 +259,7 @@ def _baselines(by_seed: Outcomes, scored: TaskOutcomes, task: str) -> dict:
     correct = outcomes[outcomes["headline"].to_numpy()][names]
     found = estimates({0: correct})
     best = max(found, key=lambda name: found[name]["value"])
-    model = _headlines(by_seed, task)
+    model = headlines_by_seed(by_seed, task)
     above = difference(dict.fromkeys(model, correct[best]), model)
     baselines = {"baselines": found, "best_baseline": best} | _out_of_reach(outcomes, TASKS[task])
     overlap = [name for name in OVERLAP_RULES if name in found]
@@ -339,7 +318,7 @@ def _ordering(outcomes: dict[str, Outcomes], accuracies: dict, task: str) -> dic
 
 
 def _effect(baseline: str, result: str, task: str, outcomes: dict[str, Outcomes], accuracies: dict) -> dict | None:
-    change = difference(_headlines(outcomes[baseline], task), _headlines(outcomes[result], task))
+    change = difference(headlines_by_seed(outcomes[baseline], task), headlines_by_seed(outcomes[result], task))
     if change is None:
         return None
     above_chance = any(accuracies[name][task]["above_chance"] for name in (baseline, result))
@@ -384,7 +363,7 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
         kind: {
             name: outcomes[name]
             if kind == "many"
-            else {seed: _outcomes(items) for seed, items in run.transfer["items"][name].items()}
+            else {seed: task_outcomes(items) for seed, items in run.transfer["items"][name].items()}
             for name in names.values()
         }
         for kind in names
@@ -397,7 +376,7 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
             scored = run.modalities[name].baselines if kind == "many" else run.transfer["baselines"].get(name)
             baselines = {} if scored is None else _baseline_outcomes(scored)
             accuracies = {
-                task: {"accuracy": estimate(_headlines(by_name[name], task))}
+                task: {"accuracy": estimate(headlines_by_seed(by_name[name], task))}
                 | _baselines(by_name[name], baselines, task)
                 | _noise_floor(baselines, task)
                 for task in tasks
@@ -406,7 +385,7 @@ def _transfer(run: FinishedRun, outcomes: dict[str, Outcomes]) -> dict:
             rows.append({"trained_on": trained, "tested_on": kind, "units": units, "tasks": accuracies})
         other = next(name for trained, name in names.items() if trained != kind)
         for task in tasks:
-            change = difference(_headlines(by_name[other], task), _headlines(by_name[names[kind]], task))
+            change = difference(headlines_by_seed(by_name[other], task), headlines_by_seed(by_name[names[kind]], task))
             if change:
                 changes.append({"tested_on": kind, "task": task, **change})
     return {"rows": rows, "matched_minus_mismatched": changes}
@@ -416,7 +395,7 @@ def _noise_floor(baselines: TaskOutcomes, task: str) -> dict:
     """The accuracy of the rule that hears nothing but the noise floor, where it was measured."""
     if task not in baselines or "noise_floor_sum" not in baselines[task]:
         return {}
-    return {"noise_floor": estimate({0: _headline(baselines, task)["noise_floor_sum"]})}
+    return {"noise_floor": estimate({0: headline_outcomes(baselines, task)["noise_floor_sum"]})}
 
 
 def _item_checks(accuracies: dict) -> list[dict]:
@@ -457,80 +436,3 @@ def _too_small(pairs: dict, accuracies: dict) -> dict:
         elif headlines and clusters < FEWEST_CLUSTERS:
             found[task] = {"n": n, "n_clusters": clusters}
     return found
-
-
-def _points(part: ModalityRun) -> dict[str, Outcomes]:
-    """Outcomes at each point along the way, by its name."""
-    found: dict[str, Outcomes] = {}
-    for seed, by_name in part.points.items():
-        for name, items in by_name.items():
-            found.setdefault(name, {})[seed] = _outcomes(items)
-    return found
-
-
-def _points_by_flops(part: ModalityRun, outcomes: dict[str, Outcomes]) -> dict[int, Points]:
-    """By training seed, the points that were scored, in the order of their FLOPs."""
-    found: dict[int, Points] = {}
-    for seed, training in part.trainings.items():
-        scored = {
-            point["flops"]: outcomes[point["name"]][seed]
-            for point in training.get("points", ())
-            if point.get("flops") and seed in outcomes.get(point["name"], {})
-        }
-        if scored:
-            found[seed] = [
-                (flops, {task: _headline(by_task, task)[TASKS[task].rule] for task in by_task})
-                for flops, by_task in sorted(scored.items())
-            ]
-    return found
-
-
-def _scaling(part: ModalityRun, by_name: dict[str, Outcomes]) -> dict:
-    """Accuracy at each point along the way, by task, with the line through them (2412.17048, Figure 1)."""
-    epochs = {point["name"]: point["epochs"] for t in part.trainings.values() for point in t.get("points", ())}
-    tokens: dict[str, list[float]] = {}
-    for training in part.trainings.values():
-        for point in training.get("points", ()):
-            tokens.setdefault(point["name"], []).append(point["tokens"])
-    seen = {name: fmean(values) for name, values in sorted(tokens.items(), key=lambda item: fmean(item[1]))}
-    outcomes = {name: by_name.get(name, {}) for name in seen}
-    scaling = {}
-    for task in TASKS:
-        headlines = {name: _headlines(by_seed, task) for name, by_seed in outcomes.items()}
-        points = {name: found for name, by_seed in headlines.items() if (found := estimate(by_seed))}
-        if points:
-            scaling[task] = {
-                "points": [
-                    {"name": name, "tokens": seen[name], "epochs": epochs[name], **found}
-                    for name, found in points.items()
-                ],
-                "line": slope([seen[name] for name in points], [headlines[name] for name in points]),
-            }
-    return scaling
-
-
-def _losses(part: ModalityRun, corpus: dict) -> dict:
-    """Validation losses, also in bits per second of speech, which compares over vocabularies; means over seeds."""
-    seconds = part.tokenizer.get("validation_seconds") or corpus.get("seconds", {}).get("validation")
-    tokens = part.tokenizer.get("validation_tokens")
-    trainings = [training for training in part.trainings.values() if training.get("best_validation_loss") is not None]
-    if not (seconds and tokens and trainings):
-        return {}
-    # The loss counts the end of each utterance as one more token.
-    per_second = (tokens + corpus.get("utterances", {}).get("validation", 0)) / seconds / math.log(2)
-
-    def describe(losses: list[float]) -> dict:
-        return {"nats_per_token": fmean(losses), "bits_per_second": fmean(losses) * per_second}
-
-    by_update: dict[int, list[dict]] = {}
-    for training in trainings:
-        for evaluation in training.get("evaluations", ()):
-            by_update.setdefault(evaluation["updates"], []).append(evaluation)
-    return {
-        "best": describe([training["best_validation_loss"] for training in trainings]),
-        "evaluations": [
-            {"updates": updates, "epochs": same[0]["epochs"], **describe([each["validation_loss"] for each in same])}
-            for updates, same in sorted(by_update.items())
-            if len(same) == len(trainings)  # of trainings until convergence some end before others
-        ],
-    }

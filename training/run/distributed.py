@@ -42,6 +42,12 @@ def is_launched() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"))
 
 
+def say(message: str) -> None:
+    """Print a line of the main process's."""
+    if is_main():
+        print(message, flush=True)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """
     Wait for what the main process does alone, such as preparing data.
@@ -58,6 +64,21 @@ def barrier() -> None:
         import torch.distributed as dist
 
         dist.barrier()
+
+
+def leave() -> None:
+    """
+    Disconnect from the others, once all are here: the end of a command that every process reached.
+
+    A process that ends while another still reads from it can make that one abort, and the launcher then reports the
+    abort in place of the exit status.
+    """
+    if world_size() > 1:
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            dist.barrier()
+            dist.destroy_process_group()
 
 
 def any_rank(flag: bool, device) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...models.files import read_json_if_whole, write_json
-from .distributed import wait_until
+from .distributed import is_main, wait_until
 from .environment import installed_versions
 
 STAGE_FILE = "stage.json"
@@ -67,22 +67,27 @@ class Stage:
         record = read_stage(self.folder)
         return record is not None and record["fingerprint"] == fingerprint(self.keys())
 
-    def run(self, build: Callable[[Path], None], overwrite: bool = False) -> bool:
+    def run(self, build: Callable[[Path], None], overwrite: bool = False, together: bool = False) -> bool:
         """
-        Build the folder unless it is there already.
+        Build the folder unless it is there already. Of processes that a launcher started, the main one builds, and
+        the others wait or take part.
 
         Args:
             build (`Callable[[Path], None]`): Writes the result into the folder that it is given, which holds what an
                 interrupted build of the same configuration left there.
             overwrite (`bool`, *optional*, defaults to `False`): Redo what another configuration finished or began.
+            together (`bool`, *optional*, defaults to `False`): Whether all processes build, each its part.
 
         Returns:
-            `bool`: Whether anything was built.
+            `bool`: Whether this process built anything by itself.
 
         Raises:
             `ValueError`: If the folder was finished, or begun, with another configuration and `overwrite` is not set
                 (the message names what differs), or if another process is building it.
         """
+        if not is_main():
+            self._follow(build) if together else self.wait()
+            return False
         if self.is_finished() and not self._beside("replaced").exists():
             self._say_versions()
             return False
@@ -112,13 +117,8 @@ class Stage:
             self._finish_swap(keys)
         return True
 
-    def follow(self, build: Callable[[Path], None]) -> None:
-        """
-        Take part in a build that the main process [`run`]s at the same time; return when the folder is whole.
-
-        Args:
-            build (`Callable[[Path], None]`): As for [`run`].
-        """
+    def _follow(self, build: Callable[[Path], None]) -> None:
+        """Take part in what the main process builds at the same time; return when the folder is whole."""
 
         def is_pending() -> bool:
             pending = read_json_if_whole(self.partial / PENDING_FILE)
@@ -132,6 +132,17 @@ class Stage:
                 if not self.is_finished():
                     raise
             wait_until(self.is_finished)
+
+    def wait(self) -> None:
+        """Wait until the main process has finished it, and before it whatever it is made of."""
+
+        def is_finished() -> bool:
+            try:
+                return self.is_finished()
+            except FileNotFoundError:  # a stage before is not finished
+                return False
+
+        wait_until(is_finished)
 
     def _beside(self, what: str) -> Path:
         return self.folder.with_name(f".{self.folder.name}.{what}")

@@ -126,10 +126,9 @@ def score_file(arguments: ScoreArguments) -> Path:
             scored = [row | content | score for row, content, score in zip(rows, contents, scores)]
             _write(target, arguments, device, scored, beginning)
 
+    stage.run(build, arguments.overwrite, together=True)
     if not distributed.is_main():
-        stage.follow(build)
         return stage.folder
-    stage.run(build, arguments.overwrite)
     shutil.rmtree(stage.folder / CHUNKS_FOLDER, ignore_errors=True)
     print(describe_scores(stage.folder), flush=True)
     return stage.folder

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.pairs.unit_contents import unit_pairs
-from ..run import distributed
 from ..run.folder import Run
 from ..run.stage import Stage
 
@@ -40,8 +39,5 @@ def build_unit_pairs(run: Run, modality: str, overwrite: bool = False) -> Path:
             pq.write_table(unit_pairs(shard, pq.read_table(units / place), modality), partial / place)
 
     stage = Stage(run.unit_pairs(modality), 1, {"modality": modality}, {"pairs": pairs, "units": units})
-    if distributed.is_main():
-        stage.run(build, overwrite)
-    else:
-        stage.follow(lambda partial: None)
+    stage.run(build, overwrite)
     return stage.folder

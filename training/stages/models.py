@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments.study import HardwareArguments, PretrainArguments
-from ..run import distributed
 from ..run.execution import Execution
 from ..run.stage import Stage
 
@@ -83,7 +82,4 @@ def train_model(
         )
 
     stage = model_stage(folder, tokenizer, settings)
-    if distributed.is_main():
-        stage.run(build, execution.overwrite)
-    else:
-        stage.follow(build)
+    stage.run(build, execution.overwrite, together=True)

@@ -96,16 +96,19 @@ def build_scores(
 
     inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
     stage = Stage(folder, 3, asdict(settings), inputs, packages=("torch", "transformers"))
+    stage.run(build, execution.overwrite, together=True)
     if distributed.is_main():
-        stage.run(build, execution.overwrite)
         for chunks in folder.glob(f"*/{CHUNKS_FOLDER}"):
             shutil.rmtree(chunks)
-    else:
-        stage.follow(build)
 
 
 def score_folder(
-    weights: Path, tokenizer: Path, pairs: pd.DataFrame, save_dir: Path, device: str = "cpu"
+    weights: Path,
+    tokenizer: Path,
+    pairs: pd.DataFrame,
+    save_dir: Path,
+    device: str = "cpu",
+    part: tuple[int, int] | None = None,
 ) -> list[dict[str, float | int]]:
     """
     Log-likelihoods of this process's share of some pairs by a model folder.
@@ -116,6 +119,7 @@ def score_folder(
         pairs (`pd.DataFrame`): As [`read_contents`] gives them.
         save_dir (`Path`): Where they are kept as they are made; [`wait_for_scores`] finds them there.
         device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
+        part (`tuple[int, int]`, *optional*): Which share and of how many; this process's own when not given.
 
     Returns:
         `list[dict]`: As [`score_pairs`] gives them.
@@ -124,4 +128,5 @@ def score_folder(
 
     model, loaded = load_for_scoring(weights, tokenizer, device)
     rows = pairs.rename(columns={"pair_id": "id"}).to_dict("records")
-    return score_pairs(model, loaded, rows, save_dir=save_dir, part=(distributed.rank(), distributed.world_size()))
+    part = part or (distributed.rank(), distributed.world_size())
+    return score_pairs(model, loaded, rows, save_dir=save_dir, part=part)

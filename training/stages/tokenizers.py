@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...datasets_scripts.phones.lost import count_lost_phones
+from ...datasets_scripts.text.passages import read_passages
 from ...models.audio import FRAME_SAMPLES
 from ...models.files import write_json
 from ...models.modalities import get_modality
 from ...models.tokenizers.base import INPUT_SENTENCE_SIZE
 from ..run.execution import Execution
-from ..run.folder import SUMMARY_FILE
+from ..run.folder import PASSAGES_FILE, SUMMARY_FILE
 from ..run.stage import Stage
 from .speech import read_stretch_factor
 
@@ -110,6 +111,23 @@ def build_tokenizer(
         )
 
     tokenizer_stage(folder, utterances, units, settings).run(build, execution.overwrite)
+
+
+def check_text_vocabulary(passages: Path, vocab_size: int) -> None:
+    """
+    Refuse a vocabulary that does not fit the corpus, before anything is spoken.
+
+    Args:
+        passages (`Path`): The stage of the text.
+        vocab_size (`int`): Pieces that Text-BPE is asked for.
+
+    Raises:
+        `ValueError`: If single characters are more pieces, or the corpus yields fewer; the message says how many.
+    """
+    from ...models.tokenizers.text import train_text_pieces
+
+    train = read_passages(passages / PASSAGES_FILE, "train")
+    train_text_pieces((passage.text for passage in train), vocab_size)
 
 
 def _seconds(utterances: Path, split: str) -> float:

@@ -177,7 +177,7 @@ def _noise_floors(shards: list[Path]) -> pd.DataFrame:
 
 def _measure(quantizer: Path, utterances: Path, device: str) -> dict:
     """How well units follow the phones of held-out speech."""
-    from ...models.speech_units import unit_quality
+    from ...models.unit_quality import unit_quality
 
     model = load_quantizer(quantizer).to(device)
     (units,), phones = held_out_units([model], utterances)

@@ -114,7 +114,7 @@ def resynthesize(run: Run, split: str, vocoder: str, device: str = "cpu") -> Sou
         fingerprint += f" {_fingerprint_vocoder(vocoder)}"
 
     def read() -> Iterator[Sound]:
-        model = _load_vocoder(run, vocoder).to(device)
+        model = load_vocoder(run, vocoder).to(device)
         for shard in shards:
             rows = pq.read_table(shard, columns=["id", "text", "speaker"]).to_pylist()
             units = pq.read_table(units_folder / Path(shard).name, columns=["id", "units"])
@@ -162,7 +162,20 @@ def _fingerprint_vocoder(vocoder: str) -> str:
     return fingerprint_files(Path(vocoder))
 
 
-def _load_vocoder(run: Run, vocoder: str):
+def load_vocoder(run: Run, vocoder: str):
+    """
+    What makes sound of a run's units.
+
+    Args:
+        run ([`Run`]): The run.
+        vocoder (`str`): `CODEBOOK`, or the folder of one that was trained on the run's units.
+
+    Returns:
+        [`~evoslm.models.vocoder.UnitVocoder`]
+
+    Raises:
+        `FileNotFoundError`, `ValueError`: If the run has no quantizer, or the vocoder is of another one.
+    """
     quantizer = SpeechUnitModel.from_pretrained(run.units() / MODEL_FOLDER)
     if vocoder == CODEBOOK:
         shards = _shards_of(run.utterances(), "train")

@@ -74,6 +74,7 @@ NEEDED = {
     "zerospeech": ["--zerospeech_dir", "z"],
     "unit-report": [],
     "train-vocoder": [],
+    "train-transcriber": [],
     "pretrain-encoder": [],
     "encode-audio": ["--output_dir", "out", "--audio_dir", "recordings"],
     "transcribe": [],
@@ -87,7 +88,7 @@ def test_a_folder_that_is_no_run_is_named(command, flags, tmp_path, capsys):
     assert f"{tmp_path} is not the folder of a run" in error and len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["report", "zerospeech", "train-vocoder", "pretrain-encoder"])
+@pytest.mark.parametrize("command", ["report", "zerospeech", "train-vocoder", "train-transcriber", "pretrain-encoder"])
 def test_a_run_that_is_needed_is_asked_for(command, capsys):
     assert main([command, *NEEDED[command]]) == 2
     assert f"Give the folder of a finished run, as in `evoslm {command} runs/laptop" in capsys.readouterr().err

@@ -29,6 +29,7 @@ def test_a_number_in_a_preset_may_be_written_as_yaml_reads_no_number(tmp_path):
         ("study", ["--voices", "x"], "--voices is 'x'; choose from one, many."),
         ("pretrain", ["--attention", "none"], "--attention is 'none'; choose from auto, packed, "),
         ("unit-report", ["--normalizations", "none", "x"], "--normalizations is 'x'; choose from none, utterance, "),
+        ("unit-report", ["--perturbations", "mp3", "aac"], "--perturbations is 'aac'; choose from pitch_up, pitch_"),
         ("encode-audio", ["--output_dir", "o", "--executor", "x"], "--executor is 'x'; choose from local, slurm, ray"),
         ("train-vocoder", ["run", "--voices", "x"], "--voices is 'x'; choose from one, many."),
         ("study", ["--preset"], "--preset: expected one argument"),

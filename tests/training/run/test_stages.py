@@ -179,3 +179,43 @@ def test_a_package_of_another_version_is_said_of_what_is_finished_and_stops_what
     monkeypatch.undo()
     assert not stage.run(write_result)
     assert "was made with numpy 0.1 (now " in capsys.readouterr().err
+
+
+OTHER_RANK = """
+import sys
+from pathlib import Path
+from evoslm.training.run.stage import Stage
+
+folder, together = Path(sys.argv[1]), sys.argv[2] == "together"
+
+def build(partial):
+    (partial / "part-1").write_text("of the other process")
+    assert together
+
+print("waits", flush=True)
+print(Stage(folder / "second", 1, {}, {"first": folder / "first"}).run(build, together=together))
+"""
+
+
+@pytest.mark.parametrize("how", ["alone", "together"])
+def test_of_several_processes_the_main_one_builds_and_the_others_wait_or_take_part(tmp_path, how):
+    first = Stage(tmp_path / "first", 1, {})
+    if how == "together":
+        first.run(lambda partial: None)
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER_RANK, str(tmp_path), how],
+        env=os.environ | {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "waits\n"
+    first.run(lambda partial: None)  # who waits, waits for what comes before, too
+
+    def build(partial):
+        (partial / "part-0").write_text("of the main process")
+        while how == "together" and not (partial / "part-1").is_file():
+            assert other.poll() is None or other.returncode == 0
+
+    assert Stage(tmp_path / "second", 1, {}, {"first": tmp_path / "first"}).run(build)
+    assert other.wait(60) == 0 and other.stdout.read() == "False\n"
+    assert (tmp_path / "second" / "part-1").is_file() == (how == "together")

@@ -56,9 +56,16 @@ def build_utterance_units(
     Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)
 
 
-def build_pair_units(folder: Path, quantizer: Path, pairs: Path, precision: str, execution: Execution) -> None:
+def build_pair_units(
+    folder: Path,
+    quantizer: Path,
+    pairs: Path,
+    precision: str,
+    execution: Execution,
+    columns: tuple[str, ...] = PAIR_COLUMNS,
+) -> None:
     """
-    Encode minimal pairs.
+    Encode minimal pairs, or other rows that have a voice and several parts.
 
     Args:
         folder (`Path`): Where to; a folder a task.
@@ -66,12 +73,13 @@ def build_pair_units(folder: Path, quantizer: Path, pairs: Path, precision: str,
         pairs (`Path`): The spoken pairs.
         precision (`str`): Of an encoder with weights, `"fp32"` or `"bf16"`, which changes some units.
         execution ([`Execution`]): How it is done.
+        columns (`tuple[str, ...]`, *optional*): The columns of audio that the rows have, those of pairs by default.
     """
 
     def build(partial: Path) -> None:
         tasks = sorted(path for path in pairs.iterdir() if path.is_dir())
         targets = {task: partial / task.name for task in tasks}
-        _encode(targets, quantizer, PAIR_COLUMNS, precision, execution)
+        _encode(targets, quantizer, columns, precision, execution)
 
     inputs = {"quantizer": quantizer, "pairs": pairs}
     Stage(folder, 1, {"precision": precision}, inputs, PACKAGES).run(build, execution.overwrite)

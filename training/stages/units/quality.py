@@ -56,7 +56,7 @@ def held_out_shards(utterances: Path) -> list[Path]:
 
 def measure_quality(utterances: Path, units: Path, num_units: int, frame_rate: float) -> dict:
     """PNMI, purity, use, runs and bit rate of the units against the phones, on the splits that trained nothing."""
-    from ....models.speech_units import UnitCounts
+    from ....models.unit_quality import UnitCounts
 
     counts, frame_samples = UnitCounts(num_units), frame_samples_at(frame_rate)
     for row, encoded in _read_held_out(utterances, units):
@@ -70,7 +70,7 @@ def measure_syllable_quality(utterances: Path, units: Path, num_units: int, fram
     PNMI, purity, use and rates of syllable units, each against the aligned syllable that has most of its frames, on
     the splits that trained nothing.
     """
-    from ....models.speech_units import unit_quality
+    from ....models.unit_quality import unit_quality
 
     sequences, syllables, frames, frame_samples = [], [], 0, frame_samples_at(frame_rate)
     for row, encoded in _read_held_out(utterances, units):
@@ -97,7 +97,7 @@ def measure_boundaries(utterances: Path, units: Path, frame_rate: float) -> dict
     How well segments end where aligned syllables and phones do, on the splits that trained nothing: precision, recall,
     F1 and R-value within each of [`TOLERANCES`]. Pauses are segments, and an utterance's edges are no boundaries.
     """
-    from ....models.speech_units import BoundaryCounts
+    from ....models.unit_quality import BoundaryCounts
 
     counts = {(what, tolerance): BoundaryCounts(tolerance) for what in _STARTS for tolerance in TOLERANCES}
     for row, encoded in _read_held_out(utterances, units):

@@ -35,7 +35,7 @@ def compare_seeds(
         seeds (`Sequence[int]`): The seeds.
         execution ([`Execution`]): How it is done.
     """
-    from ....models.speech_units import compare_units, unit_quality
+    from ....models.unit_quality import compare_units, unit_quality
 
     seeds = list(seeds)
     configuration = settings.describe() | {"seeds": seeds}
