@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import shutil
 import sys
 import time
@@ -24,6 +23,11 @@ from filelock import FileLock, Timeout
 from ...models.files import read_json_if_whole, write_json
 from .distributed import is_main, wait_until
 from .environment import installed_versions
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 STAGE_FILE = "stage.json"
 PENDING_FILE = ".pending.json"
@@ -259,8 +263,13 @@ def read_stage(folder: Path) -> dict[str, Any] | None:
     return read_json_if_whole(folder / STAGE_FILE)
 
 
-def peak_memory_mb() -> float:
-    """The largest resident set of this process or of one of its finished children so far, in MiB."""
+def peak_memory_mb() -> float | None:
+    """
+    The largest resident set of this process or of one of its finished children so far, in MiB; `None` where the system
+    does not say.
+    """
+    if resource is None:
+        return None
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 

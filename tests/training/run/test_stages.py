@@ -1,15 +1,19 @@
 """Stages are whole or absent, resumed where they stopped, and never taken for another configuration's."""
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from evoslm.training.run import stage as module
 from evoslm.training.run.stage import Stage, read_fingerprint
+
+ROOT = Path(__file__).parents[3]
 
 
 def write_result(folder):
@@ -219,3 +223,32 @@ def test_of_several_processes_the_main_one_builds_and_the_others_wait_or_take_pa
     assert Stage(tmp_path / "second", 1, {}, {"first": tmp_path / "first"}).run(build)
     assert other.wait(60) == 0 and other.stdout.read() == "False\n"
     assert (tmp_path / "second" / "part-1").is_file() == (how == "together")
+
+
+POSIX_ALONE = {"resource", "fcntl", "pwd", "grp", "termios", "pty", "syslog", "posix"}
+
+
+def test_where_there_is_no_resource_a_stage_is_built_without_its_peak_memory(tmp_path):
+    code = (
+        "import sys; sys.modules['resource'] = None\n"
+        "from pathlib import Path\n"
+        "from evoslm.training.run.stage import Stage\n"
+        "folder = Path(sys.argv[1])\n"
+        "assert Stage(folder, 1, {'k': 1}).run(lambda partial: (partial / 'result.txt').write_text('done'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "a" / "stage.json").read_text())["peak_memory_mb"] is None
+    assert Stage(tmp_path / "a", 1, {"k": 1}).is_finished()
+
+
+def test_nothing_imports_what_windows_has_not_without_a_way_round():
+    found = []
+    for room in ("models", "datasets_scripts", "metrics", "training", "spaces", "evoslm"):
+        for path in (ROOT / room).rglob("*.py"):
+            # Those of the module itself: what stands in a `try` or a function is reached by who looks first.
+            for node in ast.parse(path.read_text()).body:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+                found += [(path, name) for name in names if name.split(".")[0] in POSIX_ALONE]
+    assert not found
