@@ -95,6 +95,24 @@ def _run_study(arguments: Arguments) -> None:
     _say("report")
     report = write_report(run.folder)
     print(f"The report is {report} (and report.html beside it).")
+    if arguments.run.analysis:
+        _say("analysis")
+        _analyze(arguments, run)
+
+
+def _analyze(arguments: Arguments, run: Run) -> None:
+    from .analysis.command import AnalyzeArguments, analyze
+
+    asked, of_run = arguments.run.analysis, arguments.run
+    analyze(
+        AnalyzeArguments(
+            run_dir=str(run.folder),
+            parts=None if "all" in asked else asked,
+            num_proc=of_run.num_proc,
+            device=of_run.device,
+            overwrite=of_run.overwrite,
+        )
+    )
 
 
 def _run_joint_study(arguments: Arguments) -> None:

@@ -100,7 +100,7 @@ _EVERYTHING = {name: _all_of(group) for name, group in GROUPS.items()}
 # What a study's command takes is what it does, and what the commands before it do. sWUGGY's pseudo-words are balanced
 # with the text model's pieces, so that the first of them needs the size of that vocabulary.
 _DATASET = {
-    "run": _all_of(GROUPS["run"], "training_seeds", "replicates"),
+    "run": _all_of(GROUPS["run"], "training_seeds", "replicates", "analysis"),
     "corpus": _EVERYTHING["corpus"],
     "pairs": _EVERYTHING["pairs"],
     "model": ("bpe_vocab_size",),
@@ -110,7 +110,7 @@ _DATASET = {
 _UNITS = {**_DATASET, "units": _EVERYTHING["units"]}
 _TOKENIZERS = {**_UNITS, "model": ("bpe_vocab_size", "unit_bpe_vocab_size")}
 _TRAINING = {name: names for name, names in _EVERYTHING.items() if name != "joint"}
-_TRAINING |= {"run": _all_of(GROUPS["run"], "replicates")}
+_TRAINING |= {"run": _all_of(GROUPS["run"], "replicates", "analysis")}
 
 _COMMON_DATASET = ("preset", "output_dir", "modalities", "num_proc", "overwrite")
 _COMMON_DATASET += ("corpus", "stories", "text_dir", "audio_dir", "dataset", "max_words")
@@ -166,7 +166,7 @@ COMMANDS = {
             "all of it, from text to the tables of the report",
             "--preset smoke --modalities all --output_dir runs/first",
             "commands:run_study",
-            (*_COMMON_TRAINING, "study", "replicates", "dry_run"),
+            (*_COMMON_TRAINING, "study", "replicates", "analysis", "dry_run"),
             flags=_EVERYTHING,
         ),
         Command(
@@ -176,6 +176,15 @@ COMMANDS = {
             "report.command:rewrite_report",
             (),
             "ReportArguments",
+            reads_run=True,
+        ),
+        Command(
+            "analyze",
+            "what each layer of a run's models knows, where they find words, and the like",
+            "runs/laptop --parts layers",
+            "analysis.command:analyze",
+            ("parts", "modalities", "lens", "num_proc", "device", "overwrite"),
+            "AnalyzeArguments",
             reads_run=True,
         ),
         Command(

@@ -16,6 +16,8 @@ RECORDED = "recorded"
 """What `own_voices` says of recordings."""
 FRAME_FEATURES = ("mfcc", "log_mel")
 """Encoders that need no weights."""
+AnalysisPart = Literal["layers"]
+"""The parts of `evoslm analyze`, in the order of its page."""
 
 
 @dataclass
@@ -36,6 +38,8 @@ class RunArguments:
         replicates (`int`, *optional*, defaults to 1): Whole studies, each with text, pairs, voices, k-means and
             training seeds of its own, and a report over all, whose intervals are over other corpora of the kind, too.
             They lie in `output_dir` as `replicate-<corpus seed>`.
+        analysis (`list[str]`, *optional*): Parts of `evoslm analyze` that follow the report, or `all` that the run has
+            what they need for; none when not given.
     """
 
     preset: str = "laptop"
@@ -46,6 +50,7 @@ class RunArguments:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
     replicates: int = field(default=1, metadata={"least": 1})
+    analysis: list[Literal["all"] | AnalysisPart] | None = None
 
 
 @dataclass

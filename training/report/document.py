@@ -44,6 +44,7 @@ def write_document(results: dict, figures: dict[str, Figure]) -> str:
         *_transfer(results),
         *_items(results),
         *_rules_and_groups(results),
+        *_analysis(results),
         *_settings(results),
         *_missing(results),
     ]
@@ -298,6 +299,13 @@ def _rules_and_groups(results: dict) -> list[str | None]:
             parts += [bands, tables.rule_table(results, task, "all_bands")]
         parts += [tables.group_table(results, task), tables.group_table(results, task, "distances")]
     return parts
+
+
+def _analysis(results: dict) -> list[str]:
+    if not results["analysis"]:
+        return []
+    titles = "\n".join(f"- {title}" for title in results["analysis"])
+    return ["## Why", f"[The analysis](analysis.md) of the same models has a page of its own:\n\n{titles}"]
 
 
 def _settings(results: dict) -> list[str | None]:

@@ -19,15 +19,17 @@ from ...models.files import write_json
 from .figures import Figure, theme_css
 
 
-def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdown: str) -> Path:
+def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdown: str, name: str = "report") -> Path:
     """
-    Write a report.
+    Write a report, or another page of its look.
 
     Args:
         folder (`Path`): Where to.
         results (`dict`): All numbers of its tables.
         figures (`dict[str, Figure]`): The figures that it names.
         markdown (`str`): Its text.
+        name (`str`, *optional*, defaults to `"report"`): The stem of the page's files; of another page than the
+            report its numbers have it, too.
 
     Returns:
         `Path`: `report.md` in the folder, beside `report.html` (the same, self-contained), `results.json` and the
@@ -36,9 +38,9 @@ def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdow
     folder.mkdir(parents=True, exist_ok=True)
     for figure in figures.values():
         figure.save(folder)
-    write_json(folder / "results.json", _plain(results))
-    (folder / "report.html").write_text(render_page(markdown, figures), encoding="utf-8")
-    report = folder / "report.md"
+    write_json(folder / ("results.json" if name == "report" else f"{name}.json"), _plain(results))
+    (folder / f"{name}.html").write_text(render_page(markdown, figures), encoding="utf-8")
+    report = folder / f"{name}.md"
     report.write_text(markdown, encoding="utf-8")
     return report
 
@@ -55,6 +57,7 @@ def render_page(markdown: str, figures: dict[str, Figure]) -> str:
         `str`: The text of `report.html`.
     """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    body = re.sub(r'<a href="(report|analysis)\.md"', r'<a href="\1.html"', body)
     headings: list[tuple[str, str]] = []
 
     def anchor(match: re.Match) -> str:

@@ -95,7 +95,7 @@ def compute_results(run: FinishedRun) -> dict:
         `dict`: By part of the report: `statistics, headline, tasks, seeds, shows` (whether there are trainings enough
         to show anything of modalities), `modalities, accuracies, effects, ordering, item_checks, too_small, scaling,
         equal_flops, losses, ngram`, what the run says of itself (`units, unit_seeds, transfer, corpus, pairs, study,
-        missing`) and `paper`.
+        missing, analysis`) and `paper`.
     """
     outcomes = {
         name: {seed: task_outcomes(items) for seed, items in part.items.items()}
@@ -137,6 +137,7 @@ def compute_results(run: FinishedRun) -> dict:
         "pairs": run.pairs,
         "study": run.study | {"configuration": without_places(run.study.get("configuration", {}))},
         "missing": run.missing,
+        "analysis": run.analysis,
         "paper": load_paper_figures(),
     }
 

@@ -15,6 +15,9 @@ from ..run.folder import MODEL_FOLDER, QUALITY_FILE, Run
 from ..run.stage import read_stage
 from ..run.study_file import open_run, read_study
 
+ANALYSIS_FILE = "analysis.json"
+"""The numbers of the page that `evoslm analyze` writes beside the report."""
+
 
 @dataclass
 class ModalityRun:
@@ -59,6 +62,7 @@ class FinishedRun:
             were compared with synthetic voices.
         modalities (`dict[str, ModalityRun]`): By name, in the order of the chain of factors; only those with scores.
         missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores.
+        analysis (`list[str]`): Titles on the page that `evoslm analyze` wrote; none without one.
     """
 
     folder: Path
@@ -70,6 +74,7 @@ class FinishedRun:
     transfer: dict
     modalities: dict[str, ModalityRun]
     missing: list[str]
+    analysis: list[str] = field(default_factory=list)
 
 
 def read_run(run_dir: str | Path) -> FinishedRun:
@@ -110,6 +115,7 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         transfer=_read_transfer(run.voice_transfer) if both <= set(scored) else {},
         modalities=scored,
         missing=[part.label for name, part in parts.items() if name not in scored],
+        analysis=[part["title"] for part in _read_json(run.report / ANALYSIS_FILE, True).get("parts", {}).values()],
     )
 
 
