@@ -7,7 +7,7 @@ import yaml
 
 from ...metrics.tasks import TASKS
 from . import factor_table, lead, prose, tables
-from .equal_flops import equal_flops_table
+from .curves.equal_flops import equal_flops_table
 from .figures import Figure
 from .formatting import NBSP, listing, percent
 from .results import PAPER_CHANGE

@@ -1,6 +1,7 @@
-"""From scored items to accuracies, differences and slopes with their intervals.
+"""From scored items to accuracies and differences with their intervals.
 
-items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`, `slope`.
+items -> `pair_outcomes` (1, 0.5 or 0 a pair and rule, averaged over its voices) -> `estimate`, `difference`; lines
+through several points of a training are in `lines.py`.
 A pair stays together with all its voices and with its mirrored twin, in a cluster. Intervals of several training seeds
 are over clusters and seeds (`models/seed_intervals.py`); those of one seed, or of what has none, are over clusters
 only, and each estimate says which. Outcomes, accuracies and intervals over clusters are those of the metrics.
@@ -15,8 +16,8 @@ import pandas as pd
 from ...metrics.judging import accuracy_over_pairs, compared_sides, in_headline, judge_sides
 from ...metrics.tasks import TASKS
 from ...models.scoring.sides import SIDES
-from ...models.seed_intervals import accuracy_intervals, difference_interval, half_widths
-from ...models.statistics import average_voices, paired_effect, resampled_means
+from ...models.seed_intervals import accuracy_intervals, difference_interval
+from ...models.statistics import average_voices, paired_effect
 
 BOOTSTRAP_SEED = 0
 PAIRS, PAIRS_AND_SEEDS = "pairs", "pairs and training seeds"
@@ -120,15 +121,15 @@ def estimates(by_seed: dict[int, pd.DataFrame]) -> dict[str, dict]:
     if not pairs or not columns:
         return {}
     values = np.stack([table[columns].to_numpy(float) for table in outcomes])  # (seeds, pairs, columns)
-    clusters = _clusters(outcomes[0])
+    clusters = clusters_of(outcomes[0])
     if len(values) > 1:
         found = dict(zip(("value", "low", "high"), accuracy_intervals(values, clusters)))
     else:
         found = accuracy_over_pairs(values[0], cluster_ids=clusters, seed=BOOTSTRAP_SEED)
     return {
         column: {end: float(found[end][index]) for end in ("value", "low", "high")}
-        | _counts(outcomes[0])
-        | _over_seeds(values[..., index].mean(axis=1))
+        | count_pairs(outcomes[0])
+        | spread_over_seeds(values[..., index].mean(axis=1))
         for index, column in enumerate(columns)
     }
 
@@ -156,62 +157,29 @@ def difference(by_seed_a: dict[int, pd.Series], by_seed_b: dict[int, pd.Series])
         return None
     a, b = a.loc[common], b.loc[common]
     if len(seeds) > 1:
-        effect = difference_interval(a.to_numpy(float).T, b.to_numpy(float).T, _clusters(a))
+        effect = difference_interval(a.to_numpy(float).T, b.to_numpy(float).T, clusters_of(a))
     else:
-        effect = paired_effect(a[seeds[0]], b[seeds[0]], _clusters(a), seed=BOOTSTRAP_SEED)
+        effect = paired_effect(a[seeds[0]], b[seeds[0]], clusters_of(a), seed=BOOTSTRAP_SEED)
     points, relative = (
         {key: effect[f"{form}{end}"] / 100 for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
         for form in ("points", "percent")
     )
     if math.isnan(relative["value"]):
         relative = None
-    return {"points": points, "relative": relative} | _counts(a) | _over_seeds((b - a).mean().to_numpy())
+    return {"points": points, "relative": relative} | count_pairs(a) | spread_over_seeds((b - a).mean().to_numpy())
 
 
-def slope(tokens: list[float], by_point: list[dict[int, pd.Series]]) -> dict | None:
-    """
-    The straight line through a modality's accuracies over the logarithm of the tokens it has seen.
-
-    Args:
-        tokens (`list[float]`): Tokens seen at each point.
-        by_point (`list[dict[int, pandas.Series]]`): Outcomes of the pairs at each point, by training seed.
-
-    Returns:
-        `dict` or `None`: `value, low, high` (accuracy, as a fraction, for ten times the tokens), `intercept` (at one
-        token), `points`, `n_pairs` (also as `n`) and `n_clusters` that all points and seeds share, `n_seeds`, `over`
-        and, of several seeds, `seeds, seed_sd`. `None` with fewer than three points or without a common seed.
-    """
-    seeds = sorted(set.intersection(*map(set, by_point))) if len(set(tokens)) >= 3 else []
-    if not seeds:
-        return None
-    columns = {(seed, point): outcomes[seed] for seed in seeds for point, outcomes in enumerate(by_point)}
-    table = pd.concat(columns, axis=1, join="inner").dropna()
-    if table.empty:
-        return None
-    x = np.log10(np.asarray(tokens, dtype=float))
-    centred = (x - x.mean()) / np.square(x - x.mean()).sum()  # least squares: slope = centred . accuracies
-    outcomes = table.to_numpy(float).reshape(len(table), len(seeds), len(by_point))
-    of_pairs = (outcomes @ centred).T  # each pair's share of the slope, by seed
-    value = float(of_pairs.mean())
-    if len(seeds) > 1:
-        half = float(half_widths(of_pairs[..., None], _clusters(table))[0])
-        low, high = value - half, value + half
-    else:
-        drawn = resampled_means(of_pairs.T, BOOTSTRAP_SEED, cluster_ids=_clusters(table))
-        low, high = (float(end) for end in np.quantile(drawn, [0.025, 0.975]))
-    line = {"value": value, "low": low, "high": high, "intercept": float(outcomes.mean() - value * x.mean())}
-    return line | {"points": len(tokens)} | _counts(table) | _over_seeds(of_pairs.mean(axis=1))
-
-
-def _clusters(outcomes: pd.DataFrame) -> pd.Index:
+def clusters_of(outcomes: pd.DataFrame) -> pd.Index:
+    """The cluster of each pair."""
     return outcomes.index.get_level_values(0)
 
 
-def _counts(outcomes: pd.DataFrame) -> dict[str, int]:
-    return {"n": len(outcomes), "n_pairs": len(outcomes), "n_clusters": _clusters(outcomes).nunique()}
+def count_pairs(outcomes: pd.DataFrame) -> dict[str, int]:
+    """How many pairs and clusters of them there are."""
+    return {"n": len(outcomes), "n_pairs": len(outcomes), "n_clusters": clusters_of(outcomes).nunique()}
 
 
-def _over_seeds(values: np.ndarray) -> dict:
+def spread_over_seeds(values: np.ndarray) -> dict:
     """Of how many training seeds a value is the mean, and what its interval is over."""
     if len(values) < 2:
         return {"n_seeds": len(values), "over": PAIRS}

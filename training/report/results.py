@@ -21,7 +21,8 @@ from ...models.seed_intervals import FEWEST_CLUSTERS
 from ...models.statistics import NUM_RESAMPLES
 from ..arguments.study import RECORDED
 from ..run.places import without_places
-from .equal_flops import compare_at_equal_flops
+from .curves.equal_flops import compare_at_equal_flops
+from .curves.learning_curves import points_along_the_way, points_by, scaling_by_task, validation_losses
 from .estimates import (
     BOOTSTRAP_SEED,
     PAIRS,
@@ -36,7 +37,6 @@ from .estimates import (
     headlines_by_seed,
     task_outcomes,
 )
-from .learning_curves import points_along_the_way, points_by_flops, scaling_by_task, validation_losses
 from .run_folder import FinishedRun, ModalityRun
 
 NGRAMS = ("ngram1", "ngram2", "ngram3", "ngram4", "ngram5")
@@ -126,7 +126,7 @@ def compute_results(run: FinishedRun) -> dict:
         "too_small": _too_small(run.pairs, accuracies),
         "scaling": {name: scaling_by_task(part, points[name]) for name, part in run.modalities.items()},
         "equal_flops": compare_at_equal_flops(
-            {name: points_by_flops(part, points[name]) for name, part in run.modalities.items()}
+            {name: points_by(part, points[name], "flops") for name, part in run.modalities.items()}
         ),
         "losses": {name: validation_losses(part, run.corpus) for name, part in run.modalities.items()},
         "ngram": next((part.ngram for part in run.modalities.values() if part.ngram), {}),

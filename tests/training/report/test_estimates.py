@@ -1,10 +1,11 @@
-"""Accuracies, differences and slopes with their intervals: against numbers worked out by hand."""
+"""Accuracies, differences and lines with their intervals: against numbers worked out by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from evoslm.training.report.estimates import difference, estimate, pair_outcomes, slope
+from evoslm.training.report.curves.lines import fit_line
+from evoslm.training.report.estimates import difference, estimate, pair_outcomes
 
 
 def items(**columns) -> pd.DataFrame:
@@ -87,11 +88,11 @@ def test_difference_takes_common_pairs_and_seeds_only():
 
 def test_slope_is_accuracy_for_ten_times_the_tokens():
     steps = [{0: pd.Series(np.arange(100) < n, dtype=float)} for n in (50, 60, 70)]
-    line = slope([1e3, 1e4, 1e5], steps)
+    line = fit_line([1e3, 1e4, 1e5], steps)
     assert line["value"] == pytest.approx(0.1)
     assert line["intercept"] + 4 * line["value"] == pytest.approx(0.6)
     assert line["low"] < 0.1 < line["high"]
-    assert slope([1e3, 1e4], steps[:2]) is None
+    assert fit_line([1e3, 1e4], steps[:2]) is None
 
 
 def test_intervals_of_several_seeds_are_over_seeds():
@@ -108,6 +109,6 @@ def test_intervals_of_several_seeds_are_over_seeds():
 
 def test_slope_over_seeds_is_that_of_their_mean():
     steps = [{seed: pd.Series(np.arange(100) < n + 5 * seed, dtype=float) for seed in (0, 1)} for n in (50, 60, 70)]
-    line = slope([1e3, 1e4, 1e5], steps)
+    line = fit_line([1e3, 1e4, 1e5], steps)
     assert (line["n_seeds"], line["over"]) == (2, "pairs and training seeds")
     assert line["value"] == pytest.approx(0.1) and line["seeds"] == pytest.approx([0.1, 0.1])

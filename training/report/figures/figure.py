@@ -1,16 +1,16 @@
-"""A figure: panels in one row for a publication, and one by one for the page.
+"""A figure: panels in rows for a publication, and one by one for the page.
 
 caption + what draws each panel -> [`Figure`] -> png and svg files, or svg text whose colours follow the page's theme.
 """
 
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
@@ -33,6 +33,7 @@ class Figure:
         height (`float`): Height of a panel in inches.
         key (`dict[str, str]`, *optional*): What unlabelled marks mean, by marker; drawn under the
             panels of the files, and left to the caption on the page.
+        columns (`int`, *optional*): Panels beside each other in the files; all of them when not given.
     """
 
     name: str
@@ -40,9 +41,10 @@ class Figure:
     panels: dict[str, Callable[[Axes], None]]
     height: float
     key: dict[str, str] = field(default_factory=dict)
+    columns: int | None = None
 
     def save(self, folder: Path) -> None:
-        """Write `<name>.png` (200 dots an inch, white) and `<name>.svg` with all panels in a row."""
+        """Write `<name>.png` (200 dots an inch, white) and `<name>.svg` with all panels."""
         with mpl.rc_context(STYLE):
             canvas = self._draw(list(self.panels))
             if self.key:
@@ -64,9 +66,11 @@ class Figure:
             ]
 
     def _draw(self, titles: list[str]) -> Canvas:
-        canvas = Canvas(figsize=(PANEL_WIDTH * len(titles), self.height), layout="constrained")
+        columns = min(self.columns or len(titles), len(titles))
+        rows = math.ceil(len(titles) / columns)
+        canvas = Canvas(figsize=(PANEL_WIDTH * columns, self.height * rows), layout="constrained")
         FigureCanvasAgg(canvas)
-        for axes, title in zip(np.atleast_1d(canvas.subplots(1, len(titles))), titles):
+        for axes, title in zip(canvas.subplots(rows, columns, squeeze=False).flat, titles):
             axes.set_title(title, pad=10)
             self.panels[title](axes)
         return canvas

@@ -3,11 +3,13 @@
 results + a task -> marks on `Axes`.
 """
 
+from collections.abc import Callable
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..formatting import count
+from ..formatting import count, scientific
 from .looks import COLORS, INK, MARKERS
 
 
@@ -59,20 +61,32 @@ def draw_distances(axes: Axes, results: dict, task: str) -> None:
     _label_ends(axes, results, ends)
 
 
-def draw_scaling(axes: Axes, results: dict, task: str) -> None:
-    """Points, intervals and fitted lines over the logarithm of the tokens seen."""
+AXIS_LABELS = {"tokens": "tokens seen", "epochs": "epochs", "flops": "training FLOPs"}
+"""What stands under an axis of what a training has seen, or cost."""
+
+
+def draw_scaling(axes: Axes, results: dict, task: str, axis: str = "tokens", named: bool = True) -> None:
+    """
+    Points, intervals and fitted lines over the logarithm of what was seen.
+
+    Args:
+        axes (`Axes`): Where to.
+        results (`dict`): With `scaling`, by modality and task `points` and their `line` over that axis, and
+            `modalities`, their labels.
+        task (`str`): The task.
+        axis (`str`, *optional*, defaults to `"tokens"`): What is below: `tokens`, `epochs` or `flops`.
+        named (`bool`, *optional*, defaults to `True`): Whether the names of modalities stand beside it.
+    """
     draw_chance(axes, horizontal=True)
     ends = []
     for name, by_task in results["scaling"].items():
         if task not in by_task:
             continue
         points, line, color = by_task[task]["points"], by_task[task]["line"], COLORS[name][0]
-        x = np.array([point["tokens"] for point in points])
+        x = np.array([point[axis] for point in points])
         y = np.array([100 * point["value"] for point in points])
-        for point in points:
-            axes.plot(
-                [point["tokens"]] * 2, [100 * point["low"], 100 * point["high"]], color=color, alpha=0.3, linewidth=1
-            )
+        for place, point in zip(x, points):
+            axes.plot([place] * 2, [100 * point["low"], 100 * point["high"]], color=color, alpha=0.3, linewidth=1)
         axes.plot(x, y, MARKERS[name], color=color, markersize=5, linestyle="none")
         end = y[-1]
         if line:
@@ -80,11 +94,12 @@ def draw_scaling(axes: Axes, results: dict, task: str) -> None:
             axes.plot(x, fitted, color=color, linewidth=1.4)
             end = fitted[-1]
         ends.append((x[-1], end, name))
-    _token_axis(axes)
+    _logarithmic_axis(axes, AXIS_LABELS[axis], scientific if axis == "flops" else _round)
     axes.set_ylabel("accuracy, %")
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 40), min(max(high, 75), 101.5))
-    _label_ends(axes, results, ends)
+    if named:
+        _label_ends(axes, results, ends)
 
 
 def draw_losses(axes: Axes, results: dict) -> None:
@@ -120,18 +135,20 @@ def draw_chance(axes: Axes, horizontal: bool) -> None:
     draw(50, color=INK["muted"][0], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
 
 
-def _token_axis(axes: Axes) -> None:
+def _logarithmic_axis(axes: Axes, label: str, written: Callable[[float], str]) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel("tokens seen")
+    axes.set_xlabel(label)
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1,) if high > 300 * low else (1, 3)))
-    axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _round_tokens(value)))
+    axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: written(value)))
     axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.grid(axis="y", color=INK["faint"][0], linewidth=0.6)
     axes.set_axisbelow(True)
 
 
-def _round_tokens(value: float) -> str:
+def _round(value: float) -> str:
+    if value < 1:
+        return f"{value:g}"
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{letter}"

@@ -6,18 +6,13 @@ All points are of the stable phase. What is scored at the end has decayed, which
 so that it is no point here; and nothing is extrapolated.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 
-import pandas as pd
+from ....metrics.tasks import TASKS
+from ..estimates import estimate
+from ..formatting import MISSING, items, listing, markdown_table, scientific, with_interval
+from .between_points import Points, common_range, outcomes_at
 
-from ...metrics.tasks import TASKS
-from .estimates import estimate
-from .formatting import MISSING, items, listing, markdown_table, scientific, with_interval
-
-Points = Sequence[tuple[float, Mapping[str, pd.Series]]]
-"""FLOPs, ascending, with outcomes of the pairs by task."""
 LATER, EARLIER = "begin later", "end before"
 """Why a modality is left out at a budget: its points do so."""
 
@@ -37,7 +32,7 @@ def compare_at_equal_flops(trainings: Mapping[str, Mapping[int, Points]]) -> dic
         each with its `flops`, `accuracies` by modality and task as [`estimate`] returns them, and `left_out`, why by
         modality. Modalities with fewer than two points are in neither.
     """
-    ranges = {name: found for name, by_seed in trainings.items() if (found := _range(by_seed))}
+    ranges = {name: found for name, by_seed in trainings.items() if (found := common_range(by_seed))}
     within = {
         flops: {name for name, (first, last) in ranges.items() if first <= flops <= last}
         for flops in sorted({last for _, last in ranges.values()})
@@ -82,23 +77,8 @@ def _tables(budget: dict) -> list[dict]:
     return list(budget["accuracies"].values())
 
 
-def _range(by_seed: Mapping[int, Points]) -> tuple[float, float] | None:
-    """FLOPs of the first and of the last point that every seed has points around."""
-    if not by_seed or any(len(points) < 2 for points in by_seed.values()):
-        return None
-    first, last = (choose(points[end][0] for points in by_seed.values()) for choose, end in ((max, 0), (min, -1)))
-    return (first, last) if first < last else None
-
-
 def _accuracies(by_seed: Mapping[int, Points], flops: float) -> dict[str, dict]:
-    outcomes = {seed: _interpolate(points, flops) for seed, points in by_seed.items()}
+    outcomes = outcomes_at(by_seed, flops)
     tasks = [task for task in TASKS if all(task in by_task for by_task in outcomes.values())]
     found = {task: estimate({seed: by_task[task] for seed, by_task in outcomes.items()}) for task in tasks}
     return {task: accuracy for task, accuracy in found.items() if accuracy}
-
-
-def _interpolate(points: Points, flops: float) -> dict[str, pd.Series]:
-    """Outcomes by task between the two points around some FLOPs."""
-    (less, before), (more, after) = next(ends for ends in pairwise(points) if ends[0][0] <= flops <= ends[1][0])
-    share = math.log(flops / less) / math.log(more / less)
-    return {task: ((1 - share) * before[task] + share * after[task]).dropna() for task in before if task in after}

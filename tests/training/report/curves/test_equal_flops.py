@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from fake_run import make_fake_run
 
+from evoslm.training.report.curves.equal_flops import compare_at_equal_flops
 from evoslm.training.report.document import write_document
-from evoslm.training.report.equal_flops import compare_at_equal_flops
 from evoslm.training.report.figures import draw_figures
 from evoslm.training.report.results import compute_results
 from evoslm.training.report.run_folder import read_run
