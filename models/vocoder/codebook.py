@@ -1,7 +1,8 @@
 """What a [`CodebookVocoder`] says for each unit: read off the quantizer's centroids, or measured on audio.
 
 quantizer -> [`read_centroids`]; quantizer + audio -> units, log-mel frames, pitch -> sums by voice and unit ->
-[`read_table`]. Both fill the same tables: what a frame is, and whether it is voiced.
+[`read_table`]; audio whose units are known already -> [`read_known_units`]. All fill the same tables: what a frame is,
+and whether it is voiced.
 """
 
 from collections.abc import Iterable, Sequence
@@ -70,15 +71,55 @@ def read_table(cls, model, audio: Iterable[tuple[Sequence[np.ndarray], Sequence[
         **config_arguments,
     )
     vocoder = cls(config)
+    encoded = (
+        (np.asarray(waveform), units, speaker)
+        for waveforms, speakers in audio
+        for waveform, units, speaker in zip(
+            waveforms, model.units(waveforms, speakers), speakers or [None] * len(waveforms)
+        )
+    )
+    _fill(vocoder, encoded, model.centroids.detach().double().cpu())
+    config.fit = {"quantizer": model.fingerprint()} | config.fit
+    return vocoder
+
+
+def read_known_units(
+    cls,
+    utterances: Iterable[tuple[np.ndarray, np.ndarray, str | None]],
+    num_units: int,
+    positions: np.ndarray | None,
+    config_arguments: dict,
+):
+    """A vocoder whose table is the mean of the log-mel frames of each unit, of audio that has been encoded."""
+    sizes = {
+        name: config_arguments.pop(name, default)
+        for name, default in (("window_ms", 25.0), ("num_mel_bins", 40), ("log_floor", 1e-4))
+    }
+    config = CodebookVocoderConfig(
+        num_units=num_units,
+        table="log_mel",
+        num_coefficients=sizes["num_mel_bins"],
+        **sizes,
+        **config_arguments,
+    )
+    vocoder = cls(config)
+    _fill(vocoder, utterances, None if positions is None else torch.from_numpy(np.asarray(positions, np.float64)))
+    return vocoder
+
+
+def _fill(
+    vocoder, utterances: Iterable[tuple[np.ndarray, np.ndarray, str | None]], positions: torch.Tensor | None
+) -> None:
+    """Measure what each unit says; one that was not seen says what the nearest one says, or nothing of its own."""
+    config = vocoder.config
     sums = _Sums(max(1, len(config.speakers)), config.num_units, config.num_coefficients)
-    for waveforms, speakers in audio:
-        all_units = model.units(waveforms, speakers)
-        voices = vocoder._voices(len(waveforms), speakers)
-        for waveform, units, voice in zip(waveforms, all_units, voices):
-            sums.add(vocoder.spectrum, np.asarray(waveform), units, voice, config)
-    if sums.frames.sum() == 0:
+    for waveform, units, speaker in utterances:
+        (voice,) = vocoder._voices(1, None if speaker is None else [speaker])
+        sums.add(vocoder.spectrum, waveform, units, voice, config)
+    seen = torch.from_numpy(sums.frames.sum(0) > 0)
+    if not seen.any():
         raise ValueError("There is no audio to measure the units on; give at least one utterance.")
-    nearest = _nearest_seen(model.centroids.detach().double().cpu(), torch.from_numpy(sums.frames.sum(0) > 0))
+    nearest = torch.arange(config.num_units) if positions is None else _nearest_seen(positions, seen)
     table, mean, std = sums.statistics()
     vocoder.table.data.copy_(torch.from_numpy(table)[nearest])
     vocoder.voicing.copy_(torch.from_numpy(sums.voicing())[nearest])
@@ -86,12 +127,10 @@ def read_table(cls, model, audio: Iterable[tuple[Sequence[np.ndarray], Sequence[
     vocoder.voice_std.copy_(torch.from_numpy(std))
     vocoder.voice_pitch.copy_(torch.tensor(sums.pitch(), dtype=torch.float))
     config.fit = {
-        "quantizer": model.fingerprint(),
         "num_utterances": sums.num_utterances,
         "num_frames": int(sums.frames.sum()),
-        "num_unseen_units": int((sums.frames.sum(0) == 0).sum()),
+        "num_unseen_units": int((~seen).sum()),
     }
-    return vocoder
 
 
 def _guess_voicing(vocoder) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torchaudio.functional
 
-from .codebook import read_centroids, read_table
+from .codebook import read_centroids, read_known_units, read_table
 from .configuration_vocoder import CodebookVocoderConfig
 from .modeling_vocoder import UnitVocoder
 from .pitch import DEFAULT_PITCH
@@ -116,6 +116,38 @@ class CodebookVocoder(UnitVocoder):
         if audio is None:
             return read_centroids(cls, model, config_arguments).eval()
         return read_table(cls, model, audio, config_arguments).eval()
+
+    @classmethod
+    def from_units(
+        cls,
+        utterances: Iterable[tuple[np.ndarray, np.ndarray, str | None]],
+        num_units: int,
+        positions: np.ndarray | None = None,
+        **config_arguments,
+    ) -> "CodebookVocoder":
+        """
+        Read a vocoder off audio that has been encoded: of any tokenizer, and of units of which each has several
+        places in time, such as the parts of a syllable.
+
+        Args:
+            utterances (`Iterable[tuple[np.ndarray, np.ndarray, str]]`):
+                Samples of each utterance, the row of the table that each of its frames is of (`(num_frames,)`), and
+                its speaker, which is read where there are several. Read once.
+            num_units (`int`):
+                Rows of the table.
+            positions (`np.ndarray` of shape `(num_units, size)`, *optional*):
+                Where rows lie: one that no frame is of says what the nearest one says. Without them, it says what all
+                frames together do.
+            config_arguments (*optional*):
+                Further arguments of [`CodebookVocoderConfig`], such as `speakers` and `hop_length`.
+
+        Returns:
+            [`CodebookVocoder`]
+
+        Raises:
+            `ValueError`: If there are no frames, or a speaker is none of `speakers`.
+        """
+        return read_known_units(cls, utterances, num_units, positions, config_arguments).eval()
 
     @torch.no_grad()
     def log_mel(self, units: torch.LongTensor, speaker: str | None = None) -> torch.Tensor:
