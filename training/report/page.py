@@ -38,7 +38,7 @@ def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdow
     folder.mkdir(parents=True, exist_ok=True)
     for figure in figures.values():
         figure.save(folder)
-    write_json(folder / ("results.json" if name == "report" else f"{name}.json"), _plain(results))
+    write_json(folder / ("results.json" if name == "report" else f"{name}.json"), plain_numbers(results))
     (folder / f"{name}.html").write_text(render_page(markdown, figures), encoding="utf-8")
     report = folder / f"{name}.md"
     report.write_text(markdown, encoding="utf-8")
@@ -94,12 +94,20 @@ def _figure(figure: Figure, caption: str) -> str:
     return f'<figure id="figure-{escape(figure.name)}">{drawing}</figure>'
 
 
-def _plain(value: Any) -> Any:
-    """The same numbers as strict JSON: no NaN, which JSON does not know."""
+def plain_numbers(value: Any) -> Any:
+    """
+    Numbers as strict JSON has them.
+
+    Args:
+        value (`Any`): Dictionaries, lists and numbers.
+
+    Returns:
+        `Any`: The same, NaN and infinity, which JSON does not know, as `None`.
+    """
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_numbers(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain_numbers(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
