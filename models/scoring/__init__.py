@@ -11,11 +11,14 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "EvoSLMHarnessModel": ".harness",
         "KeptScores": ".kept_scores",
+        "LayerLens": ".layers",
         "encode_pairs": ".pairs",
+        "fit_tuned_lens": ".tuned_lens",
         "score_blocks": ".retrieval",
         "score_continuations": ".continuations",
         "score_pairs": ".pairs",
         "score_rows": ".likelihoods",
         "sequence_log_likelihoods": ".likelihoods",
+        "token_log_probabilities": ".token_scores",
     },
 )

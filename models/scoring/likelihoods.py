@@ -13,6 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .beginning import find_beginning
+from .layers import LayerLens, LayerOutput
 from .network import Network, scoring_mode
 from .output_layer import OutputLayer, Scored
 from .plan import Group, Tokens, group_by_prefix, grow_trees, make_batches, make_tree_batches, unique_items
@@ -31,6 +32,7 @@ def sequence_log_likelihoods(
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
     long_sequences: str = "error",
+    lens: LayerLens | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -62,13 +64,16 @@ def sequence_log_likelihoods(
             What to do with a sequence that is longer than the model's window, context included: `"error"`, or
             `"slide"`: it is scored in pieces of half a window, each behind BOS and as many of the tokens before it as
             fit ([`slide`]).
+        lens ([`LayerLens`], *optional*):
+            Read every layer in this way, not the last alone.
         device (`str` or `torch.device`, *optional*):
             Where to move the model first; by default it stays where it is.
         progress (`bool`, *optional*, defaults to `False`):
             Whether to show a progress bar, in tokens.
 
     Returns:
-        `np.ndarray`: Log-likelihoods in nats, float64, of shape `(len(sequences),)`.
+        `np.ndarray`: Log-likelihoods in nats, float64, of shape `(len(sequences),)`; with `lens` of shape
+        `(len(sequences), layers + 1)`, that of the embeddings first.
 
     Raises:
         `ValueError`: If there is no BOS, a sequence is empty or longer than the model's window, an id is outside the
@@ -99,10 +104,14 @@ def sequence_log_likelihoods(
         names=names,
         batch_tokens=batch_tokens,
         share_prefixes=share_prefixes,
+        lens=lens,
         device=device,
         progress=progress,
     )
-    return np.bincount(owners, scores[:, 0]) if len(owners) else np.zeros(0)
+    if not len(owners):
+        return scores if lens else np.zeros(0)
+    sums = np.stack([np.bincount(owners, column) for column in scores.T], axis=1)
+    return sums if lens else sums[:, 0]
 
 
 def slide(length: int, start: int, window: int) -> list[tuple[int, int, int]]:
@@ -138,6 +147,7 @@ def score_rows(
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
     greedy: bool = False,
+    lens: LayerLens | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -153,34 +163,43 @@ def score_rows(
 
     Returns:
         `np.ndarray`: float64 of shape `(len(rows), 1)`: log-likelihoods in nats. With `greedy` of shape
-        `(len(rows), 2)`: also the number of scored tokens that are not the likeliest.
+        `(len(rows), 2)`: also the number of scored tokens that are not the likeliest. With `lens` of shape
+        `(len(rows), layers + 1)`: those of every layer.
 
     Raises:
         `ValueError`: As [`sequence_log_likelihoods`].
     """
     if batch_tokens is not None and batch_tokens < 1:
         raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
+    if greedy and lens:
+        raise ValueError("What greedy decoding writes is of the last layer alone; give greedy or lens.")
     if not len(rows):
         return np.zeros((0, 1 + greedy))
     names = names or [f"sequence {i}" for i in range(len(rows))]
     rows = [np.asarray(row) for row in rows]
-    _check(model, rows, names)
+    check_rows(model, rows, names)
     if device is not None:
         model.to(device)
 
     tokens, owners = unique_items(rows, starts)
     with scoring_mode(model), tqdm(total=len(tokens.flat), unit="token", disable=not progress) as bar:
-        network = Network(model, batch_tokens)
-        output = OutputLayer(network.head, len(tokens.rows), greedy)
+        network = Network(model, batch_tokens, all_layers=lens is not None)
+        output = _make_output(network, len(tokens.rows), greedy, lens)
         for members, scored in _passes(network, tokens, share_prefixes):
             grown = output.add(scored)
-            if not np.isfinite(output.sums[grown, 0]).all():
-                raise _unusable(network, tokens, grown, owners, names)
+            if not np.isfinite(output.sums[grown]).all():
+                raise _unusable(network, tokens, grown, owners, names, lens)
             bar.update(sum(len(tokens.rows[member]) for member in members))
         grown = output.finish()
-        if not np.isfinite(output.sums[grown, 0]).all():
-            raise _unusable(network, tokens, grown, owners, names)
+        if not np.isfinite(output.sums[grown]).all():
+            raise _unusable(network, tokens, grown, owners, names, lens)
     return output.sums[owners]
+
+
+def _make_output(network: Network, items: int, greedy: bool, lens: LayerLens | None) -> OutputLayer:
+    if lens is None:
+        return OutputLayer(network.head, items, greedy)
+    return LayerOutput(network, items, lens)
 
 
 def _passes(network: Network, tokens: Tokens, share_prefixes: bool) -> Iterator[tuple[list[int], Scored]]:
@@ -201,18 +220,18 @@ def _passes(network: Network, tokens: Tokens, share_prefixes: bool) -> Iterator[
         yield [member for tree in batch for member in tree.members], network.of_trees(batch, tokens)
 
 
-def _unusable(network: Network, tokens: Tokens, items: np.ndarray, owners: np.ndarray, names) -> ValueError:
+def _unusable(network: Network, tokens: Tokens, items: np.ndarray, owners: np.ndarray, names, lens) -> ValueError:
     """The error about the first item that has no finite log-likelihood by itself: one spoils its whole tree."""
     for owner, item in enumerate(owners):
         if item in items:
-            output = OutputLayer(network.head, len(tokens.rows), greedy=False)
+            output = _make_output(network, len(tokens.rows), False, lens)
             for scored in network.of_groups([Group((item,), int(tokens.lengths[item]) - 1)], tokens):
                 output.add(scored)
             output.finish()
-            if not np.isfinite(output.sums[item, 0]):
+            if not np.isfinite(sums := output.sums[item]).all():
                 return ValueError(
-                    f"The log-likelihood of {names[owner]} is {output.sums[item, 0]}: the model's weights are not "
-                    "usable (did its training diverge?)."
+                    f"The log-likelihood of {names[owner]} is {sums[~np.isfinite(sums)][0]}: the model's weights are "
+                    "not usable (did its training diverge?)."
                 )
     return ValueError("Log-likelihoods are not finite: the weights are not usable (did the training diverge?).")
 
@@ -239,7 +258,18 @@ def _window(model) -> int | None:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
-def _check(model, rows, names):
+def check_rows(model, rows: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """
+    Refuse rows that a model cannot read.
+
+    Args:
+        model (`PreTrainedModel`): The model.
+        rows (`Sequence[np.ndarray]`): Token ids, the first of a row included.
+        names (`Sequence[str]`): What to call each row in an error.
+
+    Raises:
+        `ValueError`: If one is longer than the model's window or has an id outside its vocabulary.
+    """
     vocabulary, window = model.get_input_embeddings().weight.shape[0], _window(model)
     for name, row in zip(names, rows):
         # The first token comes in and the last one stays out: it is predicted, never read.

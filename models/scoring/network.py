@@ -60,13 +60,19 @@ class Network:
     Args:
         model (`PreTrainedModel`): The model, inside of [`scoring_mode`].
         batch_tokens (`int`, *optional*): Most positions in one forward pass. Defaults to what suits its device.
+        all_layers (`bool`, *optional*, defaults to `False`): Whether features are of every layer, not of the last.
 
     Attributes:
         head (`torch.nn.Module` or `None`): The output layer; `None` if features are logits.
+        norm (`torch.nn.Module` or `None`): With `all_layers`, what stands between the last layer and the output layer.
+        num_layers (`int` or `None`): Likewise, how many layers there are.
         longest_in_tree (`int`): Most inputs of an item that can stand in a tree; 0 if none can.
+
+    Raises:
+        `ValueError`: If the states of its layers are asked for and cannot be read by its output layer.
     """
 
-    def __init__(self, model, batch_tokens: int | None = None):
+    def __init__(self, model, batch_tokens: int | None = None, all_layers: bool = False):
         self.model, self.device = model, model.get_input_embeddings().weight.device
         vocabulary = model.get_input_embeddings().weight.shape[0]
         probe = {"input_ids": torch.arange(min(8, vocabulary), device=self.device)[None], "use_cache": True}
@@ -82,9 +88,34 @@ class Network:
             separable = features.shape[-1] == self.head.weight.shape[-1]
             if not (separable and torch.equal(self.head(features), output.logits)):
                 self.head = None
+        self.all_layers = all_layers
+        self.norm, self.num_layers = self._find_norm(probe) if all_layers else (None, None)
         self.batch_tokens = batch_tokens or _BATCH_TOKENS["cpu" if self.device.type == "cpu" else "cuda"]
         if self.head is None:
             self.batch_tokens = min(self.batch_tokens, max(1, _MOST_LOGITS // vocabulary))
+
+    def _find_norm(self, probe: dict[str, torch.Tensor]) -> tuple[torch.nn.Module, int]:
+        """The module that gives the last features from the last layer's states, and how many layers there are."""
+        given = {}
+        hooks = [
+            child.register_forward_hook(lambda module, inputs, output, name=name: given.update({name: output}))
+            for name, child in self.decoder.named_children()
+        ]
+        try:
+            output = self.decoder(**probe, output_hidden_states=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        states, features = output.hidden_states, output.last_hidden_state
+        same = [
+            name for name, found in given.items() if isinstance(found, torch.Tensor) and torch.equal(found, features)
+        ]
+        if self.head is None or not same or not torch.equal(states[-1], features):
+            raise ValueError(
+                f"The layers of {type(self.model).__name__} cannot be read by its output layer: it does more than one "
+                "normalisation between the last layer and its logits."
+            )
+        return self.decoder.get_submodule(same[-1]), len(states) - 1
 
     def _attention_window(self) -> int | None:
         """How many positions every layer sees, its own included; `None` if all before it."""
@@ -152,14 +183,21 @@ class Network:
         return {"attention_mask": mask.triu(past + 1)[None, None]}
 
     def features(self, ids: np.ndarray, past=None, use_cache: bool = False, **of_tree: torch.Tensor):
-        """Features (or, without a separable output layer, logits) of shape `(rows * width, size)`, and the cache."""
+        """
+        Features (or, without a separable output layer, logits) of shape `(rows * width, size)`, of all layers
+        `(rows * width, layers, size)`, the last of them normalised; and the cache.
+        """
         network = self.model if self.head is None else self.decoder
         inputs = {"input_ids": torch.from_numpy(ids).to(self.device), "use_cache": use_cache, **of_tree}
         if past is not None:
             inputs["past_key_values"] = past
             inputs |= self._mask(past.get_seq_length(), ids.shape[1])
-        output = network(**inputs)
-        features = output.logits if self.head is None else output.last_hidden_state
+        if self.all_layers:
+            output = network(**inputs, output_hidden_states=True)
+            features = torch.stack(output.hidden_states, dim=2)
+        else:
+            output = network(**inputs)
+            features = output.logits if self.head is None else output.last_hidden_state
         return features.flatten(0, 1), output.past_key_values if use_cache else None
 
     def of_trees(self, trees: list[Tree], tokens: Tokens) -> Scored:

@@ -26,8 +26,8 @@ class Scored:
     Scored tokens and the features that predict them.
 
     Args:
-        features (`torch.Tensor` of shape `(positions, size)`): Features, or logits of a model without a separable
-            output layer.
+        features (`torch.Tensor` of shape `(positions, size)` or `(positions, layers, size)`): Features, or logits of a
+            model without a separable output layer.
         positions (`np.ndarray` of shape `(scored,)`): Which features predict each token.
         items (`np.ndarray` of shape `(scored,)`): To which item each token belongs.
         targets (`np.ndarray` of shape `(scored,)`): Its id.

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from .beginning import find_beginning
 from .kept_scores import KeptScores, fingerprint_chunk, fingerprint_model
+from .layers import LayerLens
 from .likelihoods import sequence_log_likelihoods
 from .separation import needs_space, separate
 from .sides import SIDES
@@ -58,12 +59,13 @@ def score_pairs(
     batch_tokens: int | None = None,
     share_prefixes: bool = True,
     long_sequences: str = "error",
+    lens: LayerLens | None = None,
     save_dir: str | Path | None = None,
     part: tuple[int, int] = (0, 1),
     device=None,
     progress: bool = False,
     report_progress: Callable[[float], None] | None = None,
-) -> list[dict[str, float | int]]:
+) -> list[dict[str, float | int | list[float]]]:
     """
     Log-likelihoods of both sides of minimal pairs: log p(side | BOS, context), summed over the side's tokens.
 
@@ -90,6 +92,9 @@ def score_pairs(
             As in [`sequence_log_likelihoods`].
         long_sequences (`str`, *optional*, defaults to `"error"`):
             What to do with pairs that are longer than the model's window, as in [`sequence_log_likelihoods`].
+        lens ([`LayerLens`], *optional*):
+            Read every layer in this way, in the same forward passes: each log-likelihood is then a list, that of the
+            embeddings first and that of the last layer, which is the same as without, at the end.
         save_dir (`str` or `Path`, *optional*):
             A folder that keeps scores as they are made, 2,048 pairs a file. The same call goes on where one was
             stopped, and several processes can share it.
@@ -125,11 +130,14 @@ def score_pairs(
     ids = encode_pairs(tokenizer, pairs, column)
     bos = find_beginning(model.config, tokenizer, bos_token_id).token_id
     rule = {"unconditional": unconditional, "long_sequences": long_sequences, "bos_token_id": bos}
-    score = partial(_score, model, **rule, batch_tokens=batch_tokens, share_prefixes=share_prefixes, device=device)
+    score = partial(
+        _score, model, **rule, lens=lens, batch_tokens=batch_tokens, share_prefixes=share_prefixes, device=device
+    )
     if save_dir is None:
         return score(ids, progress=progress)
     kept, index, count, scores = KeptScores(save_dir, len(ids)), *part, []
     fingerprint = fingerprint_model(model)
+    rule |= {"lens": lens.fingerprint()} if lens else {}
     chunks = range(index, len(kept), count)
     for done, chunk in enumerate(tqdm(chunks, unit="chunk", disable=not progress), start=1):
         own = ids[kept.rows(chunk)]
@@ -179,7 +187,7 @@ def encode_pairs(tokenizer, pairs: Iterable[Mapping], column: str | None = None)
     return PairIds(names, ids["context"], ids["positive"], ids["negative"])
 
 
-def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[str, float | int]]:
+def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[str, float | int | list[float]]]:
     with_context = [i for i, context in enumerate(ids.contexts) if context] if unconditional else []
     # One call for everything, so that batches are full and what occurs twice is scored once.
     sequences, contexts, names = [], [], []
@@ -191,7 +199,7 @@ def _score(model, ids: PairIds, *, unconditional: bool, **options) -> list[dict[
     values = sequence_log_likelihoods(model, sequences, contexts, names=names, **options)
     scores = {}
     for side, sides, part in zip(SIDES, (ids.positives, ids.negatives), np.split(values, 2)):
-        alone = np.full(len(ids), np.nan)
+        alone = np.full((len(ids), *values.shape[1:]), np.nan)
         alone[with_context] = part[len(ids) :]
         scores[side], scores[f"{side}_unconditional"] = part[: len(ids)].tolist(), alone.tolist()
         scores[f"{side}_tokens"] = [len(tokens) for tokens in sides]
