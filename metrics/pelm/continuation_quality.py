@@ -3,7 +3,6 @@
 texts and their log-likelihoods -> flags and nats of each -> perplexities and shares, with intervals over prompts.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,40 +10,10 @@ import numpy as np
 
 # `models/statistics.py`, under a name that hides no module of the standard library where a Space runs its folder.
 from .bootstrap import resampled_means
+from .continuation_texts import check_continuations, mark_continuations, words_of
 
-REASONS = ("end", "stop", "limit")
-"""Why a continuation ended: its model ended the sequence, wrote a token that stops, or wrote as much as allowed."""
-FORMS = ("text", "words")
-"""What is judged: texts as they are, or their words in lower case without punctuation, as transcripts have them."""
-
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 # Words of a run that is looked for again, and of one in a continuation of fewer words than the last number.
 _NGRAM, _SHORT_NGRAM, _SHORT = 4, 2, 8
-
-
-def words_of(text: str) -> list[str]:
-    """
-    Words of a text in lower case, without punctuation.
-
-    Args:
-        text (`str`): Any text.
-
-    Returns:
-        `list[str]`: Runs of letters and digits, with the apostrophes inside of them.
-    """
-    return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
-
-
-def write_form(text: str, form: str) -> str:
-    """
-    Write a text in one of `FORMS`.
-
-    Raises:
-        `ValueError`: If there is no such form.
-    """
-    if form not in FORMS:
-        raise ValueError(f"There is no form {form!r}; choose from {', '.join(FORMS)}.")
-    return text if form == "text" else " ".join(words_of(text))
 
 
 def longest_common_run(first: Sequence, second: Sequence) -> int:
@@ -111,7 +80,8 @@ def judge_continuations(
     Raises:
         `ValueError`: If there are no prompts, lengths differ, or a reason is unknown.
     """
-    check_continuations(prompts, continuations, scores, reasons, generated_tokens, silent, cluster_ids)
+    given = {"generated_tokens": generated_tokens, "silent": silent, "cluster_ids": cluster_ids}
+    check_continuations(prompts, continuations, scores, reasons, **given)
     words = [words_of(continuation) for continuation in continuations]
     flags = _flags(prompts, continuations, words, reasons, generated_tokens, silent)
     nats, counts, tokens = _columns(continuations, scores)
@@ -200,57 +170,16 @@ def score_with_anchors(
     return first, {name: list(zip(own, part)) for (name, own), part in zip(anchors.items(), others)}
 
 
-def check_continuations(
-    prompts: Sequence[str],
-    continuations: Sequence[str],
-    scores: Sequence[Mapping | None] | None = None,
-    reasons: Sequence[str] | None = None,
-    generated_tokens: Sequence[int] | None = None,
-    silent: Sequence[bool] | None = None,
-    cluster_ids: Sequence | None = None,
-) -> None:
-    """
-    Refuse what cannot be judged; the arguments are those of [`judge_continuations`].
-
-    Raises:
-        `ValueError`: As [`judge_continuations`].
-    """
-    if not len(prompts):
-        raise ValueError("There are no prompts, and so nothing to judge.")
-    given = {
-        "predictions": continuations,
-        "scores": scores,
-        "reasons": reasons,
-        "generated_tokens": generated_tokens,
-        "silent": silent,
-        "cluster_ids": cluster_ids,
-    }
-    for name, values in given.items():
-        if values is not None and len(values) != len(prompts):
-            raise ValueError(f"There are {len(prompts)} prompts and {len(values)} {name}; give one for each.")
-    for reason in reasons or ():
-        if reason not in REASONS:
-            raise ValueError(f"There is no reason {reason!r} to end; choose from {', '.join(REASONS)}.")
-
-
 def _flags(prompts, continuations, words, reasons, generated_tokens, silent) -> dict[str, np.ndarray]:
     """What of it is known, by name, of each continuation."""
-    empty = np.array([not continuation.strip() for continuation in continuations])
     times = Counter(map(tuple, words))
-    flags = {
-        "empty": empty,
+    marks = mark_continuations(continuations, reasons, generated_tokens, silent)
+    return {
+        "empty": marks.pop("empty"),
         "repeated": np.array([is_repeated(own) for own in words]),
         "copied": np.array([is_copied(words_of(prompt), own) for prompt, own in zip(prompts, words)]),
         "same": np.array([bool(own) and times[tuple(own)] > 1 for own in words]),
-    }
-    if reasons is not None:
-        flags["limit"] = np.array([reason == "limit" for reason in reasons])
-    if generated_tokens is not None:
-        flags["instant"] = np.array([count == 0 for count in generated_tokens])
-    if generated_tokens is not None or silent is not None:
-        said_nothing = empty & ~flags.get("instant", empty)
-        flags["silent"] = said_nothing | np.array(silent if silent is not None else np.zeros(len(empty)), bool)
-    return flags
+    } | marks
 
 
 def _columns(texts: Sequence[str], scores: Sequence[Mapping | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

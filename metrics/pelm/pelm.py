@@ -10,14 +10,9 @@ import evaluate
 import numpy as np
 
 from .bootstrap import resampled_means
-from .continuation_quality import (
-    check_continuations,
-    judge_continuations,
-    make_anchors,
-    score_with_anchors,
-    write_form,
-)
-from .reference_scorer import score_continuations
+from .continuation_quality import judge_continuations, make_anchors, score_with_anchors
+from .continuation_scorer import load_scorer
+from .continuation_texts import check_continuations, read_references, write_form
 
 _DESCRIPTION = """
 PELM is the perplexity of generated continuations under a language model that did not generate them, given the prompt's
@@ -154,29 +149,6 @@ class Pelm(evaluate.Metric):
         return judge_continuations(prompts, predictions, scores, anchors, seed=seed, **options)
 
 
-def read_references(predictions: Sequence[str] | None, references: Sequence[Mapping] | None) -> list[dict]:
-    """
-    References with all keys, as `evaluate` stores them: a true continuation that is not there is `""`.
-
-    Raises:
-        `ValueError`: If one of the two is missing, lengths differ, or a reference has no prompt.
-    """
-    if predictions is None or references is None:
-        raise ValueError("Both predictions and references are needed: generated texts, and their prompts.")
-    if len(predictions) != len(references):
-        raise ValueError(
-            f"There are {len(predictions)} predictions and {len(references)} references; give one for each."
-        )
-    read = []
-    for number, (prediction, reference) in enumerate(zip(predictions, references)):
-        if not isinstance(prediction, str):
-            raise ValueError(f"Prediction {number} is no text but {prediction!r}; an empty continuation is ''.")
-        if not isinstance(reference, Mapping) or not isinstance(reference.get("prompt"), str):
-            raise ValueError(f"Reference {number} has no text under 'prompt': {reference!r}.")
-        read.append({"prompt": reference["prompt"], "continuation": reference.get("continuation") or ""})
-    return read
-
-
 def perplexity_ratio(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping], seed: int = 0) -> dict:
     """
     The perplexity of model B's continuations over that of model A's, on the same prompts.
@@ -206,41 +178,3 @@ def perplexity_ratio(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping
     low, high = np.quantile(ratios(resampled_means(values, seed)), [0.025, 0.975])
     ratio = float(ratios(values.mean(axis=0)[None])[0])
     return {"ratio": ratio, "ratio_low": float(low), "ratio_high": float(high), "n": len(both)}
-
-
-def load_scorer(model_id: str, device: str | None = None, batch_tokens: int | None = None):
-    """
-    Load a judging model with its tokenizer.
-
-    Args:
-        model_id (`str`): A causal language model, from the Hub or a folder.
-        device (`str`, *optional*): Where it runs; by default on a GPU if there is one.
-        batch_tokens (`int`, *optional*): With `evoslm` installed: most positions in one forward pass.
-
-    Returns:
-        `Callable[[list[str], list[str]], list[dict]]`: From prompts and continuations to scores.
-
-    Raises:
-        `ValueError`: If there is no such model in safetensors, or it has no tokenizer.
-    """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise ValueError("Scoring needs torch and transformers: pip install torch transformers.") from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model_id)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"There is no tokenizer at {model_id}; give a language model with its tokenizer.") from error
-    try:
-        model = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"There is no causal language model in safetensors at {model_id}.") from error
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        from evoslm.models.scoring import score_continuations as score
-    except ImportError:
-        score, options = score_continuations, {}
-    else:
-        options = {"batch_tokens": batch_tokens, "progress": True}
-    return lambda prompts, continuations: score(model, tokenizer, prompts, continuations, device=device, **options)

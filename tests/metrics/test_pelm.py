@@ -1,5 +1,6 @@
 """PELM: perplexities are what can be counted by hand, what a perplexity hides is flagged, and engines agree."""
 
+import importlib
 import json
 import math
 import shutil
@@ -12,14 +13,13 @@ import pytest
 from tiny_joint_model import make_text_model
 
 import evoslm
-from evoslm.metrics.pelm.app import LABELS, evaluate_file, result_table
+from evoslm.metrics.continuation_texts import words_of
 from evoslm.metrics.pelm.continuation_quality import (
     is_copied,
     is_repeated,
     judge_continuations,
     longest_common_run,
     make_anchors,
-    words_of,
 )
 
 FOLDER = Path(evoslm.metric_path("pelm"))
@@ -227,20 +227,24 @@ def test_the_folder_loads_without_this_package(tmp_path, monkeypatch):
     assert metric.name == "pelm" and result["n_scored"] == 3
 
 
-def test_the_app_judges_a_file_of_continuations(tmp_path, model_folder):
+def test_the_app_judges_a_file_of_continuations(tmp_path, model_folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))  # a Space runs its folder as a script
+    for module in ("app", "continuation_app"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    app = importlib.import_module("app")
     rows = [
         {"prediction": written, "prompt": prompt, "continuation": true, "reason": "end", "generated_tokens": 3}
         for written, prompt, true in zip(WRITTEN, PROMPTS, TRUE)
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    table = result_table(evaluate_file(tmp_path / "rows.jsonl", model_folder))
+    table = app.result_table(app.evaluate_file(tmp_path / "rows.jsonl", model_folder))
     labels = [row[0] for row in table]
     assert (
         labels[0] == "Perplexity a word"
         and "Share that is copied (%)" in labels
         and "Share that is limit (%)" in labels
     )
-    assert all(len(row) == len(LABELS) for row in table)
+    assert all(len(row) == len(app.LABELS) for row in table)
     (tmp_path / "bad.jsonl").write_text('{"prediction": "a"}')
     with pytest.raises(ValueError, match="Line 1 of bad.jsonl has no 'prompt'"):
-        evaluate_file(tmp_path / "bad.jsonl", model_folder)
+        app.evaluate_file(tmp_path / "bad.jsonl", model_folder)

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from ...datasets_scripts.mixing.sequences import JointUtterance
 from ...datasets_scripts.mixing.switching import SPEECH, Span
 from ...datasets_scripts.shards.reading import find_shards
-from ...metrics.pelm.continuation_quality import judge_continuations, make_anchors, score_with_anchors, write_form
+from ...metrics.continuation_texts import write_form
+from ...metrics.pelm.continuation_quality import judge_continuations, make_anchors, score_with_anchors
 from ...models.files import write_json
 from ...models.generation.continuation import Drawing
 from ...models.generation.joint import continue_contents

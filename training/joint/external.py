@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ...metrics.pelm.continuation_quality import write_form
+from ...metrics.continuation_texts import write_form
 from ...models.cache import default_cache_dir
 from ...models.hub_commit import find_commit
 from ..arguments.study import HardwareArguments, PretrainArguments

@@ -1,8 +1,87 @@
 """Log-likelihoods of texts that continue others, one at a time: short enough to check by eye, and slow. Where `evoslm`
 is installed, its batched engine gives the same numbers.
+
+id or folder -> [`pin_model`] -> [`load_scorer`] -> scores of continuations. The metrics `pelm` and
+`continuation_perplexity` hold links to this file.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_MODEL_FILES = ("config.json", "tokenizer*", "*.safetensors", "*.model", "vocab*", "merges.txt")
+
+
+def pin_model(model_id: str, revision: str | None = None) -> dict[str, str | None]:
+    """
+    Say which weights a model is.
+
+    Args:
+        model_id (`str`): A causal language model, from the Hub or a folder.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
+
+    Returns:
+        `dict[str, str]`: `model`, the id or the name of the folder; `revision`, the commit on the Hub; `fingerprint`,
+        of the files of a folder. What does not apply is `None`.
+
+    Raises:
+        `ValueError`: If there is no such model, or a revision of a folder is asked for.
+    """
+    folder = Path(model_id)
+    if folder.is_dir():
+        if revision is not None:
+            raise ValueError(f"{model_id} is a folder, which has no revision {revision!r}; give an id on the Hub.")
+        return {"model": folder.resolve().name, "revision": None, "fingerprint": _fingerprint(folder)}
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_id, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"There is no causal language model in safetensors at {model_id}.") from error
+    return {"model": model_id, "revision": getattr(config, "_commit_hash", None), "fingerprint": None}
+
+
+def load_scorer(
+    model_id: str, device: str | None = None, batch_tokens: int | None = None, revision: str | None = None
+) -> Callable[[list[str], list[str]], list[dict | None]]:
+    """
+    Load a judging model with its tokenizer.
+
+    Args:
+        model_id (`str`): A causal language model, from the Hub or a folder.
+        device (`str`, *optional*): Where it runs; by default on a GPU if there is one.
+        batch_tokens (`int`, *optional*): With `evoslm` installed: most positions in one forward pass.
+        revision (`str`, *optional*): Its commit, branch or tag on the Hub.
+
+    Returns:
+        `Callable[[list[str], list[str]], list[dict]]`: From prompts and continuations to scores.
+
+    Raises:
+        `ValueError`: If there is no such model in safetensors, or it has no tokenizer.
+    """
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise ValueError("Scoring needs torch and transformers: pip install torch transformers.") from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_id, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"There is no tokenizer at {model_id}; give a language model with its tokenizer.") from error
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            model_id, revision=revision, dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"There is no causal language model in safetensors at {model_id}.") from error
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        from evoslm.models.scoring import score_continuations as score
+    except ImportError:
+        score, options = score_continuations, {}
+    else:
+        options = {"batch_tokens": batch_tokens, "progress": True}
+    return lambda prompts, continuations: score(model, tokenizer, prompts, continuations, device=device, **options)
 
 
 def score_continuations(
@@ -44,6 +123,17 @@ def score_continuations(
         value = _log_likelihood(model, tokenizer, context if bare else [], ids, f"continuation {number}")
         scored.append({"log_likelihood": value, "tokens": len(ids)})
     return scored
+
+
+def _fingerprint(folder: Path) -> str:
+    """Sixteen hexadecimal digits for the files of a model and its tokenizer, wherever they lie."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)}):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            while block := file.read(2**24):
+                digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def _needs_space(tokenizer) -> bool:

@@ -1,0 +1,1 @@
+../continuation_app.py
