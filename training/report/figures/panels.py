@@ -58,14 +58,14 @@ def draw_distances(axes: Axes, results: dict, task: str) -> None:
     axes.set_axisbelow(True)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 40), min(max(high, 75), 101.5))
-    _label_ends(axes, results, ends)
+    label_ends(axes, results, ends)
 
 
 AXIS_LABELS = {"tokens": "tokens seen", "epochs": "epochs", "flops": "training FLOPs"}
 """What stands under an axis of what a training has seen, or cost."""
 
 
-def draw_scaling(axes: Axes, results: dict, task: str, axis: str = "tokens", named: bool = True) -> None:
+def draw_scaling(axes: Axes, results: dict, task: str, axis: str = "tokens") -> None:
     """
     Points, intervals and fitted lines over the logarithm of what was seen.
 
@@ -75,7 +75,6 @@ def draw_scaling(axes: Axes, results: dict, task: str, axis: str = "tokens", nam
             `modalities`, their labels.
         task (`str`): The task.
         axis (`str`, *optional*, defaults to `"tokens"`): What is below: `tokens`, `epochs` or `flops`.
-        named (`bool`, *optional*, defaults to `True`): Whether the names of modalities stand beside it.
     """
     draw_chance(axes, horizontal=True)
     ends = []
@@ -98,8 +97,7 @@ def draw_scaling(axes: Axes, results: dict, task: str, axis: str = "tokens", nam
     axes.set_ylabel("accuracy, %")
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 40), min(max(high, 75), 101.5))
-    if named:
-        _label_ends(axes, results, ends)
+    label_ends(axes, results, ends)
 
 
 def draw_losses(axes: Axes, results: dict) -> None:
@@ -116,7 +114,7 @@ def draw_losses(axes: Axes, results: dict) -> None:
     axes.set_ylabel("bits per second of speech")
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
     axes.set_ylim(bottom=0)
-    _label_ends(axes, results, ends)
+    label_ends(axes, results, ends)
 
 
 def label_rows(axes: Axes, labels: list[str]) -> None:
@@ -155,7 +153,7 @@ def _round(value: float) -> str:
     return count(value)
 
 
-def _label_ends(axes: Axes, results: dict, ends: list[tuple[float, float, str]]) -> None:
+def label_ends(axes: Axes, results: dict, ends: list[tuple[float, float, str]]) -> None:
     """Write each line's name beside the axes, at the height of its end `(x, y, modality)` or near it."""
     low, high = axes.get_ylim()
     gap = (high - low) * 0.068
