@@ -297,7 +297,7 @@ def test_every_preset_reads(tmp_path):
     from evoslm.training.arguments.parsing import list_presets, parse_arguments
 
     (tmp_path / "text").mkdir()
-    assert set(list_presets()) == {"smoke", "laptop", "overnight", "h200", "paper"}
+    assert set(list_presets()) == {"smoke", "laptop", "diagnose", "overnight", "h200", "paper"}
     for preset in list_presets():
         arguments = parse_arguments(["--preset", preset, "--text_dir", str(tmp_path / "text")])
         assert arguments.modalities == PAPER

@@ -224,6 +224,15 @@ COMMANDS = {
             reads_run=True,
         ),
         Command(
+            "diagnose",
+            "what a tokenizer of speech costs a language model, and why, beside text and phones",
+            "Mine=mine.py:encode,frame_rate=50,codebook_size=500",
+            "diagnose.command:diagnose",
+            ("preset", "output_dir", "training_seeds", "export_audio", "num_proc", "device", "overwrite"),
+            "DiagnoseArguments",
+            positionals=("tokenizers",),
+        ),
+        Command(
             "export-audio",
             "every utterance and side of a pair as a wav, for units from elsewhere",
             "runs/laptop --to audio",

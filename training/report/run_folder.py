@@ -96,7 +96,7 @@ def read_run(run_dir: str | Path) -> FinishedRun:
     encoder = study.get("encoder_label") or "units"
     chain = list(MODALITIES)
     names = sorted(study.get("modalities", chain), key=lambda name: chain.index(get_modality(name).name))
-    parts = {name: _read_modality(run, get_modality(name), encoder) for name in names}
+    parts = {name: read_modality(run, get_modality(name), encoder) for name in names}
     scored = {name: part for name, part in parts.items() if part.items}
     if not scored:
         raise FileNotFoundError(
@@ -141,7 +141,15 @@ def _read_seeds(run: Run) -> dict:
     return _read_json(run.unit_seeds / "seeds.json", optional=True) if same else {}
 
 
-def _read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
+def read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
+    """
+    What a run made of one modality, as far as it got.
+
+    Args:
+        run ([`Run`]): The run.
+        modality ([`Modality`]): The modality.
+        encoder (`str`): What stands for its encoder in the label of a modality of speech.
+    """
     part = ModalityRun(modality, modality.label.format(encoder=encoder))
     part.tokenizer = _read_json(run.tokenizer(modality.name) / "summary.json", optional=True)
     for path in run.model(modality.name, 0).parent.glob("seed-*/training.json"):

@@ -1,0 +1,238 @@
+"""The page of a diagnosis: what is named, the figure, a few tables, what to try next.
+
+results -> [`write_document`] -> Markdown, which `report/page.py` makes the page of.
+"""
+
+from ...metrics.tasks import TASKS
+from ..report.formatting import (
+    MISSING,
+    count,
+    duration,
+    items,
+    listing,
+    markdown_table,
+    number,
+    percent,
+    rate,
+    with_interval,
+)
+from .decomposition import STEPS
+from .verdict import describe_verdict
+from .waterfall import Waterfall
+
+_SHOWN_AS = {"text_bpe": "Text-BPE", "phone_raw": "Phone-Raw"}
+
+
+def write_document(results: dict, figure: Waterfall) -> str:
+    """
+    Write the page.
+
+    Args:
+        results (`dict`): As `compute_diagnosis` gives them.
+        figure ([`Waterfall`]): Its figure.
+
+    Returns:
+        `str`: Markdown.
+    """
+    parts = [
+        _head(results),
+        f"![{figure.caption}]({figure.name}.png)\n\n*{figure.caption}*",
+        _warnings(results),
+        "## Steps\n\n" + _steps(results),
+        "## What to try next\n\n" + _next(results),
+        "## Accuracies\n\n" + _accuracies(results),
+        "## Units\n\n" + _units(results),
+        "## More training\n\n" + _scaling(results),
+        "## How it was made\n\n" + _how(results),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def anchor_label(name: str) -> str:
+    """An anchor's name as tables show it."""
+    return _SHOWN_AS.get(name) or f"Phone-Repeat, {name.removeprefix('phone_repeat_')} Hz"
+
+
+def _head(results: dict) -> str:
+    tokenizers = results["tokenizers"]
+    lines = [f"# Diagnosis of {listing(list(tokenizers))}", ""]
+    lines += [f"- {describe_verdict(name, result)}" for name, result in tokenizers.items()]
+    return "\n".join(lines)
+
+
+def _warnings(results: dict) -> str:
+    warnings = [
+        f"- **{name}**: {warning}" for name, result in results["tokenizers"].items() for warning in result["warnings"]
+    ]
+    return "**Look at this first.**\n\n" + "\n".join(warnings) if warnings else ""
+
+
+def _steps(results: dict) -> str:
+    rows = []
+    for name, result in results["tokenizers"].items():
+        for task in results["tasks"]:
+            found, named = result["steps"][task], result["factors"]["by_task"][task]
+            cells = []
+            for step in STEPS:
+                text = with_interval(found["steps"][step]["points"], sign=True)
+                cells.append(f"**{text}**" if step in named else text)
+            gap = found["gap"]["points"]
+            rows.append([name, TASKS[task].label, *cells, with_interval(gap, sign=True), _shares(found)])
+    table = markdown_table(
+        ["Tokenizer", "Task", *(step.capitalize() for step in STEPS), "Gap to Text-BPE", "Shares of the gap"],
+        rows,
+        left=2,
+    )
+    pairs = items(
+        result["steps"][task]["gap"]["n_pairs"]
+        for result in results["tokenizers"].values()
+        for task in results["tasks"]
+    )
+    outside = [
+        f"{name} has {rate(result['frame_rate'])} ids a second, beyond all anchors: Phone-Repeat at "
+        f"{rate(result['rate_anchor']['lower'])} Hz stands in, and what its rate costs beyond that is counted as "
+        "variability."
+        for name, result in results["tokenizers"].items()
+        if result["rate_anchor"]["is_outside"]
+    ]
+    how = (
+        "Changes of accuracy in points. **Alphabet**: Text-BPE to Phone-Raw. **Length**: Phone-Raw to Phone-Repeat at "
+        "the tokenizer's rate, between two anchors by the logarithm of the rate. **Variability**: from there to the "
+        f"tokenizer. The three add up to the gap exactly; {pairs}, intervals of 95 % over pairs and "
+        f"{len(results['seeds'])} training seeds, as the study's. Named, in bold: intervals below zero and at least "
+        f"{percent(results['least_cost'])} points."
+    )
+    return "\n\n".join([how, table, *outside])
+
+
+def _shares(found: dict) -> str:
+    """How much of the gap each step is, where there is a gap."""
+    gap = found["gap"]["points"]
+    if gap["high"] >= 0:
+        return "no gap is shown"
+    shares = (100 * found["steps"][step]["points"]["value"] / gap["value"] for step in STEPS)
+    return " / ".join(number(share, 0) for share in shares) + " %"
+
+
+def _next(results: dict) -> str:
+    parts = []
+    for name, result in results["tokenizers"].items():
+        parts.append(f"**{name}**\n\n" + "\n".join(f"- {sentence}" for sentence in result["next"]))
+    return "\n\n".join(parts)
+
+
+def _accuracies(results: dict) -> str:
+    rows = []
+    everything = {anchor_label(name): found for name, found in results["anchors"].items()} | results["tokenizers"]
+    for name, found in everything.items():
+        cells = []
+        for task in results["tasks"]:
+            accuracy = found["accuracies"].get(task)
+            cells.append(_accuracy(accuracy) if accuracy else MISSING)
+        rows.append([name, *cells])
+    heads = [f"{TASKS[task].label} ({TASKS[task].rule})" for task in results["tasks"]]
+    return (
+        "In per cent. In brackets behind an accuracy its interval; below it the best n-gram over the same ids. Bold: "
+        "above chance.\n\n" + markdown_table(["Model of", *heads], rows)
+    )
+
+
+def _accuracy(accuracy: dict) -> str:
+    headline = accuracy["headline"]
+    text = with_interval(headline, spread=False)
+    text = f"**{text}**" if headline["low"] > 0.5 else text
+    if best := accuracy.get("best_ngram"):
+        text += f"; {best['name'].removeprefix('ngram')}-gram {percent(best['value'])}"
+    return text
+
+
+def _units(results: dict) -> str:
+    rows = []
+    anchors = {anchor_label(name): found for name, found in results["anchors"].items() if "word_stability" in found}
+    for name, found in (anchors | results["tokenizers"]).items():
+        stable, bits = found["word_stability"], found["losses"].get("best", {})
+        rows.append(
+            [
+                name,
+                rate(found["tokens_per_second"]),
+                count(found["vocab_size"]),
+                number(found["bits_per_second"]),
+                number(bits.get("bits_per_second")),
+                number(found["unigram_bits_per_second"]),
+                percent(stable["same_word_same_speaker"]["value"]),
+                percent(stable["same_word_other_speaker"]["value"]),
+                percent(stable["abx_across_speaker"]["value"]),
+                number(found.get("quality", {}).get("pnmi"), 3),
+            ]
+        )
+    head = ["Units", "tokens/s", "ids in use", "bits/s of a token", "bits/s of the model", "bits/s of a unigram"]
+    head += ["word, same speaker", "word, other speaker", "ABX, other speaker", "PNMI"]
+    how = (
+        "Of held-out utterances. Ids in use have the four special tokens with them. A word's units: the share that "
+        "changes from one token of it to another, by the same or another speaker (edit distance, in per cent). ABX: "
+        "how often another word is nearer, in per cent. PNMI: the share of the phones' information."
+    )
+    return "\n\n".join([how, markdown_table(head, rows), _changes(results), _encoding(results)])
+
+
+def _changes(results: dict) -> str:
+    """Unit edit distance, of functions."""
+    rows, labels = [], {}
+    for name, result in results["tokenizers"].items():
+        found = {row["perturbation"]: row for row in result["unit_edit_distance"]["rows"]}
+        labels |= {key: row["label"] for key, row in found.items()}
+        if found:
+            rows.append((name, found))
+    tables = [name for name, result in results["tokenizers"].items() if not result["is_function"]]
+    notes = (
+        f"Unit edit distance of {listing(tables)} is not measured: a table of units has none of perturbed sound."
+        if tables
+        else ""
+    )
+    if not rows:
+        return notes
+    cells = [
+        [name, *(with_interval(found[key], spread=False) if key in found else MISSING for key in labels)]
+        for name, found in rows
+    ]
+    how = "Unit edit distance: how many units of an utterance change where only its sound does, in per cent."
+    return "\n\n".join(part for part in (how, markdown_table(["Units", *labels.values()], cells), notes) if part)
+
+
+def _encoding(results: dict) -> str:
+    parts = [
+        f"{name} took {duration(result['encoding']['seconds'])} for "
+        f"{duration(result['encoding']['speech_seconds'])} of speech"
+        for name, result in results["tokenizers"].items()
+    ]
+    return f"Encoding: {'; '.join(parts)}."
+
+
+def _scaling(results: dict) -> str:
+    rows = []
+    everything = {anchor_label(name): found for name, found in results["anchors"].items()} | results["tokenizers"]
+    for name, found in everything.items():
+        lines = [found["scaling"].get(task, {}).get("line") for task in results["tasks"]]
+        rows.append([name, *(with_interval(line, sign=True, spread=False) for line in lines)])
+    head = ["Model of", *(TASKS[task].label for task in results["tasks"])]
+    return (
+        "Points of accuracy for ten times the tokens, the slope of a straight line through the points along the "
+        "trainings, which have not decayed.\n\n" + markdown_table(head, rows)
+    )
+
+
+def _how(results: dict) -> str:
+    corpus, made = results["corpus"], results["configuration"]
+    model, protocol = made["model"], made["pretrain"]
+    hours = sum(corpus["seconds"].values()) / 3600
+    lines = [
+        f"Corpus: {sum(corpus['words'].values()):,} words, {number(hours)} h, {corpus['speakers']} speakers, "
+        f"{made['corpus']['corpus']}, seed {made['corpus']['corpus_seed']}.",
+        f"Models: {model['num_hidden_layers']} layers of {model['hidden_size']}, {protocol['epochs']:g} epochs, "
+        f"training seeds {listing([str(seed) for seed in results['seeds']])}, of every tokenizer and anchor.",
+        "Ids are numbered anew in the order in which they first occur, so that a permutation of a tokenizer's ids "
+        "changes nothing.",
+        f"Made by evoslm {results['versions']['evoslm']}, commit {results['commit'] or 'unknown'}, on "
+        f"{results['device']}. `results.json` has all numbers, settings and versions.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
