@@ -7,7 +7,7 @@ folders -> [`read_runs`] -> [`ComparedRun`]s -> [`differing_settings`], [`are_re
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def read_runs(folders: Sequence[str | Path], output_dir: str | Path) -> list[Com
         if resolved.count(folder) > 1:
             raise ValueError(f"{folder} is given twice; give each run once.")
     return [
-        ComparedRun(name, _without_points(read_run(folder)), _find_report(folder, Path(output_dir).resolve()))
+        ComparedRun(name, read_run(folder).without_points(), _find_report(folder, Path(output_dir).resolve()))
         for name, folder in zip(_short_names(resolved), resolved)
     ]
 
@@ -142,12 +142,6 @@ def _digest_passages(path: Path) -> np.ndarray:
     texts = (passage.text for passage in read_passages(path, "train"))
     digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
-
-
-def _without_points(run: FinishedRun) -> FinishedRun:
-    """What is not compared need not be computed."""
-    parts = {name: replace(part, points={}, baselines=None) for name, part in run.modalities.items()}
-    return replace(run, modalities=parts)
 
 
 def _find_report(folder: Path, output_dir: Path) -> str | None:

@@ -1,0 +1,143 @@
+"""The part of factors: what each step from text to speech costs, in every view that the run has of it (2412.17048,
+5.1).
+
+accuracies at the end of the trainings + points along them -> each step by convergence, at equal epochs, equal tokens
+and equal FLOPs -> a table a task, in accuracy points and in per cent.
+"""
+
+from pathlib import Path
+
+from ...models.files import read_json, write_json
+from ...models.modalities import MODALITIES
+from ..arguments.study import RECORDED
+from ..report.curves.equal_views import compare_at_equal
+from ..report.curves.learning_curves import points_along_the_way, points_by
+from ..report.estimates import PAIRS_AND_SEEDS
+from ..report.results import CONTRASTS, FINER_CONTRASTS, ONE_SEED, compute_results, judge_change, paper_effect
+from ..report.run_folder import FinishedRun, read_run
+from ..run.execution import Execution
+from ..run.stage import Stage
+from .arguments import AnalyzeArguments
+from .factors_text import describe_factors, factor_table, say_missing_parts
+from .parts import AnalyzedRun, Section
+
+PART = "factors"
+RESULTS_FILE = "results.json"
+STEPS = tuple(
+    sorted(
+        (step for step in (*CONTRASTS, *FINER_CONTRASTS) if step[2] in "ABC" or step[2][:2] in ("A:", "B:", "C:")),
+        key=lambda step: step[2][0],
+    )
+)
+"""Baseline, result and factor: each factor whole, between pieces and without, and behind it the parts of it."""
+_VERSION = 1
+
+
+def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
+    """What the run lacks: two modalities that stand beside each other in the chain."""
+    names = set(read_run(run.paths.folder).modalities)
+    if not any({baseline, result} <= names for baseline, result, _ in STEPS):
+        return (
+            f"{run.paths.folder} has no two modalities that differ by one factor; let `evoslm study` make them "
+            "(`--modalities paper`)."
+        )
+    return None
+
+
+def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -> None:
+    """Compute every step in every view, of all modalities of the run; seconds, so always as it is now."""
+    finished = read_run(run.paths.folder)
+    inputs = {}
+    for name, part in finished.modalities.items():
+        for seed in part.items:
+            inputs[f"{name}/seed-{seed}"] = run.paths.scores(name, seed)
+            inputs[f"{name}/seed-{seed}/model"] = run.paths.model(name, seed)
+
+    def compute(folder: Path) -> None:
+        write_json(folder / RESULTS_FILE, compute_factors(finished))
+
+    Stage(run.folder(PART), _VERSION, {}, inputs).run(compute, overwrite=True)
+
+
+def write_section(run: AnalyzedRun) -> Section | None:
+    """A table a task."""
+    path = run.folder(PART) / RESULTS_FILE
+    if not path.is_file():
+        return None
+    results = read_json(path)
+    tables = [factor_table(results, task) for task in results["tasks"]]
+    return Section(
+        "What each factor costs, in four views",
+        [describe_factors(results), *tables, say_missing_parts(results)],
+        {},
+        results,
+    )
+
+
+def compute_factors(run: FinishedRun) -> dict:
+    """
+    Everything that the part says in numbers.
+
+    Args:
+        run (`FinishedRun`): A finished run.
+
+    Returns:
+        `dict`: `tasks`; `seeds`; `modalities`, the labels of all that a step could have, and `absent`, those that the
+        run has not; `until_converged`, whether trainings ended by convergence; `recorded`, whether the speech is
+        recordings; and `steps`, each with its modalities, factor, the paper's changes in per cent, and by task and
+        view (`converged, epochs, tokens, flops`) the change as `compute_results` gives it, with `at`, where the
+        points of a view lie, or `None` where the run has no such view.
+    """
+    ends = compute_results(run.without_points())
+    outcomes = {name: points_along_the_way(part) for name, part in run.modalities.items()}
+    protocol = run.study.get("configuration", {}).get("pretrain", {})
+    until_converged = protocol.get("train_until") == "converged"
+    encoder = run.study.get("encoder_label") or "units"
+    names = dict.fromkeys(name for step in STEPS for name in step[:2])
+    by_end = {(effect["baseline"], effect["result"]): effect["tasks"] for effect in ends["effects"]}
+    steps = []
+    for baseline, result, factor in STEPS:
+        step = {"baseline": baseline, "result": result, "factor": factor, "tasks": {}}
+        step["paper"] = paper_effect(baseline, result)
+        if (baseline, result) in by_end:
+            sides = {name: (run.modalities[name], outcomes[name]) for name in (baseline, result)}
+            along = {
+                axis: compare_at_equal(*(points_by(part, found, axis) for part, found in sides.values()))
+                for axis in ("epochs", "tokens", "flops")
+            }
+            at_end = by_end[baseline, result]
+            for task in ends["tasks"]:
+                views = {axis: _along(view, task) for axis, view in along.items()}
+                end = at_end.get(task)
+                views |= {"converged": end, **({} if end is None or until_converged else {"epochs": end})}
+                if not until_converged:
+                    views["converged"] = None
+                step["tasks"][task] = {view: views[view] for view in ("converged", "epochs", "tokens", "flops")}
+        steps.append(step)
+    return {
+        "tasks": ends["tasks"],
+        "seeds": ends["seeds"],
+        "modalities": {name: {"label": MODALITIES[name].label.format(encoder=encoder)} for name in names},
+        "absent": [name for name in names if name not in run.modalities],
+        "until_converged": until_converged,
+        "still_falling": sorted(
+            name
+            for name, part in run.modalities.items()
+            if until_converged and any(t.get("convergence") != "converged" for t in part.trainings.values())
+        ),
+        "epochs": protocol.get("epochs"),
+        "recorded": run.corpus.get("voices") == RECORDED,
+        "preset": run.study.get("configuration", {}).get("run", {}).get("preset"),
+        "steps": steps,
+    }
+
+
+def _along(view: dict | None, task: str) -> dict | None:
+    """One task of a view along the trainings, judged as a report judges a step at their ends."""
+    change = (view or {"tasks": {}})["tasks"].get(task)
+    if change is None:
+        return None
+    several = change["over"] == PAIRS_AND_SEEDS
+    above_chance = any(change[side]["low"] > 0.5 for side in ("baseline", "result"))
+    verdict = judge_change(change["points"], above_chance) if several else ONE_SEED
+    return change | {"at": view["at"], "verdict": verdict}
