@@ -4,7 +4,7 @@ run folder -> `read_run` -> `FinishedRun` (dictionaries and data frames, one `Mo
 A part that the run does not have is empty here; only a folder that is no run at all is an error.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +75,11 @@ class FinishedRun:
     modalities: dict[str, ModalityRun]
     missing: list[str]
     analysis: list[str] = field(default_factory=list)
+
+    def without_points(self) -> "FinishedRun":
+        """The same without points along the way and baselines: what is not asked for need not be computed."""
+        parts = {name: replace(part, points={}, baselines=None) for name, part in self.modalities.items()}
+        return replace(self, modalities=parts)
 
 
 def read_run(run_dir: str | Path) -> FinishedRun:
