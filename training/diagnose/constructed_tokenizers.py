@@ -1,7 +1,7 @@
 """Tokenizers whose faults are known, made of the aligned phones of a corpus: what a diagnosis has to find in them.
 
 utterances and pairs of a run -> the phone of each 20 ms -> ids permuted, frames replaced by noise, allophones by
-speaker, frames doubled -> [`write_table`] -> a table for `evoslm diagnose`.
+speaker, frames doubled -> [`write_table`] -> a table for `evoslm diagnose`. `docs/diagnose.md` has what it found.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evoslm.datasets_scripts.phones.frames import num_frames, phones_to_frames
-from evoslm.models.files import written_whole
-from evoslm.models.phones import ARPABET
-from evoslm.models.scoring.sides import PARTS
-from evoslm.training.diagnose.phone_units import number_phones
-from evoslm.training.external_units.tables import audio_name
-from evoslm.training.run.folder import Run
+from ...datasets_scripts.phones.frames import num_frames, phones_to_frames
+from ...models.files import written_whole
+from ...models.phones import ARPABET
+from ...models.scoring.sides import PARTS
+from ..external_units.tables import audio_name
+from ..run.folder import Run
+from .phone_units import number_phones
 
 FRAME_RATE = 50.0
 
