@@ -34,12 +34,14 @@ class HeardPrompt:
         sampling_rate (`int`): Samples per second.
         spoken ([`SpokenText`], *optional*): Text, words and phones, of a text that was spoken.
         text (`str`, *optional*): What is said.
+        speaker (`str`, *optional*): Who speaks, to a quantizer that tells speakers apart.
     """
 
     audio: np.ndarray
     sampling_rate: int
     spoken: SpokenText | None = None
     text: str | None = None
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class UnitAlphabet(Alphabet):
     def write(self, prompt: HeardPrompt) -> Writing:
         """As in [`Alphabet`]."""
         config = self._quantizer.config
-        speakers = [self._speaker] if config.normalization == "speaker" else None
+        speakers = [prompt.speaker or self._speaker] if config.normalization == "speaker" else None
         segments = self._segments(prompt)
         counts = None if segments is None else [segments]
         (units,) = self._quantizer.units([prompt.audio], speakers, segments=counts)

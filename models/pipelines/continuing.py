@@ -29,6 +29,7 @@ class ContinuationSettings:
     seed: int = 0
     stop_on_silence: bool = True
     stop_on_repetition: bool = True
+    max_new_tokens: int | None = None
 
     def __post_init__(self):
         if not 1 <= self.num_continuations <= MAX_CONTINUATIONS:

@@ -4,6 +4,7 @@ text -> spoken; audio -> checked, and recognised where the model reads no sound 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -68,7 +69,7 @@ class PromptEncoder:
         Write a prompt.
 
         Args:
-            prompt (`str`, `Path`, `dict`, `tuple` or [`EncodedPrompt`]): The prompt.
+            prompt (`str`, `Path`, `dict`, `tuple`, [`HeardPrompt`] or [`EncodedPrompt`]): The prompt.
             direction (`str`): Of [`~PromptEncoder.find_direction`].
 
         Returns:
@@ -105,6 +106,11 @@ class PromptEncoder:
     def _hear(self, prompt: Any, alphabet: Alphabet) -> HeardPrompt:
         quantizer = self._components.quantizer
         rate = SAMPLE_RATE if quantizer is None else quantizer.config.sampling_rate
+        if isinstance(prompt, HeardPrompt):
+            audio = prompt.audio
+            if prompt.sampling_rate != rate:
+                audio = to_mono(audio, prompt.sampling_rate, rate)
+            return replace(prompt, audio=audio, sampling_rate=rate)
         if isinstance(prompt, str):
             return self._speak(_check_text(prompt), rate)
         audio = read_audio(prompt, rate)

@@ -4,7 +4,7 @@ prompt -> [`PromptEncoder`] -> ids -> a token at a time -> [`ContinuationWriter`
 its chunks joined.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..modalities import JOINT
 from ..scoring.retrieval import DIRECTIONS, TEXT, UNITS
 from ..tokenizers.units import unit_steps
 from .alphabets import Alphabet, HeardPrompt, TextAlphabet, UnitAlphabet, make_alphabet
+from .batches import WrittenSymbols, continue_encoded
 from .continuing import ContinuationSettings, ContinuationWriter
 from .loading import Components, find_silent_units
 from .outputs import ContinuationChunk, EncodedPrompt, SpeechContinuation, TokenScores
@@ -36,6 +37,7 @@ class SpeechContinuationPipeline:
 
     Attributes:
         modality ([`Modality`]): What the model reads and writes.
+        synthesizer ([`SpeechSynthesizer`]): Speaks texts and phones.
 
     Examples:
 
@@ -51,7 +53,7 @@ class SpeechContinuationPipeline:
 
     def __init__(self, components: Components, synthesizer: SpeechSynthesizer):
         self.components, self.modality = components, components.modality
-        self.model, self.tokenizer = components.model, components.tokenizer
+        self.model, self.tokenizer, self.synthesizer = components.model, components.tokenizer, synthesizer
         self._alphabets = _make_alphabets(components, synthesizer)
         self._encoder = PromptEncoder(components, self._alphabets, synthesizer)
 
@@ -78,6 +80,7 @@ class SpeechContinuationPipeline:
         stop_on_silence: bool = True,
         stop_on_repetition: bool = True,
         direction: str | None = None,
+        max_new_tokens: int | None = None,
     ) -> list[SpeechContinuation]:
         """
         Continue a prompt.
@@ -85,9 +88,9 @@ class SpeechContinuationPipeline:
         The same seed gives the same continuations; the first of several is the one that is given alone.
 
         Args:
-            prompt (`str`, `Path`, `dict`, `tuple` or [`EncodedPrompt`]): A text; or audio: the `Path` of a file,
-                `{"array" or "raw", "sampling_rate"}`, or `(sampling_rate, samples)`; or what
-                [`~SpeechContinuationPipeline.encode`] made of one.
+            prompt (`str`, `Path`, `dict`, `tuple`, [`HeardPrompt`] or [`EncodedPrompt`]): A text; or audio: the `Path`
+                of a file, `{"array" or "raw", "sampling_rate"}`, or `(sampling_rate, samples)`; audio whose text and
+                phones are known; or what [`~SpeechContinuationPipeline.encode`] made of one.
             num_continuations (`int`, *optional*, defaults to 1): How many, at most 64.
             max_seconds (`float`, *optional*, defaults to 6.0): The longest continuation, above 0 and at most 60.
             temperature (`float`, *optional*, defaults to 1.0): Of the distribution; 0 takes the likeliest token.
@@ -99,6 +102,7 @@ class SpeechContinuationPipeline:
             stop_on_repetition (`bool`, *optional*, defaults to `True`): Whether a loop ends it.
             direction (`str`, *optional*): Of a joint model: `"u2u"`, `"t2t"`, `"u2t"` or `"t2u"`, the modality of the
                 prompt and that of the continuation. By default both are text of a text, and units of audio.
+            max_new_tokens (`int`, *optional*): The longest continuation in tokens, beside that in seconds.
 
         Returns:
             `list[SpeechContinuation]`
@@ -117,6 +121,7 @@ class SpeechContinuationPipeline:
             seed,
             stop_on_silence,
             stop_on_repetition,
+            max_new_tokens,
         )
         job = self._prepare(prompt, direction, settings)
         audio: list[list[np.ndarray]] = [[] for _ in job.writers]
@@ -141,6 +146,50 @@ class SpeechContinuationPipeline:
             `FileNotFoundError`, `ValueError`: As a call, before the first piece is asked for.
         """
         return self._write(self._prepare(prompt, direction, ContinuationSettings(**settings)))
+
+    def continue_all(
+        self,
+        prompts: Sequence[Any],
+        *,
+        max_new_tokens: int,
+        num_continuations: int = 1,
+        temperature: float = 1.0,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        seed: int = 0,
+        batch_size: int = 128,
+    ) -> list[list[WrittenSymbols]]:
+        """
+        Continue many prompts in batches, without audio; nothing but the model's own end and the limit ends them.
+
+        Args:
+            prompts (`Sequence`): Prompts as for a call; of a model of one modality.
+            max_new_tokens (`int`): The longest continuation.
+            num_continuations (`int`, *optional*, defaults to 1): Continuations of each prompt.
+            temperature, top_p, top_k, seed (*optional*): As for a call; here `top_p` is off by default.
+            batch_size (`int`, *optional*, defaults to 128): Continuations at once.
+
+        Returns:
+            `list[list[WrittenSymbols]]`: Of each prompt, its continuations: symbols, content, why each ended and after
+            how many tokens.
+
+        Raises:
+            `FileNotFoundError`, `ValueError`: As for a call, or if the model is a joint one.
+        """
+        if self.is_joint:
+            raise ValueError(
+                "A joint model has two modalities; call the pipeline with a direction, a prompt at a time."
+            )
+        alphabet = self._alphabets[TEXT]
+        encoded = [self.encode(prompt) for prompt in prompts]
+        ends, suppressed = self._drawable_ids(TEXT)
+        drawing = Drawing(max_new_tokens, temperature, top_k, top_p, seed, ends, suppressed)
+        return continue_encoded(self.model, self.tokenizer, alphabet, encoded, drawing, num_continuations, batch_size)
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """How the model's modality is written and read; of a joint model, that of text."""
+        return self._alphabets[TEXT]
 
     def encode(self, prompt: Any, direction: str | None = None) -> EncodedPrompt:
         """
@@ -186,8 +235,9 @@ class SpeechContinuationPipeline:
         encoded = self._encoder.encode(prompt, direction)
         alphabet = self._alphabets[after]
         stops, suppressed = self._drawable_ids(after)
+        longest = max(1, alphabet.max_symbols(settings.max_seconds))
         drawing = Drawing(
-            max(1, alphabet.max_symbols(settings.max_seconds)),
+            longest if settings.max_new_tokens is None else min(longest, settings.max_new_tokens),
             settings.temperature,
             settings.top_k,
             settings.top_p,
