@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patheffects import withStroke
 
 from ...metrics.tasks import TASKS
 from ..report.figures.figure import themed_svg
@@ -25,6 +26,7 @@ _COLORS = {
     "tokenizer": COLORS["speech_units_one_voice"][0],
 }
 _LETTERS = 14  # of a tokenizer's name below its bar
+_HALO = [withStroke(linewidth=2.5, foreground="white", alpha=0.85)]  # so that no line crosses a figure
 
 
 class Waterfall:
@@ -38,7 +40,7 @@ class Waterfall:
     name = "waterfall"
 
     def __init__(self, results: dict):
-        self.results = results
+        self.results, self._halo = results, _HALO
 
     @property
     def caption(self) -> str:
@@ -61,6 +63,7 @@ class Waterfall:
 
     def drawings(self) -> list[tuple[str, str]]:
         """An `<svg>` element for wide screens and one for narrow ones, and their classes on the page."""
+        self._halo = []  # a page may be dark
         label = f"From text to {', '.join(self.results['tokenizers'])}"
         with mpl.rc_context(STYLE):
             return [
@@ -94,9 +97,8 @@ class Waterfall:
             axes.bar(x, level - _CHANCE, bottom=_CHANCE, width=0.72, color=_COLORS[kind], zorder=2)
             low, high = (found["levels"][kind][end] for end in ("low", "high"))
             axes.vlines(x, low, high, color=INK["ink"][0], linewidth=1.1, zorder=4)
-            axes.annotate(
-                percent(level), (x, high), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9.5
-            )
+            axes.plot(x, level, "o", color=INK["ink"][0], markersize=3.5, zorder=4)
+            self._write(axes, percent(level), (x, high), above=True)
         for x, step in enumerate(STEPS, start=1):
             before, after = levels[x - 1], levels[x]
             change = found["steps"][step]["points"]
@@ -106,26 +108,46 @@ class Waterfall:
                 x, before + change["low"], before + change["high"], color=INK["ink"][0], linewidth=1.1, zorder=4
             )
             lowest = min(before, after, before + change["low"])
-            axes.annotate(
-                percent(change["value"], sign=True),
-                (x, lowest),
-                (0, -4),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                fontsize=9.5,
-                fontweight="bold" if step in named else "normal",
-                color=INK["ink"][0] if step in named else INK["muted"][0],
-            )
+            self._write(axes, percent(change["value"], sign=True), (x, lowest), named=step in named)
         axes.hlines(levels[-1], 3 + 0.36, 4 - 0.36, color=INK["muted"][0], linewidth=0.8, zorder=1)
         rate = f"{result['frame_rate']:g} Hz"
         own = name if len(name) <= _LETTERS else "tokenizer"
         axes.set_xticks(range(5), ["Text-BPE", "alphabet", f"length,\n{rate}", "variability", own])
         axes.tick_params(axis="x", length=0, labelcolor=INK["ink"][0])
         axes.set_xlim(-0.6, 4.6)
-        axes.set_ylim(0.3, 1.06)
+        axes.set_ylim(*self._limits())
         axes.set_yticks([0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], ["40", "50", "60", "70", "80", "90", "100"])
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", color=INK["faint"][0], linewidth=0.6)
         axes.set_axisbelow(True)
+
+    def _limits(self) -> tuple[float, float]:
+        """The same for all panels: everything that is drawn, and room for what is written below and above it."""
+        lowest, highest = _CHANCE, _CHANCE
+        for result in self.results["tokenizers"].values():
+            for found in result["steps"].values():
+                levels = found["levels"].values()
+                before = [level["value"] for level in levels][:-1]
+                lows = [level["low"] for level in levels]
+                lows += [x + step["points"]["low"] for x, step in zip(before, found["steps"].values())]
+                lowest, highest = min(lowest, *lows), max(highest, *(level["high"] for level in levels))
+        return max(lowest, 0.25) - 0.08, highest + 0.08
+
+    def _write(
+        self, axes: Axes, text: str, place: tuple[float, float], above: bool = False, named: bool | None = None
+    ) -> None:
+        """A figure above or below its bar: bold where it is named, muted where it is not."""
+        axes.annotate(
+            text,
+            place,
+            (0, 4 if above else -4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if above else "top",
+            fontsize=9.5,
+            fontweight="bold" if named else "normal",
+            color=INK["muted"][0] if named is False else INK["ink"][0],
+            zorder=5,
+            path_effects=self._halo,
+        )
