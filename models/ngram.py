@@ -145,6 +145,25 @@ class NGramModel:
             start = stop
         return sums
 
+    def token_log_probabilities(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """
+        log p(token | BOS, the tokens before it) of every token by the models of all orders.
+
+        Args:
+            sequences (`Sequence[Sequence[int]]`): Token ids, without BOS.
+
+        Returns:
+            `list[np.ndarray]`: Of each sequence float64 of shape `(max_order, len(sequence))`, nats.
+
+        Raises:
+            `ValueError`: If an id is outside the vocabulary.
+        """
+        ids, offsets = flatten(sequences)
+        found = []
+        for block, bounds in cut_blocks(ids, offsets):
+            found += np.split(np.stack(self._log_probabilities(block, bounds)), bounds[1:-1], axis=1)
+        return found
+
     def _pad(self, ids: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The symbols with `max_order - 1` BOS (the id after the last) before each sequence; where the tokens are."""
         if len(ids) and (ids.min() < 0 or ids.max() >= self.vocab_size):
