@@ -1,7 +1,7 @@
 """From hits an utterance to precision, recall, F1 and R-value with intervals.
 
-`boundaries.parquet` of models and rules -> sums over utterances -> measures; of F1 also how far each utterance moves it,
-from which intervals over documents and training seeds are made as those of accuracies.
+`boundaries.parquet` of models and rules -> sums over utterances -> measures, and how far each utterance moves F1, from
+which intervals over documents and training seeds are made as those of accuracies.
 """
 
 from pathlib import Path

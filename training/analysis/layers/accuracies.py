@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...metrics.tasks import TASKS
-from ...models.files import read_json_if_whole
-from ...models.scoring.sides import SIDES
-from ..report.estimates import RULES, Outcomes, TaskOutcomes, estimates, headline_outcomes, task_outcomes
-from ..run.folder import ITEMS_FILE, SUMMARY_FILE
+from ....metrics.tasks import TASKS
+from ....models.files import read_json_if_whole
+from ....models.scoring.sides import SIDES
+from ...report.estimates import RULES, Outcomes, TaskOutcomes, estimates, headline_outcomes, task_outcomes
+from ...run.folder import ITEMS_FILE, SUMMARY_FILE
 
 LENSES = ("logit", "tuned")
 _BY_LAYER = [f"{side}{part}" for side in SIDES for part in ("", "_unconditional")]

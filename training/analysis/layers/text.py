@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ...metrics.tasks import TASKS
-from ..report.figures import COLORS, INK, MARKERS, Figure
-from ..report.figures.panels import draw_chance, label_ends
-from ..report.formatting import MISSING, listing, markdown_table, number, percent, with_interval
-from .parts import Section, show
+from ....metrics.tasks import TASKS
+from ...report.figures import COLORS, INK, MARKERS, Figure
+from ...report.figures.panels import draw_chance, label_ends
+from ...report.formatting import MISSING, listing, markdown_table, number, percent, with_interval
+from ..parts import Section, show
 
 _READ = {
     "logit": "Every layer's states through the final normalisation and the output layer, as they are (logit lens).",

@@ -1,7 +1,7 @@
 """The part of layers: what the output layer would say of each layer's states (2412.17048, Section 5.3).
 
 models of a run + its minimal pairs -> the scores of every layer, a stage a model, in as many forward passes as plain
-scores take -> accuracies by layer (`layer_accuracies.py`) -> a section of the page (`layers_text.py`).
+scores take -> accuracies by layer (`accuracies.py`) -> a section of the page (`text.py`).
 """
 
 import shutil
@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...models.files import write_json, written_whole
-from ...models.modalities import get_modality
-from ..run.execution import Execution
-from ..run.folder import ITEMS_FILE, SUMMARY_FILE
-from ..run.stage import Stage
-from ..run.workers import Job, run_jobs
-from ..score.pair_files import CHUNKS_FOLDER, load_for_scoring
-from ..stages.contents import KEYS, read_contents
-from .arguments import AnalyzeArguments
-from .layer_accuracies import LENSES, read_layers
-from .layers_text import write_layers
-from .parts import AnalyzedRun, Section
+from ....models.files import write_json, written_whole
+from ....models.modalities import get_modality
+from ...run.execution import Execution
+from ...run.folder import ITEMS_FILE, SUMMARY_FILE
+from ...run.stage import Stage
+from ...run.workers import Job, run_jobs
+from ...score.pair_files import CHUNKS_FOLDER, load_for_scoring
+from ...stages.contents import KEYS, read_contents
+from ..arguments import AnalyzeArguments
+from ..parts import AnalyzedRun, Section
+from .accuracies import LENSES, read_layers
+from .text import write_layers
 
 PART = "layers"
 LENS_FILE = "lens.safetensors"
@@ -96,7 +96,7 @@ def build_layer_scores(
         execution ([`Execution`]): How it is done.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of the pairs that are done.
     """
-    from ...models.scoring import LayerLens, score_pairs
+    from ....models.scoring import LayerLens, score_pairs
 
     def build(partial: Path) -> None:
         contents = read_contents(pairs, get_modality(modality), units)
@@ -122,7 +122,7 @@ def _fit(partial: Path, model, tokenizer, ids: Path):
     """The tuned lens of a model, or the one that an interrupted build left."""
     from safetensors.torch import load_file, save_file
 
-    from ...models.scoring import LayerLens, fit_tuned_lens
+    from ....models.scoring import LayerLens, fit_tuned_lens
 
     if not (partial / LENS_FILE).exists():
         fitted = _rows(ids, "train", tokenizer, _FITTED_POSITIONS)
@@ -137,7 +137,7 @@ def _fit(partial: Path, model, tokenizer, ids: Path):
 
 def _rows(folder: Path, split: str, tokenizer, positions: int) -> list[np.ndarray]:
     """Utterances of a split in an order of their own, until there are so many tokens."""
-    from ..pretrain.data import TokenizedUtterances
+    from ...pretrain.data import TokenizedUtterances
 
     utterances = TokenizedUtterances(folder, split, tokenizer.bos_token_id, tokenizer.eos_token_id)
     order = np.random.default_rng(0).permutation(len(utterances))
