@@ -33,9 +33,9 @@ def write_segmentation(found: dict[str, Any], labels: dict[str, str], tolerance:
         "the one behind) and above a threshold, which is the one with the highest F1 on validation utterances; it "
         f"is measured on up to {most} test utterances. Where a sound is several equal tokens these are one. Pauses "
         "are given: what lies between two of them is cut, and their edges count neither way. A boundary is right "
-        f"within {1000 * tolerance:.0f} ms, each of one word at most; among letters it has to be exactly there. Beside it "
-        "the same by n-grams over the same ids (Witten-Bell; runs for repeated tokens), their order chosen on "
-        "validation utterances too; every n-th token; and as many boundaries as the model's, at random.",
+        f"within {1000 * tolerance:.0f} ms, each of one word at most; among letters it has to be exactly there. "
+        "Beside it the same by n-grams over the same ids (Witten-Bell; runs for repeated tokens), their order chosen "
+        "on validation utterances too; every n-th token; and as many boundaries as the model's, at random.",
         show(figure),
         "\n".join(f"- {sentence}" for sentence in _say(found, labels)),
         _table(found, labels),
