@@ -17,8 +17,8 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 from .common import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner", "segmentation", "soak", "transcription", "units")
-"""Their tables are in `docs/recordings.md`, `methods.md`, `space.md`, `transcription.md` and `encoders.md`."""
+BY_NAME_ONLY = ("aligner", "layers", "segmentation", "soak", "transcription", "units")
+"""Their tables are in `docs`: recordings.md, analysis.md, methods.md, space.md, transcription.md and encoders.md."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -45,7 +45,7 @@ def main() -> None:
         "--whisper",
         help="A Whisper, a folder or an id on the Hub: transcription listens with it, units measures its units, too.",
     )
-    parser.add_argument("--run", type=Path, help="A finished run, whose page soak serves and asks.")
+    parser.add_argument("--run", type=Path, help="A finished run, whose page soak serves and whose models layers asks.")
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
@@ -80,6 +80,8 @@ def main() -> None:
         parser.error("transcription needs a model to listen with; give --whisper with a folder or an id on the Hub")
     if "soak" in names and RUN not in environment:
         parser.error("soak needs a run whose page it serves; give --run with the folder of a finished one")
+    if "layers" in names and RUN not in environment:
+        parser.error("layers needs a run whose models score its pairs; give --run with the folder of a finished one")
     sections = []
     for name in names:
         print(f"benchmark: {name}", flush=True)

@@ -10,7 +10,7 @@ from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
-SECTIONS = (*SPEED, "aligner", "segmentation", "soak", "transcription", "units")
+SECTIONS = (*SPEED, "aligner", "layers", "segmentation", "soak", "transcription", "units")
 
 
 def run(*arguments):
@@ -25,7 +25,7 @@ def test_every_section_runs_and_a_quick_one_writes_nothing(section, tmp_path, re
     needed = ()
     if section == "transcription":
         needed = ("--whisper", save_whisper(tmp_path))
-    elif section == "soak":
+    elif section in ("layers", "soak"):
         needed = ("--run", request.getfixturevalue("finished_run"))
     done = run("--quick", section, *needed)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -41,4 +41,5 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert "is no encoder" in run("--whisper", tmp_path, "units").stderr
     assert "transcription needs a model to listen with; give --whisper" in run("transcription").stderr
     assert "soak needs a run whose page it serves; give --run" in run("soak").stderr
+    assert "layers needs a run whose models score its pairs; give --run" in run("layers").stderr
     assert "holds no models" in run("--run", tmp_path, "soak").stderr
