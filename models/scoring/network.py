@@ -96,6 +96,10 @@ class Network:
 
     def _find_norm(self, probe: dict[str, torch.Tensor]) -> tuple[torch.nn.Module, int]:
         """The module that gives the last features from the last layer's states, and how many layers there are."""
+        if not self._probed.isfinite().all():
+            raise ValueError(
+                "The model's logits are no numbers: its weights are not usable (did its training diverge?)."
+            )
         given = {}
         hooks = [
             child.register_forward_hook(lambda module, inputs, output, name=name: given.update({name: output}))
