@@ -54,6 +54,45 @@ def make_layout(folder: Path, split: str = "dev", spelled: bool = True) -> Path:
     return folder
 
 
+BABY_WORDS = (("hello", ("lello", "pello")), ("cookie", ("kootie", "koonie", "roodie")))
+
+
+def make_babyslm_layout(folder: Path, split: str = "dev") -> Path:
+    """Write both tasks as BabySLM has them: a word has several pseudo-words, and one recording a voice."""
+    target, synthesizer, rows, pair = folder / "lexical" / split, EspeakSynthesizer(), [], 0
+    target.mkdir(parents=True)
+    for word, pseudo_words in BABY_WORDS:
+        for pseudo_word in pseudo_words:
+            for voice in VOICES:
+                for text, correct in ((word, 1), (pseudo_word, 0)):
+                    row = {"filename": f"{text}-{voice}", "id": pair, "voice": voice, "frequency": 7, "word": text}
+                    rows.append(row | {"phones": "", "length": len(text), "correct": correct})
+            pair += 1
+    for name, voice in {(row["filename"], row["voice"]) for row in rows}:
+        audio = synthesizer.render(name.partition("-")[0], voice).audio
+        soundfile.write(target / f"{name}.wav", audio, 16_000)
+    write_gold(target / "gold.csv", rows)
+    sentences = [("The good mom.", 1), ("The mom good.", 0)]
+    syntactic = folder / "syntactic" / split
+    syntactic.mkdir(parents=True)
+    rows = []
+    for voice in VOICES:
+        for text, correct in sentences:
+            name = f"{text[:-1].replace(' ', '_')}_{voice}"
+            soundfile.write(syntactic / f"{name}.wav", synthesizer.render(text, voice).audio, 16_000)
+            row = {
+                "id": 0,
+                "filename": name,
+                "voice": voice,
+                "type": "order",
+                "subtype": "adjective",
+                "correct": correct,
+            }
+            rows.append(row | {"transcription": text})
+    write_gold(syntactic / "gold.csv", rows)
+    return folder
+
+
 def write_gold(path: Path, rows: list[dict]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))

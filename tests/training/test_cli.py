@@ -56,6 +56,7 @@ def test_all_commands_are_listed(capsys):
 def test_a_wrong_flag_is_named(command, capsys):
     needed = {"encode-audio": ["--model_dir", "m", "--output_dir", "o"], "zerospeech": ["--zerospeech_dir", "z"]}
     needed["export-audio"] = ["--to", "t"]
+    needed["export-units"] = ["--benchmark_dir", "b", "--to", "t"]
     needed["release"] = ["--namespace", "n"]
     needed["finetune"] = ["--task", "t", "--output_dir", "o"]
     assert cli.main([command, *needed.get(command, []), "--colour", "red"]) == 2

@@ -57,6 +57,9 @@ class TableUnits:
         self.config, self.names, self._ids, self._offsets = config, names, ids, offsets
         self._rows = {name: row for row, name in enumerate(names)}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
     def __getitem__(self, name: str) -> np.ndarray:
         row = self._rows[name]
         return self._ids[self._offsets[row] : self._offsets[row + 1]]

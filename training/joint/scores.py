@@ -41,12 +41,17 @@ def joint_contents(pairs: Path, units: Path, form: str, collapse: bool = True) -
         modality, first = get_modality("speech_dedup" if collapse else "speech_units"), SPEECH_TOKEN
         rows = read_contents(pairs, modality, units)
         for side in ("context", "positive", "negative"):
-            rows[side] = [UNIT_MARK + content.replace(" ", UNIT_MARK) if content else "" for content in rows[side]]
+            rows[side] = [mark_units(content) for content in rows[side]]
     has_context = rows["context"] != ""
     rows["context"] = rows["context"].where(~has_context, f"{first} " + rows["context"])
     for side in ("positive", "negative"):
         rows[side] = rows[side].where(has_context, f"{first} " + rows[side])
     return rows
+
+
+def mark_units(content: str) -> str:
+    """Units as a joint tokenizer reads them: `"17 942"` is `"▪17▪942"`."""
+    return UNIT_MARK + content.replace(" ", UNIT_MARK) if content else ""
 
 
 def score_joint(model: Path, folder: Path, pairs: Path, units: Path, collapse: bool, device: str = "cpu") -> None:

@@ -24,7 +24,9 @@ RULES = ("sum", "mean")
 _NEEDED = ("task", "voice", "group", *SIDES)
 
 
-def zerospeech_results(rows: Iterable[Mapping], rule: str = "sum") -> dict[str, dict]:
+def zerospeech_results(
+    rows: Iterable[Mapping], rule: str = "sum", words: Mapping[str, str] | None = None
+) -> dict[str, dict]:
     """
     Judge scored pairs by the challenge's rule: a tie is half right, accuracies are averaged over the voices of a pair,
     then over pairs.
@@ -37,6 +39,9 @@ def zerospeech_results(rows: Iterable[Mapping], rule: str = "sum") -> dict[str, 
         rule (`str`, *optional*, defaults to `"sum"`):
             What is compared: `"sum"` of log-likelihoods, the challenge's pseudo-log-probability, or `"mean"` per
             token.
+        words (`Mapping[str, str]`, *optional*):
+            The word of each lexical pair, where a word has several pseudo-words and is one item, as in BabySLM: they
+            are averaged in each voice, then the voices.
 
     Returns:
         `dict[str, dict]`: By task (`"lexical"`, `"syntactic"`, or the task's own name): `score`, the accuracy over all
@@ -52,11 +57,22 @@ def zerospeech_results(rows: Iterable[Mapping], rule: str = "sum") -> dict[str, 
         raise ValueError(f"There is no rule {rule!r}; choose from {', '.join(RULES)}.")
     table = _scored(rows, rule)
     names = {task: name for name, task in TASKS.items()}
+    if words is not None:
+        lexical = table["task"] == TASKS["lexical"]
+        table["pair"] = table["pair"].where(~lexical, table["pair"].map(words))
+        keys = ["task", "pair", "voice"]
+        table = (
+            table.groupby(keys, sort=False).agg(group=("group", "first"), correct=("correct", "mean")).reset_index()
+        )
     return {names.get(task, task): _results(names.get(task, task), part) for task, part in table.groupby("task")}
 
 
 def write_submission(
-    rows: Iterable[Mapping], folder: str | Path, output_dir: str | Path, split: str = "dev"
+    rows: Iterable[Mapping],
+    folder: str | Path,
+    output_dir: str | Path,
+    split: str = "dev",
+    one_voice: bool = False,
 ) -> dict[str, dict]:
     """
     Write the challenge's files: `lexical/{split}.txt` and `syntactic/{split}.txt`, a line `filename score` for each
@@ -67,6 +83,8 @@ def write_submission(
         folder (`str` or `Path`): The challenge's folder, whose gold.csv says which file each side is.
         output_dir (`str` or `Path`): Where the files go; the challenge's validator wants both splits of both tasks.
         split (`str`, *optional*, defaults to `"dev"`): `"dev"` or `"test"`.
+        one_voice (`bool`, *optional*, defaults to `False`): Write the rows of the first voice alone, one line a row of
+            gold.csv and in its order, as BabySLM's scorer wants it of models of text (`--is_text`).
 
     Returns:
         `dict[str, dict]`: For each task that has rows, the `file`, its number of `lines`, and the recordings in
@@ -96,11 +114,13 @@ def write_submission(
             )
         of_file = {files[key]: score for key, score in scores.items()}
         target = Path(output_dir) / task / f"{split}.txt"
-        _write_lines(target, [f"{file} {of_file[file]!r}\n" for file in gold["filename"] if file in of_file])
-        missing = [file for file in gold["filename"] if file not in of_file]
+        # A word with several pseudo-words has as many rows in gold.csv, and one recording.
+        wanted = gold["filename"][gold["voice"] == gold["voice"].iloc[0]] if one_voice else gold["filename"].unique()
+        _write_lines(target, [f"{file} {of_file[file]!r}\n" for file in wanted if file in of_file])
+        missing = [file for file in wanted if file not in of_file]
         if missing:
             logger.warning("%s lacks %d recordings, %s, for instance.", target, len(missing), missing[0])
-        written[task] = {"file": target, "lines": len(of_file), "missing": missing}
+        written[task] = {"file": target, "lines": len(wanted) - len(missing), "missing": missing}
     if not written:
         raise ValueError(f"No row is of the task {' or '.join(TASKS.values())}; score the pairs of ZeroSpeech first.")
     return written

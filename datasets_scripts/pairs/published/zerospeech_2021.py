@@ -131,6 +131,25 @@ def read_gold(folder: str | Path, task: str, split: str) -> pd.DataFrame:
     return gold
 
 
+def read_words(folder: str | Path, split: str) -> dict[str, str]:
+    """
+    The word of each lexical pair, by the pair's id: as it is spelled, or its phones where no pseudo-word is spelled,
+    by which BabySLM's scorer tells words apart.
+
+    Args:
+        folder (`str` or `Path`): The challenge's folder.
+        split (`str`): `"dev"` or `"test"`.
+
+    Raises:
+        `FileNotFoundError`, `ValueError`: As [`read_gold`].
+    """
+    gold = read_gold(folder, "lexical", split)
+    words, pseudo_words = (gold[gold["correct"] == correct] for correct in (1, 0))
+    spelled = "word" in gold and not pseudo_words["word"].isin(_MISSING).all()
+    column = "word" if spelled else "phones" if "phones" in gold else "filename"
+    return dict(zip(words["pair"], words[column]))
+
+
 def frequency_band(frequency: float) -> str:
     """The challenge's band of a word's frequency; the empty string for NaN."""
     return next((band for band, start in reversed(BANDS.items()) if frequency >= start), "")

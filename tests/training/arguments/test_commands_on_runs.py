@@ -72,6 +72,7 @@ NEEDED = {
     "report": [],
     "score": ["--modality", "text_raw"],
     "zerospeech": ["--zerospeech_dir", "z"],
+    "export-units": ["--benchmark_dir", "b", "--to", "t"],
     "unit-report": [],
     "train-vocoder": [],
     "train-transcriber": [],

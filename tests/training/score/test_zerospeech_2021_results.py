@@ -57,6 +57,20 @@ def test_syntactic_pairs_are_parted_by_type_and_subtype():
     assert {name: part["n"] for name, part in results["by_subtype"].items()} == {"a/x": 2, "a/y": 1, "b/x": 1}
 
 
+def test_pseudo_words_of_one_word_are_averaged_in_each_voice_first():
+    rows = [
+        scored("swuggy", "a", "v", "oov", -1.0, -2.0),
+        scored("swuggy", "b", "v", "oov", -1.0, 0.0),
+        scored("swuggy", "b", "w", "oov", -1.0, 0.0),
+        scored("swuggy", "c", "v", ">100", -1.0, -2.0),
+        scored("sblimp", "a", "v", "x/y", -1.0, -2.0),
+    ]
+    results = zerospeech_results(rows, words={"a": "hello", "b": "hello", "c": "cookie"})
+    # hello: in v half of two pseudo-words, in w none; cookie: all.
+    assert (results["lexical"]["n"], results["lexical"]["score"]) == (2, pytest.approx((0.25 + 1) / 2))
+    assert results["syntactic"]["score"] == 1.0 and zerospeech_results(rows)["lexical"]["n"] == 3
+
+
 def test_the_mean_per_token_is_another_rule():
     rows = [scored("swuggy", "a", "v", "oov", -4.0, -3.0, tokens=(4, 2))]
     assert zerospeech_results(rows)["lexical"]["score"] == 0.0
