@@ -16,7 +16,7 @@ from evoslm.training.cli import main
 from evoslm.training.report.estimates import task_outcomes
 from evoslm.training.run.folder import Run
 
-MODALITIES = ("text_bpe", "text_raw_no_space", "phone_repeat", "speech_bpe")
+MODALITIES = ("text_raw_no_space", "phone_repeat", "speech_bpe")
 FLAGS = ("--num_proc", "1", "--device", "cpu")
 
 
