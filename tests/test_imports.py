@@ -199,3 +199,9 @@ def test_a_room_says_what_goes_in_and_what_comes_out(folder):
     assert path.is_file(), f"{folder} has no __init__.py"
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert "In: " in docstring and "Out: " in docstring, f"{path} does not say what goes in and what comes out"
+
+
+def test_no_two_files_of_tests_have_one_name():
+    # pytest imports them by name alone, and only a run of all of them would find two.
+    names = [path.name for path in sorted((ROOT / "tests").rglob("test_*.py"))]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

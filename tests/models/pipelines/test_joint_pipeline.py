@@ -47,7 +47,7 @@ def test_the_direction_is_that_of_the_prompt_unless_it_is_given(pipe):
     assert pipe(pipe.encode(audio), max_seconds=0.5)[0].units is not None
     with pytest.raises(ValueError, match="no direction 'x2x'"):
         pipe(PROMPT, direction="x2x")
-    with pytest.raises(ValueError, match="or a transcriber that writes down"):
+    with pytest.raises(ValueError, match="or in Python a transcriber that writes down"):
         pipe(audio, direction="t2t")
 
 
