@@ -18,8 +18,8 @@ from ..report.run_folder import FinishedRun, read_run
 from ..run.execution import Execution
 from ..run.stage import Stage
 from .arguments import AnalyzeArguments
-from .factors_text import describe_factors, factor_table, say_missing_parts
-from .parts import AnalyzedRun, Section
+from .factors_text import continuation_table, describe_factors, factor_table, say_missing_parts, whole_table
+from .parts import AnalyzedRun, Section, load_part
 
 PART = "factors"
 RESULTS_FILE = "results.json"
@@ -65,7 +65,10 @@ def write_section(run: AnalyzedRun) -> Section | None:
     if not path.is_file():
         return None
     results = read_json(path)
+    continued = load_part("continuation").write_section(run)
+    continuation = continued.results if continued else {}
     tables = [factor_table(results, task) for task in results["tasks"]]
+    tables += [continuation_table(results, continuation), *whole_table(results, continuation)]
     return Section(
         "What each factor costs, in four views",
         [describe_factors(results), *tables, say_missing_parts(results)],
@@ -129,6 +132,11 @@ def compute_factors(run: FinishedRun) -> dict:
         "recorded": run.corpus.get("voices") == RECORDED,
         "preset": run.study.get("configuration", {}).get("run", {}).get("preset"),
         "steps": steps,
+        "accuracies": {
+            name: {task: found["headline"] for task, found in by_task.items()}
+            for name, by_task in ends["accuracies"].items()
+        },
+        "labels": {name: part.label for name, part in run.modalities.items()},
     }
 
 

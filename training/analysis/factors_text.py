@@ -15,11 +15,14 @@ from ..report.formatting import (
     papers,
     percent,
     scientific,
+    with_interval,
 )
+from ..report.results import load_paper_figures
 
 NOT_IN_THIS_RUN = "not in this run"
 _AT = {"epochs": lambda at: f"{at:g} epochs", "tokens": lambda at: f"{count(at)} tokens", "flops": scientific}
 _SHOWN = ("falls", "rises")
+_VIEWS = ("converged", "epochs", "tokens", "flops")
 
 
 def describe_factors(results: dict) -> str:
@@ -67,6 +70,62 @@ def factor_table(results: dict, task: str) -> str:
     return markdown_table([*header, "*paper*"], rows, left=3)
 
 
+def continuation_table(results: dict, continuation: dict) -> str:
+    """What each step changes in the mean perplexity of continuations, in the form of the tables of tasks."""
+    found = {(change["baseline"], change["result"]): change for change in continuation.get("changes", ())}
+    if not found:
+        return (
+            "No continuations were written in this run, so their perplexity, the last column of the paper's Tables 3 "
+            "and 4, is not here; `evoslm analyze RUN --parts continuation` writes them."
+        )
+    paper, rows = load_paper_figures().get("continuation", {}), []
+    at_end = "converged" if results["until_converged"] else "epochs"
+    for step in results["steps"]:
+        names = " → ".join(results["modalities"][step[side]]["label"] for side in ("baseline", "result"))
+        change = found.get((step["baseline"], step["result"]))
+        if change is None:
+            rows.append([names, step["factor"], "", *[NOT_IN_THIS_RUN] * len(_VIEWS), MISSING])
+            continue
+        before, after = paper.get(step["baseline"]), paper.get(step["result"])
+        own = {}
+        if before and after:
+            difference = after["mean"] - before["mean"]
+            own = {"difference": difference, "percent": 100 * difference / before["mean"]}
+        for first, unit, key, elsewhere in (
+            ([names, step["factor"]], "perplexity", "difference", NOT_IN_THIS_RUN),
+            (["", ""], "%", "percent", MISSING),
+        ):
+            cells = dict.fromkeys(_VIEWS, elsewhere) | {at_end: _continued(change, key, len(results["seeds"]) > 1)}
+            figure = number(own[key], sign=True) if own else None
+            rows.append([*first, unit, *cells.values(), papers(figure, (after or {}).get("shown_as"))])
+    header = ["Continuation", "Factor", "in", "converged", "equal epochs", "equal tokens", "equal FLOPs", "*paper*"]
+    return markdown_table(header, rows, left=3)
+
+
+def whole_table(results: dict, continuation: dict) -> list[str]:
+    """The paper's Table 4, with its last two columns where continuations were written."""
+    paper = load_paper_figures()
+    header, rows = ["Modality"], []
+    for task in results["tasks"]:
+        header += [TASKS[task].label, "*paper*"]
+    header += ["continuation: mean", "*paper*", "SD of outputs", "*paper*"]
+    for name, label in results["labels"].items():
+        own = paper["accuracies"].get(name, {})
+        row = [label]
+        for task in results["tasks"]:
+            row += [with_interval(results["accuracies"][name].get(task)), papers(own.get(task), own.get("shown_as"))]
+        written = continuation.get("modalities", {}).get(name)
+        figures = paper.get("continuation", {}).get(name, {})
+        for key in ("mean", "sd"):
+            row += [number(written and written[key]), papers(figures.get(key), figures.get("shown_as"))]
+        rows.append(row)
+    return [
+        "**The paper's Table 4, whole**: accuracies in per cent at the end of the trainings, and the perplexity of "
+        "continuations, mean and standard deviation over outputs.",
+        markdown_table(header, rows),
+    ]
+
+
 def say_missing_parts(results: dict) -> str:
     """What of the split this run has not, and how it is to be had, if it is."""
     label = {name: found["label"] for name, found in results["modalities"].items()}
@@ -86,6 +145,13 @@ def say_missing_parts(results: dict) -> str:
         f"with `--modalities ... {' '.join(absent)}` adds them, and makes nothing twice; one run holds one voice and "
         f"many voices with the same timing. {recorded}"
     ).strip()
+
+
+def _continued(change: dict, key: str, several: bool) -> str:
+    """A change of the mean perplexity; perplexity that rises is a cost."""
+    low, high = change[f"{key}_low"], change[f"{key}_high"]
+    text = f"{number(change[key], sign=True)} [{number(low, sign=True)}, {number(high, sign=True)}]"
+    return f"**{text}**" if several and (low > 0 or high < 0) else text
 
 
 def _points(view: str, change: dict | None) -> str:
