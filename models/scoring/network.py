@@ -18,8 +18,9 @@ from .output_layer import Scored
 from .plan import LONGEST_IN_TREE, Group, Tokens, Tree
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
-# Where all logits of a batch exist at once.
+# Where all logits of a batch exist at once, and where the states of all layers do.
 _MOST_LOGITS = 2**26
+_MOST_STATES = 2**30
 
 
 @contextmanager
@@ -93,6 +94,9 @@ class Network:
         self.batch_tokens = batch_tokens or _BATCH_TOKENS["cpu" if self.device.type == "cpu" else "cuda"]
         if self.head is None:
             self.batch_tokens = min(self.batch_tokens, max(1, _MOST_LOGITS // vocabulary))
+        if all_layers:
+            states = (self.num_layers + 1) * self.head.weight.shape[-1]
+            self.batch_tokens = min(self.batch_tokens, max(1, _MOST_STATES // states))
 
     def _find_norm(self, probe: dict[str, torch.Tensor]) -> tuple[torch.nn.Module, int]:
         """The module that gives the last features from the last layer's states, and how many layers there are."""

@@ -5,7 +5,14 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from evoslm.models.scoring import LayerLens, fit_tuned_lens, kept_scores, score_pairs, sequence_log_likelihoods
+from evoslm.models.scoring import (
+    LayerLens,
+    fit_tuned_lens,
+    kept_scores,
+    network,
+    score_pairs,
+    sequence_log_likelihoods,
+)
 from evoslm.models.scoring.likelihoods import score_rows
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 
@@ -110,6 +117,13 @@ def test_one_forward_pass_serves_all_layers(llama, items, monkeypatch):
     sequence_log_likelihoods(llama, *items, lens=LayerLens())
     # One more, on eight tokens, finds the normalisation.
     assert sorted([*plain, torch.Size([1, 8])]) == sorted(calls)
+
+
+def test_states_of_a_batch_have_room(llama, items, monkeypatch):
+    found = sequence_log_likelihoods(llama, *items, lens=LayerLens())
+    monkeypatch.setattr(network, "_MOST_STATES", 100 * SIZE * (LAYERS + 1))
+    assert network.Network(llama, all_layers=True).batch_tokens == 100
+    np.testing.assert_allclose(sequence_log_likelihoods(llama, *items, lens=LayerLens()), found, atol=1e-4)
 
 
 def test_another_family_of_models_is_read_through_its_own_normalisation(items):

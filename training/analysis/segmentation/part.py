@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ....models.audio import SAMPLE_RATE
+from ....models.audio import FRAME_RATE, SAMPLE_RATE
 from ....models.files import write_json, written_whole
 from ....models.modalities import MODALITIES, Modality, get_modality
 from ....models.ngram import NGramModel, cut_blocks
@@ -178,7 +178,7 @@ def _inputs(run: AnalyzedRun, name: str) -> dict[str, Path | None]:
 
 
 def _settings(run: AnalyzedRun, name: str) -> SegmentationSettings:
-    modality, frame_rate = get_modality(name), run.finished.study["frame_rate"]
+    modality, frame_rate = get_modality(name), run.finished.study.get("frame_rate", FRAME_RATE)
     if modality.is_speech:
         frame_rate = read_quantizer_config(run.paths.quantizer(name)).frame_rate
     return SegmentationSettings(name, SAMPLE_RATE / frame_rate, 0.0 if modality.column == "text" else TOLERANCE)
