@@ -36,11 +36,14 @@ def _register_configs() -> None:
 def _register_models() -> None:
     from transformers import AutoModel
 
+    from .models.released_files import checking_files
     from .models.speech_units import SpeechUnitModel
     from .models.transcriber import UnitTranscriber
     from .models.vocoder import CodebookVocoder, UnitHifiGan
 
     for model in (SpeechUnitModel, CodebookVocoder, UnitHifiGan, UnitTranscriber):
+        # Not in the classes: their sources travel with the models, and this package does not.
+        model.from_pretrained = checking_files(model.from_pretrained)
         AutoModel.register(model.config_class, model, exist_ok=True)
 
 

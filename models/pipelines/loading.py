@@ -23,6 +23,7 @@ from transformers import (
 
 from ..hub_commit import find_commit
 from ..modalities import JOINT, MODALITIES, Modality
+from ..released_files import FileChanged, as_released, check_released_files
 from ..speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ..speech_units.modeling_speech_units import SpeechUnitModel
 from ..transcriber import Transcriber, UnitTranscriber
@@ -92,7 +93,8 @@ def load_components(
 
     Raises:
         `FileNotFoundError`: If there is no such model, or one that it needs is missing.
-        `ValueError`: If a folder is none of a model, or two are of different quantizers.
+        `ValueError`: If a folder is none of a model, two are of different quantizers, or a file is not the one that
+            was released.
     """
     commit = find_commit(str(model), revision, "model")
     loaded, tokenizer = _load_language_model(model, commit)
@@ -124,6 +126,7 @@ def complete_components(
         `FileNotFoundError`, `ValueError`: As [`load_components`].
     """
     config, run = model.config, _find_run(Path(source)) if Path(source).is_dir() else None
+    check_released_files(source, getattr(config, "_commit_hash", None))
     modality = _modality_of(config)
     found = Components(model.eval(), tokenizer, modality)
     if found.reads_units:
@@ -188,10 +191,13 @@ def _load_language_model(model: str | Path, commit: str | None) -> tuple[PreTrai
     if commit is None and not (Path(model) / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {model}: it has no config.json.")
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
-            model, revision=commit, dtype=torch.float32, use_safetensors=True
-        )
-        return loaded, AutoTokenizer.from_pretrained(model, revision=commit)
+        with as_released(model, commit):
+            loaded = AutoModelForCausalLM.from_pretrained(
+                model, revision=commit, dtype=torch.float32, use_safetensors=True
+            )
+            return loaded, AutoTokenizer.from_pretrained(model, revision=commit)
+    except FileChanged:
+        raise
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{model} is no language model with its tokenizer: {reason}") from error
@@ -230,7 +236,10 @@ def _load_transcriber(source: Any, device: str) -> Transcriber | UnitTranscriber
 def _load(cls: type[PreTrainedModel], source: str | Path, name: str) -> PreTrainedModel:
     commit = find_commit(str(source), None, "model")
     try:
-        return cls.from_pretrained(source, revision=commit, use_safetensors=True).eval()
+        with as_released(source, commit):
+            return cls.from_pretrained(source, revision=commit, use_safetensors=True).eval()
+    except FileChanged:
+        raise
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"The {name} {source} cannot be loaded: {reason}") from error

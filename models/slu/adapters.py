@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from ..released_files import check_released_files
 from .configuration_slu import CLASSIFICATION, BaseModel, SluConfig
 
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -150,8 +151,10 @@ def load_finetuned(folder: str | Path, base_model: str | Path | None = None) -> 
 
     Raises:
         `FileNotFoundError`: If the folder is none of a fine-tuned model, or its base is not found.
-        `ValueError`: If the base has other weights or another vocabulary than the one that was fine-tuned.
+        `ValueError`: If the base has other weights or another vocabulary than the one that was fine-tuned, or a file
+            is not the one that was released.
     """
+    check_released_files(folder)
     folder, config = Path(folder), SluConfig.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if not (folder / ADAPTER_CONFIG_FILE).is_file():

@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers.utils.logging import disable_progress_bar
 
 from .choice import ReleaseChoice
-from .names import check_namespace
+from .names import ReleaseNames, check_namespace
 from .preparation import describe, prepare_release
 from .repository import ReleaseRepository
 
@@ -40,6 +40,8 @@ class ReleaseArguments:
             that is read off the quantizer's codebook, when not given.
         license (`str`, *optional*): The Hub's id of the licence of models and datasets; when not given, `apache-2.0`
             for stories that were generated, and `unknown` for anybody else's text or recordings.
+        evaluation_framework (`str`, *optional*): A name on the Hub's list of evaluation frameworks: the minimal pairs
+            get an `eval.yaml` with it, so that the Hub can take them as a benchmark. Left out when not given.
     """
 
     run_dir: str
@@ -54,6 +56,7 @@ class ReleaseArguments:
     adapters: list[str] | None = None
     vocoder: str | None = None
     license: str | None = None
+    evaluation_framework: str | None = None
 
 
 def release(arguments: ReleaseArguments) -> Path:
@@ -71,12 +74,16 @@ def release(arguments: ReleaseArguments) -> Path:
         `ValueError`: As [`prepare_release`], or if the namespace may not be written to, or a name is taken.
     """
     check_namespace(arguments.namespace)
+    choice = ReleaseChoice(
+        arguments.modalities,
+        arguments.joint_dir,
+        [] if arguments.adapters == [_NO_ADAPTERS] else arguments.adapters,
+        arguments.vocoder,
+        arguments.license,
+        arguments.evaluation_framework,
+    )
     if not arguments.dry_run:
-        from huggingface_hub import HfApi
-
-        from .hub.access import check_access
-
-        check_access(HfApi(), arguments.namespace)
+        _ask_before(arguments, choice)
     disable_progress_bar()  # of files that are on this disk
     folder = Path(arguments.output_dir or Path(arguments.run_dir) / "release")
     print(f"evoslm: preparing {arguments.run_dir} for {arguments.namespace}", flush=True)
@@ -85,13 +92,7 @@ def release(arguments: ReleaseArguments) -> Path:
         arguments.namespace,
         folder,
         arguments.name,
-        ReleaseChoice(
-            arguments.modalities,
-            arguments.joint_dir,
-            [] if arguments.adapters == [_NO_ADAPTERS] else arguments.adapters,
-            arguments.vocoder,
-            arguments.license,
-        ),
+        choice,
     )
     print(list_repositories(repositories))
     if arguments.dry_run:
@@ -102,6 +103,23 @@ def release(arguments: ReleaseArguments) -> Path:
     title = f"EvoSLM {arguments.name or Path(arguments.run_dir).name}"
     push_release(repositories, arguments.namespace, arguments.private, arguments.force, title)
     return folder
+
+
+def _ask_before(arguments: ReleaseArguments, choice: ReleaseChoice) -> None:
+    """What the Hub can say before anything is prepared: may this token write there, and are the names free?"""
+    from huggingface_hub import HfApi
+
+    from .hub.access import check_access
+    from .hub.requests import ask
+    from .hub.taken import find_taken, refuse_taken
+    from .plan import plan_repositories
+
+    api = HfApi()
+    check_access(api, arguments.namespace)
+    names = ReleaseNames.of(arguments.run_dir, arguments.namespace, arguments.name)
+    planned = plan_repositories(arguments.run_dir, names, choice)
+    found = [ask(f"Looking for {name}", find_taken, api, kind, name) for kind, name in planned]
+    refuse_taken([taken for taken in found if taken], arguments.private, arguments.force)
 
 
 def list_repositories(repositories: list[ReleaseRepository]) -> str:

@@ -8,11 +8,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...models.files import read_json_if_whole, write_json
+from ...models.files import write_json
+from ...models.released_files import MADE_BY, MANIFEST, hash_file
 from .repository import ReleaseRepository
 
-MANIFEST = "release.json"
-_MADE_BY = "evoslm"
 _CHUNK = 1 << 20
 
 
@@ -24,7 +23,7 @@ def write_manifest(folder: Path) -> None:
         folder (`Path`): What one branch of a repository will hold.
     """
     hashes = {name: hash_file(folder / name) for name in list_files(folder) if name != MANIFEST}
-    write_json(folder / MANIFEST, {"made_by": _MADE_BY, "sha256": hashes})
+    write_json(folder / MANIFEST, {"made_by": MADE_BY, "sha256": hashes})
 
 
 def write_manifests(repositories: Iterable[ReleaseRepository]) -> None:
@@ -39,34 +38,9 @@ def write_manifests(repositories: Iterable[ReleaseRepository]) -> None:
             write_manifest(folder)
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """
-    Read a list of files.
-
-    Args:
-        path (`Path`): A `release.json`.
-
-    Returns:
-        `dict[str, str]`: SHA-256 by file; empty if no release of ours wrote it.
-    """
-    manifest = read_json_if_whole(path)
-    if not isinstance(manifest, dict) or manifest.get("made_by") != _MADE_BY:
-        return {}
-    return dict(manifest.get("sha256") or {})
-
-
 def list_files(folder: Path) -> list[str]:
     """The names of all files of a folder and of those in it, relative to it, in order."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, as the Hub names what is in LFS, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def hash_blob(path: Path) -> str:

@@ -17,6 +17,7 @@ from ...models.files import write_json
 from .card import check_license
 from .choice import EVERYTHING, ReleaseChoice
 from .datasets import prepare_dataset_repositories
+from .datasets.benchmark import check_framework
 from .files import check_prepared
 from .manifest import write_manifests
 from .models import prepare_model_repositories
@@ -57,9 +58,11 @@ def prepare_release(
     run, folder = Path(run), Path(folder)
     names = ReleaseNames.of(run, namespace, name)
     check_license(choice.license_id)
+    check_framework(choice.evaluation_framework)
     with _written_whole(folder) as partial:
         repositories = prepare_model_repositories(run, names, partial, choice)
-        repositories += prepare_dataset_repositories(run, names, partial, choice.modalities, choice.license_id)
+        models = [repository.name for repository in repositories]
+        repositories += prepare_dataset_repositories(run, names, partial, choice, models)
         repositories.append(prepare_package(names, partial))
         repositories += prepare_space_repositories(run, names, partial, repositories)
         check_prepared(repositories, run)

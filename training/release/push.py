@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-from ... import __version__
+from ...models.released_files import MANIFEST
 from .hub.access import check_access
 from .hub.collection import update_collection
 from .hub.comparing import BranchChanges, RepositoryChanges, compare_branch, compare_repository
 from .hub.requests import PushFailed, ask
-from .manifest import MANIFEST
+from .hub.taken import commit_message, refuse_taken
 from .repository import ReleaseRepository
 
 __all__ = ["PushFailed", "PushedRepository", "push_release"]
@@ -75,7 +75,7 @@ def push_release(
         _check_prepared(repository, namespace)
     check_access(api, namespace)
     changes = [ask(f"Looking at {found.name}", compare_repository, api, found) for found in repositories]
-    _check_changes(changes, private, force)
+    refuse_taken([changed.as_taken() for changed in changes if changed.exists], private, force)
     pushed = []
     for changed in changes:
         pushed.append(_push_repository(api, changed, private, force))
@@ -93,27 +93,6 @@ def _check_prepared(repository: ReleaseRepository, namespace: str) -> None:
     for _, folder in repository.branches:
         if not (folder / MANIFEST).is_file():
             raise FileNotFoundError(f"{folder} has no {MANIFEST}, so it is not prepared to the end; prepare it again.")
-
-
-def _check_changes(changes: Sequence[RepositoryChanges], private: bool, force: bool) -> None:
-    taken = [changed for changed in changes if changed.foreign]
-    if taken and not force:
-        raise ValueError(
-            "Nothing was pushed, since no release wrote what it would replace: "
-            f"{'; '.join(_name_foreign(changed) for changed in taken)}. Move that elsewhere, or give --force."
-        )
-    public = [changed.repository.name for changed in changes if changed.exists and not changed.private]
-    if private and public:
-        raise ValueError(
-            f"Nothing was pushed, since everybody can see {', '.join(public)}; make that private on the Hub first, or "
-            "leave --private out."
-        )
-
-
-def _name_foreign(changes: RepositoryChanges) -> str:
-    named = ", ".join(changes.foreign[:3])
-    more = len(changes.foreign) - 3
-    return f"{changes.repository.kind} {changes.repository.name} ({named}{f' and {more} more' if more > 0 else ''})"
 
 
 def _push_repository(api: HfApi, changes: RepositoryChanges, private: bool, force: bool) -> PushedRepository:
@@ -165,7 +144,7 @@ def _commit(api: HfApi, repository: ReleaseRepository, changes: BranchChanges) -
         repo_type=repository.kind,
         operations=operations,
         revision=changes.branch,
-        commit_message=f"Release with evoslm {__version__}",
+        commit_message=commit_message(),
         parent_commit=changes.head,
     )
 

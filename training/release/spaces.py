@@ -14,11 +14,12 @@ from zipfile import ZipFile
 import yaml
 
 from ...models.files import read_json, write_json
-from ...models.modalities import JOINT
+from ...models.modalities import JOINT, get_modality
 from ..run.folder import Run
 from ..run.places import without_places
 from ..run.study_file import open_run, read_study
 from .files import copy_file
+from .metric_cards import NAMESPACE, CardExamples
 from .names import SPACE, ReleaseNames
 from .repository import ReleaseRepository
 from .wheel import PACKAGE, write_wheel
@@ -27,7 +28,6 @@ SPACE_FILE = "space.json"
 """Names the models of the page, and the dataset of its examples."""
 _METRIC_SUFFIXES = (".py", ".md", ".txt")
 _FIGURES = (".png", ".svg")
-_PLACEHOLDER = "<namespace>"
 
 
 def prepare_space_repositories(
@@ -40,34 +40,49 @@ def prepare_space_repositories(
         run_dir (`str` or `Path`): The run's folder.
         names ([`ReleaseNames`]): How repositories are called.
         folder (`Path`): Where to, a folder a repository.
-        repositories (`Sequence[ReleaseRepository]`): The rest of the release, among which the page finds its models.
+        repositories (`Sequence[ReleaseRepository]`): The rest of the release, among which the page and the cards of
+            metrics find their models.
 
     Returns:
-        `list[ReleaseRepository]`: The page first, unless no model of the release can go on with a prompt.
+        `list[ReleaseRepository]`: The page first, unless no model of the release can be heard.
 
     Raises:
         `FileNotFoundError`: If the folder is no run.
         `ValueError`: If a metric's folder is not whole.
     """
-    models = [each.name for each in repositories if each.kind == "model" and _is_language_model(each.folder)]
+    examples = CardExamples.of(names, repositories)
+    models = [each.name for each in repositories if each.name in examples.modalities and _is_heard(each.folder)]
     page = [_prepare_page(open_run(run_dir), names, folder, models)] if models else []
-    return [*page, *(_prepare_metric(path, names, folder) for path in _metric_folders())]
+    return [*page, *(_prepare_metric(path, examples, folder) for path in metric_folders())]
 
 
-def _is_language_model(folder: Path) -> bool:
-    path = folder / "config.json"
-    config = read_json(path) if path.is_file() else {}
-    return "modality" in config and any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
+def name_page(names: ReleaseNames) -> str:
+    """
+    The repository of the page, which all releases of a namespace share.
+
+    Args:
+        names ([`ReleaseNames`]): How repositories are called.
+    """
+    return names.shared(f"evoslm-{SPACE}")
 
 
-def _metric_folders() -> list[Path]:
+def metric_folders() -> list[Path]:
+    """The folders of all metrics of the package."""
     (root,) = find_spec(f"{PACKAGE}.metrics").submodule_search_locations
     return sorted(path.parent for path in Path(root).glob("*/*.py") if path.stem == path.parent.name)
 
 
-def _prepare_metric(source: Path, names: ReleaseNames, folder: Path) -> ReleaseRepository:
-    """A metric's folder with files where it has links."""
-    name = names.shared(source.name)
+def _is_heard(folder: Path) -> bool:
+    """Whether the page can make sound of a model: of text and phones always, of units where their quantizer is."""
+    config = read_json(folder / "config.json")
+    name = config["modality"]
+    reads_units = name == JOINT.name or get_modality(name).is_speech
+    return not reads_units or bool(config.get("unit_quantizer"))
+
+
+def _prepare_metric(source: Path, examples: CardExamples, folder: Path) -> ReleaseRepository:
+    """A metric's folder with files where it has links, and a card that names this release's models."""
+    name = examples.names.shared(source.name)
     target = folder / source.name / "main"
     for path in sorted(source.iterdir()):
         if path.suffix not in _METRIC_SUFFIXES:
@@ -77,16 +92,16 @@ def _prepare_metric(source: Path, names: ReleaseNames, folder: Path) -> ReleaseR
                 f"{path} is a link to nothing: clone the repository again with its links, and release again."
             )
         copy_file(path, target / path.name)
-    card = _read_card(target)
-    _write_card(target, card, {}, names)
-    title = card[0]["title"]
+    head, text = _read_card(target)
+    _write_card(target, (head, examples.fill(text, source.name)), {})
+    title = head["title"]
     return ReleaseRepository(name, "space", target, title=title, note=f'evaluate.load("{name}")')
 
 
 def _prepare_page(run: Run, names: ReleaseNames, folder: Path, models: list[str]) -> ReleaseRepository:
     """The page with its models, the report that it shows, and the package, so that it needs nothing from elsewhere."""
-    name = names.shared(f"evoslm-{SPACE}")
-    target = folder / f"evoslm-{SPACE}" / "main"
+    name = name_page(names)
+    target = folder / name.split("/")[1] / "main"
     (source,) = find_spec(f"{PACKAGE}.spaces.{SPACE.replace('-', '_')}").submodule_search_locations
     utterances = names.repository("utterances")
     for file in ("README.md", "app.py"):
@@ -95,7 +110,9 @@ def _prepare_page(run: Run, names: ReleaseNames, folder: Path, models: list[str]
     _write_requirements(Path(source) / "requirements.txt", target)
     _unpack_package(target)
     _copy_report(run, target / "report")
-    _write_card(target, _read_card(target), {"models": models, "datasets": [utterances]}, names)
+    head, text = _read_card(target)
+    text = text.replace(NAMESPACE, names.namespace)
+    _write_card(target, (head, text), {"models": models, "datasets": [utterances]})
     return ReleaseRepository(
         name, "space", target, title="Speech continuation", note="Hear what each of them makes of it."
     )
@@ -162,8 +179,7 @@ def _read_card(folder: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(head), text
 
 
-def _write_card(folder: Path, card: tuple[dict[str, Any], str], more: dict[str, Any], names: ReleaseNames) -> None:
+def _write_card(folder: Path, card: tuple[dict[str, Any], str], more: dict[str, Any]) -> None:
     head, text = card
     dumped = yaml.safe_dump(head | more, sort_keys=False, allow_unicode=True, width=1000)
-    text = text.replace(_PLACEHOLDER, names.namespace)
     (folder / "README.md").write_text(f"---\n{dumped}---\n{text}", encoding="utf-8")

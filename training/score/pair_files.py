@@ -19,6 +19,7 @@ from ...metrics.pair_accuracy import judge_arguments, read_pairs
 from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES, get_modality
+from ...models.released_files import check_released_files
 from ...models.scoring.kept_scores import KeptScores
 from ...models.scoring.sides import PARTS
 from ..run import distributed
@@ -196,7 +197,8 @@ def find_model(model_id: str, revision: str | None = None) -> Path:
         `Path`: A folder with its configuration, weights (safetensors) and tokenizer.
 
     Raises:
-        `ValueError`: If there is no such model, or none with weights in safetensors.
+        `ValueError`: If there is no such model, none with weights in safetensors, or a file is not the one that was
+            released.
     """
     folder = Path(model_id)
     if not folder.is_dir():
@@ -211,6 +213,7 @@ def find_model(model_id: str, revision: str | None = None) -> Path:
         raise ValueError(f"{model_id} has no config.json: it is not the folder of a model.")
     if not any(folder.glob("*.safetensors")):
         raise ValueError(f"{model_id} has no weights in safetensors; other formats are not read.")
+    check_released_files(folder)
     return folder
 
 

@@ -11,7 +11,10 @@ from hub_handler import READ_TOKEN
 from hub_server import TOKEN, HubServer, Repository
 
 from evoslm.training.cli import main
+from evoslm.training.release.choice import ReleaseChoice
 from evoslm.training.release.manifest import write_manifests
+from evoslm.training.release.names import ReleaseNames
+from evoslm.training.release.plan import plan_repositories
 from evoslm.training.release.push import PushFailed, push_release
 from evoslm.training.release.repository import ReleaseRepository
 
@@ -274,6 +277,16 @@ def test_the_command_pushes_what_it_prepared_and_asks_before_it_prepares(hub, fi
     assert "There is no user or organisation nobody on the Hub" in capsys.readouterr().err
     assert not (tmp_path / "release").exists() and not hub.repositories
 
+    foreign = hub.repositories["dataset", "user/evoslm-smoke-pairs"] = Repository("dataset", "user/evoslm-smoke-pairs")
+    foreign.commit("initial commit", {".gitattributes": b""})
+    foreign.commit("rows of my own", {".gitattributes": b"", "rows.csv": b"1,2"})
+    assert main([*command, "--namespace", "user"]) == 2
+    printed = capsys.readouterr()
+    assert "Nothing was pushed, since no release wrote what it would replace: dataset" in printed.err
+    assert "user/evoslm-smoke-pairs (rows.csv). Move that elsewhere" in printed.err and "preparing" not in printed.out
+    assert not (tmp_path / "release").exists() and not writes(hub) and list(hub.repositories.values()) == [foreign]
+    hub.repositories.clear()
+
     assert main([*command, "--namespace", "user"]) == 0
     printed = capsys.readouterr()
     files = hub.repositories["model", "user/evoslm-smoke-text-raw"].commits[-1].files
@@ -283,3 +296,24 @@ def test_the_command_pushes_what_it_prepared_and_asks_before_it_prepares(hub, fi
 
     made = commits(hub)
     assert main([*command, "--namespace", "user"]) == 0 and commits(hub) == made
+
+    capsys.readouterr()
+    shutil.rmtree(tmp_path / "release")
+    assert main([*command, "--namespace", "user", "--private"]) == 2
+    assert "since everybody can see user/evoslm-smoke-text-raw" in capsys.readouterr().err
+    model = hub.repositories["model", "user/evoslm-smoke-text-raw"]
+    model.commit("a better card", model.commits[-1].files | {"README.md": b"My words."})
+    assert main([*command, "--namespace", "user"]) == 2
+    assert "model user/evoslm-smoke-text-raw (README.md)" in capsys.readouterr().err
+    assert not (tmp_path / "release").exists() and commits(hub) == made + 1
+
+
+def test_what_a_release_consists_of_is_known_before_it_is_prepared(released, finished_run, own_run):
+    names = ReleaseNames.of(finished_run, "user")
+    planned = plan_repositories(finished_run, names)
+    assert sorted(planned) == sorted((each.kind, each.name) for each in released)
+    few = plan_repositories(finished_run, names, ReleaseChoice(["text_raw"]))
+    assert set(few) < set(planned) and ("model", "user/evoslm-smoke-vocoder") not in few
+    shutil.rmtree(own_run / "scores")
+    with pytest.raises(FileNotFoundError, match="is not finished: it has no scores of"):
+        plan_repositories(own_run, names)

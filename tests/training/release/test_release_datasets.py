@@ -14,6 +14,8 @@ from transformers import AutoTokenizer
 
 from evoslm.metrics.tasks import TASKS
 from evoslm.models.modalities import get_modality
+from evoslm.training.cli import main
+from evoslm.training.release.choice import ReleaseChoice
 from evoslm.training.release.datasets import parquet, prepare_dataset_repositories
 from evoslm.training.release.files import check_prepared
 from evoslm.training.release.manifest import list_files
@@ -117,12 +119,33 @@ def test_preparing_again_gives_the_same_bytes_in_more_files_if_they_are_large(
             assert (repository.folder / name).read_bytes() == (again[kind].folder / name).read_bytes()
 
     monkeypatch.setattr(parquet, "FILE_BYTES", 1 << 20)
-    small = prepare_dataset_repositories(finished_run, names, tmp_path / "small", ["text_bpe"])
+    small = prepare_dataset_repositories(finished_run, names, tmp_path / "small", ReleaseChoice(["text_bpe"]))
     files = [name for name in list_files(small[0].folder) if "/train-" in name]
     assert len(files) > 1 and files[-1].endswith(f"-of-{len(files):05d}.parquet")
     options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
     whole = load_dataset(str(prepared["utterances"].folder), **options)
     assert load_dataset(str(small[0].folder), **options)["id"][:] == whole["id"][:]
+
+
+def test_pairs_are_a_benchmark_of_the_hub_by_a_frameworks_name(prepared, finished_run, names, by_name, tmp_path):
+    assert not (prepared["pairs"].folder / "eval.yaml").exists()
+    choice = ReleaseChoice(["text_raw"], evaluation_framework="some-framework")
+    pairs = prepare_dataset_repositories(finished_run, names, tmp_path / "benchmark", choice)[2].folder
+    said = yaml.safe_load((pairs / "eval.yaml").read_text())
+    assert set(said) == {"name", "description", "evaluation_framework", "tasks"}
+    assert said["evaluation_framework"] == "some-framework"
+    configurations = get_dataset_config_names(str(pairs))
+    assert [task["id"] for task in said["tasks"]] == list(TASKS)
+    for task in said["tasks"]:  # which results of models name
+        assert task["config"] in configurations and task["split"] == "test"
+        result = yaml.safe_load((by_name["text-raw"].folder / ".eval_results" / f"{task['id']}.yaml").read_text())
+        assert result[0]["dataset"] == {"id": "user/evoslm-smoke-pairs", "task_id": task["id"]}
+
+
+def test_what_cannot_be_a_framework_is_refused(finished_run, tmp_path, capsys):
+    flags = ["--dry_run", "--output_dir", str(tmp_path / "release"), "--evaluation_framework", "My Framework"]
+    assert main(["release", str(finished_run), "--namespace", "user", *flags]) == 2
+    assert "'My Framework' is no name of an evaluation framework on the Hub" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_finished_is_refused(finished_run, names, tmp_path):

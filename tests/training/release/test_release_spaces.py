@@ -11,6 +11,7 @@ import yaml
 
 from evoslm.metrics.tasks import TASKS
 from evoslm.training.release.files import check_prepared
+from evoslm.training.release.metric_cards import CardExamples
 from evoslm.training.release.names import ReleaseNames
 from evoslm.training.release.repository import ReleaseRepository
 from evoslm.training.release.spaces import prepare_space_repositories
@@ -51,7 +52,9 @@ def head_of(folder: Path) -> dict:
 
 
 def test_a_metric_is_its_folder_with_files_where_it_has_links(prepared):
-    assert {*TASKS, "cra", "pelm", "entity_f1", "evoslm-speech-continuation"} == set(prepared)
+    assert {*TASKS, "cra", "pelm", "continuation_perplexity", "entity_f1", "evoslm-speech-continuation"} == set(
+        prepared
+    )
     for name in set(prepared) - {"evoslm-speech-continuation"}:
         folder = prepared[name].folder
         assert prepared[name].kind == "space" and head_of(folder)["sdk"] == "gradio"
@@ -60,6 +63,34 @@ def test_a_metric_is_its_folder_with_files_where_it_has_links(prepared):
             if path.suffix == ".py":
                 copy = folder / path.name
                 assert not copy.is_symlink() and copy.read_bytes() == path.read_bytes()
+
+
+def test_cards_of_metrics_name_models_and_pairs_of_the_release(prepared):
+    for task in TASKS:
+        card = (prepared[task].folder / "README.md").read_text()
+        assert f'load_dataset("user/evoslm-smoke-pairs", "{task}", split="test")' in card
+        assert f'{task}.compute(model_id="user/speaks", pairs=pairs, modality="text")' in card
+        assert '("user/speaks", "user/<other model>")' in card  # it has no second one
+    assert 'model_id="user/speaks",' in (prepared["pelm"].folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("modalities", "expected"),
+    [
+        (["text_bpe", "phone_bpe", "phone_raw"], '"user/phone_raw" "user/phone_bpe" modality="phones" "swuggy"'),
+        (["text_raw", "joint"], '"user/text_raw" "user/<other model>" modality="text" "swuggy"'),
+        (
+            ["speech_dedup", "speech_units"],
+            '"user/speech_units" "user/<other model>" modality="units" "swuggy_units"',
+        ),
+        (["joint"], '"user/<model>" "user/<other model>" modality="phones" "swuggy"'),
+    ],
+)
+def test_a_card_asks_for_the_form_that_its_models_read(modalities, expected):
+    card = '"<namespace>/<model>" "<namespace>/<other model>" modality="phones", "swuggy", split="test")'
+    models = {f"user/{modality}": modality for modality in modalities}
+    filled = CardExamples(ReleaseNames("user", "tiny"), models).fill(card, "swuggy")
+    assert filled == expected.replace(' "swuggy', ', "swuggy') + ', split="test")'
 
 
 def test_the_page_has_the_models_that_can_go_on_and_what_it_needs(prepared):
@@ -97,5 +128,6 @@ def test_a_release_without_language_models_has_no_page(run, finished_run, tmp_pa
     model = ReleaseRepository("user/quantizes", "model", finished_run / "units" / "speech_units" / "model")
     found = prepare_space_repositories(run, ReleaseNames.of(run, "user"), tmp_path, [model])
     assert [repository.name for repository in found] == [
-        f"user/{name}" for name in ("cra", "entity_f1", "pelm", "sblimp", "swuggy", "topic_sc")
+        f"user/{name}"
+        for name in ("continuation_perplexity", "cra", "entity_f1", "pelm", "sblimp", "swuggy", "topic_sc")
     ]

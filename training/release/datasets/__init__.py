@@ -10,23 +10,28 @@ from ....models.files import read_json
 from ....models.modalities import get_modality
 from ...run.folder import Run
 from ...run.study_file import open_run, read_study
+from ..choice import EVERYTHING, ReleaseChoice
 from ..models import default_license
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .contents import prepare_contents
 from .dataset_card import DatasetSource
+from .joint_contents import JointDraw
 from .pairs import prepare_pairs
 from .utterances import prepare_utterances
 
-__all__ = ["prepare_dataset_repositories"]
+__all__ = ["DATASETS", "prepare_dataset_repositories"]
+
+DATASETS = ("utterances", "contents", "pairs")
+"""What they are called."""
 
 
 def prepare_dataset_repositories(
     run_dir: str | Path,
     names: ReleaseNames,
     folder: Path,
-    modalities: Sequence[str] | None = None,
-    license_id: str | None = None,
+    choice: ReleaseChoice = EVERYTHING,
+    models: Sequence[str] | None = None,
 ) -> list[ReleaseRepository]:
     """
     Prepare the datasets of a run: those that its models learned from, and those that they were asked about.
@@ -35,8 +40,10 @@ def prepare_dataset_repositories(
         run_dir (`str` or `Path`): The run's folder.
         names ([`ReleaseNames`]): How repositories are called.
         folder (`Path`): Where to, a folder a repository.
-        modalities (`Sequence[str]`, *optional*): Whose contents; those of the run that have been made when not given.
-        license_id (`str`, *optional*): On all cards; see [`default_license`] when not given.
+        choice ([`ReleaseChoice`], *optional*, defaults to `EVERYTHING`): Whose contents: without modalities, those of
+            the run that have been made.
+        models (`Sequence[str]`, *optional*): Repositories of the models that are released with them, which snippets
+            may name; those of all modalities when not given.
 
     Returns:
         `list[ReleaseRepository]`: Utterances, contents and pairs.
@@ -46,11 +53,13 @@ def prepare_dataset_repositories(
         `ValueError`: If a shard cannot be read.
     """
     run, study = open_run(run_dir), read_study(run_dir)
-    if modalities is None:
+    modalities = choice.modalities
+    if not modalities:
         modalities = [name for name in study["modalities"] if _has_contents(run, name)]
     for path in (run.corpus_summary, run.pairs_summary):
         if not path.is_file():
             raise FileNotFoundError(f"{run.folder} is not finished: it has no {path.name} of its {path.parent.name}.")
+    joint = choice.joint_folder(run.folder)
     source = DatasetSource(
         run=run,
         study=study,
@@ -58,7 +67,10 @@ def prepare_dataset_repositories(
         pairs=read_json(run.pairs_summary),
         names=names,
         modalities=tuple(modalities),
-        license_id=license_id or default_license(study),
+        license_id=choice.license_id or default_license(study),
+        joint=JointDraw.of(run, study, joint) if joint else None,
+        models=None if models is None else tuple(models),
+        evaluation_framework=choice.evaluation_framework,
     )
     return [prepare(source, folder) for prepare in (prepare_utterances, prepare_contents, prepare_pairs)]
 

@@ -1,6 +1,7 @@
 """What the language models of a run read: the contents of each modality, as a configuration of one dataset.
 
-utterances and units -> the builder of each modality -> `id`, `content` -> a prepared repository.
+utterances and units -> the builder of each modality, and those of joint sequences -> `id`, `content` -> a prepared
+repository.
 """
 
 import tempfile
@@ -20,16 +21,21 @@ from ..card import link
 from ..models.language_model_card import describe_content
 from ..repository import ReleaseRepository
 from .dataset_card import DatasetSource, write_dataset_card
+from .joint_contents import JointDraw
 from .parquet import FILE_BYTES, Configuration, write_split
 
 _COLUMNS = {"id": "name of the utterance", "content": "its symbols, as the modality writes them"}
 _SNIPPET = """
 from datasets import load_dataset
-from transformers import AutoTokenizer
 
 contents = load_dataset("{name}", "{configuration}", split="test")
+print(contents[0]["content"][:60])
+"""
+_AS_IDS = """
+from transformers import AutoTokenizer
+
 tokenizer = AutoTokenizer.from_pretrained("{model}")
-print(contents[0]["content"][:60], tokenizer(contents[0]["content"])["input_ids"][:10])
+print(tokenizer(contents[0]["content"])["input_ids"][:10])
 """
 
 
@@ -48,7 +54,16 @@ def prepare_contents(source: DatasetSource, folder: Path) -> ReleaseRepository:
     name = source.names.repository("contents")
     target = folder / name.split("/")[1] / "main"
     configurations = [_write(source, get_modality(modality), target) for modality in source.modalities]
+    models = {modality: source.find_model(modality) for modality in source.modalities}
+    if source.joint is not None:
+        for kind in source.joint.kinds:
+            configurations.append(_write_joint(source, source.joint, kind, target))
+            models[f"joint_{kind}"] = source.find_model(*(f"joint-{name}" for name in source.joint.models_of(kind)))
     first = configurations[0]
+    shown = next((name for name, model in models.items() if model), first.name)
+    snippet = _SNIPPET.format(name=name, configuration=shown)
+    if models[shown]:
+        snippet = snippet.rstrip() + "\n" + _AS_IDS.format(model=models[shown])
     write_dataset_card(
         target,
         source,
@@ -60,14 +75,12 @@ def prepare_contents(source: DatasetSource, folder: Path) -> ReleaseRepository:
         configurations=configurations,
         metadata={"task_categories": ["text-generation"], "tags": ["speech-units", "phones"]},
         columns=_COLUMNS,
-        use=(
-            _SNIPPET.format(name=name, configuration=first.name, model=source.names.repository(source.modalities[0])),
-            "",
-        ),
+        use=(snippet, ""),
         made=(
             f"From {link(source.names.repository('utterances'), 'dataset')}: text as it is; phones from its aligned "
             "phones, once each or as often as they have frames; units as the run's quantizers "
             "gave them, or what stood in their place."
+            + (f"\n\n{source.joint.how_made()}" if source.joint and source.joint.kinds else "")
         ),
         limits=source.corpus_limits(),
     )
@@ -82,16 +95,26 @@ def prepare_contents(source: DatasetSource, folder: Path) -> ReleaseRepository:
 
 def _write(source: DatasetSource, modality: Modality, target: Path) -> Configuration:
     content = describe_content(modality, source.study.get("frame_rate"))
-    configuration = Configuration(
-        modality.name,
-        f"{source.label(modality)}: {content}.",
-        datasets.Features({"id": datasets.Value("string"), "content": datasets.Value("string")}),
-    )
     rows_of = source.run.utterance_units(modality.name)
     if not modality.is_speech:
         rows_of = source.run.utterances(source.run.voices_of(modality.name))
+    return _write_rows(
+        modality.name, f"{source.label(modality)}: {content}.", target, rows_of, **_options(source, modality)
+    )
+
+
+def _write_joint(source: DatasetSource, joint: JointDraw, kind: str, target: Path) -> Configuration:
+    """What joint models read of the run's own utterances and units."""
+    options = joint.builder_options(kind, source.run.units() / "utterances")
+    return _write_rows(f"joint_{kind}", joint.describe(kind), target, source.run.utterances(), **options)
+
+
+def _write_rows(name: str, description: str, target: Path, rows_of: Path, **options) -> Configuration:
+    """The rows of a builder as a configuration."""
+    features = datasets.Features({"id": datasets.Value("string"), "content": datasets.Value("string")})
+    configuration = Configuration(name, description, features)
     with tempfile.TemporaryDirectory() as cache, _without_progress_bars():
-        for split, rows in prepare(modality.name, rows_of, cache, **_options(source, modality)).items():
+        for split, rows in prepare(name, rows_of, cache, **options).items():
             number = 1 + rows.data.nbytes // FILE_BYTES
             shards = [rows.with_format("arrow").shard(number, index, contiguous=True) for index in range(number)]
             parts = [(shard.data.nbytes, shard.iter(batch_size=1000)) for shard in shards]

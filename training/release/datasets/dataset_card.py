@@ -14,6 +14,7 @@ from ...run.folder import Run
 from ..card import TAGS, cite, code, license_text, write_card
 from ..models.language_model_card import describe_data
 from ..names import ReleaseNames
+from .joint_contents import JointDraw
 from .parquet import Configuration, card_metadata
 
 
@@ -30,6 +31,10 @@ class DatasetSource:
         names ([`ReleaseNames`]): How repositories are called.
         modalities (`tuple[str, ...]`): Whose contents and units are published.
         license_id (`str`): On all cards.
+        joint ([`JointDraw`], *optional*): How sequences of the joint models are drawn, where there are any.
+        models (`tuple[str, ...]`, *optional*): Repositories of the models that are released with them; those of all
+            modalities when not given.
+        evaluation_framework (`str`, *optional*): By which the Hub takes the minimal pairs as a benchmark.
     """
 
     run: Run
@@ -39,6 +44,14 @@ class DatasetSource:
     names: ReleaseNames
     modalities: tuple[str, ...]
     license_id: str
+    joint: JointDraw | None = None
+    models: tuple[str, ...] | None = None
+    evaluation_framework: str | None = None
+
+    def find_model(self, *parts: str) -> str | None:
+        """The first of these repositories that is released, such as a modality's."""
+        named = map(self.names.repository, parts)
+        return next((name for name in named if self.models is None or name in self.models), None)
 
     def renderings(self) -> list[str]:
         """The sets of voices that the modalities are read from, the run's own first."""

@@ -16,6 +16,7 @@ from ....metrics.tasks import TASKS
 from ....models.modalities import RECORDINGS_MODALITY, get_modality
 from ..card import link
 from ..repository import ReleaseRepository
+from .benchmark import write_benchmark
 from .dataset_card import DatasetSource, write_dataset_card
 from .parquet import Configuration, read_shards, write_split
 
@@ -32,11 +33,14 @@ _COLUMNS = {
     "*_units": "of the configurations of units: as the speech model of this release reads it",
 }
 _SNIPPET = """
-import evaluate
 from datasets import load_dataset
 
 pairs = load_dataset("{name}", "{task}", split="test")
-print(pairs[0]["positive_text"], "or", pairs[0]["negative_text"])
+print(pairs[0]["positive_{form}"], "or", pairs[0]["negative_{form}"])
+"""
+_SCORING = """
+import evaluate
+
 pairs.to_parquet("pairs.parquet")
 metric = evaluate.load("{metric}")
 print(metric.compute(model_id="{model}", pairs="pairs.parquet", modality="{form}")["accuracy"])
@@ -67,14 +71,7 @@ def prepare_pairs(source: DatasetSource, folder: Path) -> ReleaseRepository:
     for modality in speech:
         configurations += _write_units(source, modality, target, first=modality == _first(speech))
     tasks = [task for task in TASKS if any(each.name == task for each in configurations)]
-    asked = next((each for each in source.modalities if not get_modality(each).is_speech), None)
-    snippet = _SNIPPET.format(
-        name=name,
-        task=tasks[0],
-        metric=source.names.shared(tasks[0]),
-        model=source.names.repository(asked) if asked else "<language model>",
-        form=get_modality(asked).column if asked else "text",
-    )
+    snippet = _write_snippet(source, name, tasks[0], speech)
     numbers = ", ".join(f"{source.pairs[task]['n']:,} of {TASKS[task].label}" for task in tasks)
     write_dataset_card(
         target,
@@ -94,9 +91,25 @@ def prepare_pairs(source: DatasetSource, folder: Path) -> ReleaseRepository:
         made=_describe_making(source, tasks),
         limits=_LIMITS,
     )
+    if source.evaluation_framework:
+        title = f"EvoSLM {source.names.study}: minimal pairs"
+        write_benchmark(target, title, f"{numbers}, as text, phones and speech.", source.evaluation_framework, tasks)
     return ReleaseRepository(
         name, "dataset", target, title="Minimal pairs", note=f"{numbers}: as text, phones, speech and units."
     )
+
+
+def _write_snippet(source: DatasetSource, name: str, task: str, speech: list[str]) -> str:
+    """The pairs, and a model of this release that is asked about them, where one reads them as they are."""
+    of_units = _first(speech)
+    asked = [each for each in source.modalities if not get_modality(each).is_speech] + [of_units] * bool(of_units)
+    asked = next((each for each in asked if source.find_model(each)), None)
+    form = get_modality(asked).column if asked else "text"
+    snippet = _SNIPPET.format(name=name, task=f"{task}_units" if form == "units" else task, form=form)
+    if asked is None:
+        return snippet
+    scoring = _SCORING.format(metric=source.names.shared(task), model=source.find_model(asked), form=form)
+    return snippet.rstrip() + "\n" + scoring
 
 
 def _first(speech: list[str]) -> str | None:

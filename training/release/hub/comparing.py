@@ -4,19 +4,16 @@
 files that differ, files that are no longer released, and those that somebody else wrote.
 """
 
-import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, RepoFile
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from ..manifest import MANIFEST, hash_blob, hash_file, list_files, read_manifest
+from ....models.released_files import hash_file
+from ..manifest import hash_blob, list_files
 from ..repository import ReleaseRepository
-
-_OF_THE_HUB = frozenset({".gitattributes", "README.md"})
-"""What the Hub itself writes into a repository that it makes."""
+from .taken import TakenName, find_foreign
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,10 @@ class RepositoryChanges:
     private: bool
     branches: tuple[BranchChanges, ...]
 
-    @property
-    def foreign(self) -> list[str]:
-        """Files that somebody else wrote and that a push would replace or remove."""
-        return [name for branch in self.branches for name in branch.foreign]
+    def as_taken(self) -> TakenName:
+        """What the Hub has under its name: files that somebody else wrote and that a push would replace or remove."""
+        foreign = tuple(name for branch in self.branches for name in branch.foreign)
+        return TakenName(self.repository.kind, self.repository.name, self.private, foreign)
 
 
 def compare_repository(api: HfApi, repository: ReleaseRepository) -> RepositoryChanges:
@@ -113,7 +110,7 @@ def compare_branch(api: HfApi, repository: ReleaseRepository, branch: str, folde
     changed = [name for name in here if name not in there or not _is_same(folder / name, there[name])]
     removed = [name for name in there if name not in here and name != ".gitattributes"]
     touched = [there[name] for name in (*changed, *removed) if name in there]
-    foreign = _find_foreign(api, place, head, touched, there) if touched else ()
+    foreign = find_foreign(api, place, head, touched, there) if touched else ()
     return BranchChanges(branch, folder, head, tuple(changed), tuple(removed), tuple(foreign))
 
 
@@ -125,27 +122,3 @@ def _is_same(path: Path, there: RepoFile) -> bool:
     if path.stat().st_size != there.size:
         return False
     return hash_file(path) == there.lfs.sha256 if there.lfs else hash_blob(path) == there.blob_id
-
-
-def _find_foreign(
-    api: HfApi, place: dict[str, str], head: str, touched: Iterable[RepoFile], there: dict[str, RepoFile]
-) -> list[str]:
-    """Those of the Hub's files that are not as a release left them."""
-    if there.keys() <= _OF_THE_HUB and len(api.list_repo_commits(**place, revision=head)) == 1:
-        return []  # as the Hub made it: a push ended before its first commit
-    with tempfile.TemporaryDirectory() as folder:
-
-        def download(name: str) -> Path:
-            return Path(api.hf_hub_download(**place, revision=head, filename=name, local_dir=folder))
-
-        released = read_manifest(download(MANIFEST)) if MANIFEST in there else {}
-        if not released:
-            return [file.path for file in touched if file.path != ".gitattributes"]
-        foreign = []
-        for file in touched:
-            if file.path in (MANIFEST, ".gitattributes"):
-                continue
-            expected = released.get(file.path)
-            if expected is None or expected != (file.lfs.sha256 if file.lfs else hash_file(download(file.path))):
-                foreign.append(file.path)
-        return foreign

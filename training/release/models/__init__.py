@@ -17,7 +17,7 @@ from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .joint_models import RESULTS_FILE, prepare_joint_models
 from .language_models import prepare_language_models
-from .ties import UnitTies
+from .ties import UnitTies, check_inputs
 from .units import prepare_units
 
 
@@ -44,19 +44,21 @@ def prepare_model_repositories(
         `ValueError`: If there are no results for a card, or parts that do not belong together.
     """
     run, study = open_run(run_dir), read_study(run_dir)
-    joint = Path(choice.joint_dir or run.folder / "joint")
-    has_joint = choice.joint_dir is not None or (joint / RESULTS_FILE).is_file()
-    wanted = _choose(run, study, choice.modalities, has_joint)
+    joint = choice.joint_folder(run.folder)
+    wanted = choose_modalities(run, study, choice)
     check_finished(run, study, wanted)
-    if not wanted and not has_joint:
+    if not wanted and joint is None:
         raise FileNotFoundError(f"{run.folder} has no models; let `evoslm study` finish.")
+    if joint is not None:
+        for name, source in (("utterances", run.utterances()), ("units", run.units() / "utterances")):
+            check_inputs(joint / "tokenizer", name, source)
     corpus, license_id = read_json(run.corpus_summary), choice.license_id or default_license(study)
     speech = [name for name in wanted if get_modality(name).is_speech]
     ties, units = prepare_units(
         run,
         names,
         folder,
-        list(dict.fromkeys([*speech, *(["speech_units"] if has_joint else [])])),
+        list(dict.fromkeys([*speech, *(["speech_units"] if joint else [])])),
         license_id,
         Path(choice.vocoder) if choice.vocoder else None,
     )
@@ -65,16 +67,14 @@ def prepare_model_repositories(
         results = read_json(run.report / RESULTS_FILE)
         models += prepare_language_models(run, names, folder, wanted, ties, results, license_id)
     of_units = ties.get(run.units(), UnitTies())
-    if has_joint:
+    if joint is not None:
         models += prepare_joint_models(joint, names, folder, of_units, study, corpus, license_id)
-    adapters = choice.adapters
-    if adapters is None:
-        adapters = sorted(path.parent for path in joint.glob(f"slu/*/*/{RESULTS_FILE}"))
+    adapters = choose_adapters(choice, joint)
     repositories = [*models, *units]
     if adapters:
         from .adapters import prepare_adapters  # what fine-tunes takes seconds to import
 
-        repositories += prepare_adapters([*map(Path, adapters)], names, folder, of_units, models, license_id)
+        repositories += prepare_adapters(adapters, names, folder, of_units, models, license_id)
     return repositories
 
 
@@ -118,12 +118,37 @@ def default_license(study: dict[str, Any]) -> str:
     return STORIES_LICENSE if study["configuration"]["corpus"]["corpus"] == "stories" else UNKNOWN_LICENSE
 
 
-def _choose(run: Run, study: dict[str, Any], modalities: Sequence[str] | None, has_joint: bool) -> list[str]:
-    """The modalities to release: those asked for, else all; none of a run that made joint models alone."""
+def choose_modalities(run: Run, study: dict[str, Any], choice: ReleaseChoice) -> list[str]:
+    """
+    The modalities whose models are released: those asked for, else all; none of a run that made joint models alone.
+
+    Args:
+        run ([`Run`]): The run.
+        study (`dict[str, Any]`): Its `study.json`.
+        choice ([`ReleaseChoice`]): What is asked for.
+
+    Raises:
+        `ValueError`: If the run has no such modality.
+    """
+    modalities = choice.modalities
     if modalities is None:
-        return study["modalities"] if (run.folder / "models").is_dir() or not has_joint else []
+        alone = choice.joint_folder(run.folder) is not None and not (run.folder / "models").is_dir()
+        return [] if alone else study["modalities"]
     if unknown := [name for name in modalities if name not in study["modalities"]]:
         raise ValueError(
             f"{run.folder} has no modality {unknown[0]!r}; choose --modalities from {', '.join(study['modalities'])}."
         )
     return list(modalities)
+
+
+def choose_adapters(choice: ReleaseChoice, joint: Path | None) -> list[Path]:
+    """
+    The fine-tunings that are released: those asked for, else those of the joint models.
+
+    Args:
+        choice ([`ReleaseChoice`]): What is asked for.
+        joint (`Path`, *optional*): The folder of the joint models.
+    """
+    if choice.adapters is not None:
+        return [*map(Path, choice.adapters)]
+    return sorted(path.parent for path in joint.glob(f"slu/*/*/{RESULTS_FILE}")) if joint else []

@@ -88,8 +88,7 @@ def _prepare(
     first = configs[results["seeds"][0]]
     found = {seed: _find_base(source, config, bases) for seed, config in configs.items()}
     base = found[results["seeds"][0]]
-    of = base.repository.split("/")[1].removeprefix(f"evoslm-{names.study}-")
-    repository = names.repository(f"{of}-{first.task}-{first.trained_on}")
+    of, repository = _part(base.repository, names), name_adapter(names, base.repository, first)
     target, branches = folder / repository.split("/")[1], []
     if target.exists():
         raise ValueError(f"{source} and another fine-tuning are both {repository}; release one of them (--adapters).")
@@ -106,6 +105,23 @@ def _prepare(
         title=f"{first.task}, fine-tuned from {of}",
         note=f"Learned from {first.trained_on}: {first.task}.",
     )
+
+
+def name_adapter(names: ReleaseNames, base: str, config: SluConfig) -> str:
+    """
+    The repository of a fine-tuning: called by its base, its task and what it was trained on.
+
+    Args:
+        names ([`ReleaseNames`]): How repositories are called.
+        base (`str`): The repository of the base.
+        config ([`SluConfig`]): Of the fine-tuning.
+    """
+    return names.repository(f"{_part(base, names)}-{config.task}-{config.trained_on}")
+
+
+def _part(repository: str, names: ReleaseNames) -> str:
+    """What of a repository's name is its own."""
+    return repository.split("/")[1].removeprefix(f"evoslm-{names.study}-")
 
 
 def _find_base(source: Path, config: SluConfig, bases: dict[str, _Base]) -> _Base:

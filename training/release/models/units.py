@@ -15,18 +15,17 @@ from ....datasets_scripts.shards.reading import find_shards
 from ....models.audio import decode_flac
 from ....models.files import read_json, write_json
 from ....models.modalities import get_modality
-from ....models.speech_units import SpeechUnitModel, SpeechUnitProcessor
+from ....models.speech_units import SpeechUnitConfig, SpeechUnitModel, SpeechUnitProcessor
 from ....models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ....models.vocoder import resynthesis_quality
 from ...external_units.quantizers import is_external
 from ...run.folder import MODEL_FOLDER, QUALITY_FILE, Run
 from ...run.places import without_places
-from ...run.stage import read_stage
 from ...transcription.sounds import CODEBOOK, load_vocoder
 from ..files import copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
-from .ties import UnitTies
+from .ties import UnitTies, check_inputs
 from .unit_cards import write_quantizer_card, write_transcriber_card, write_vocoder_card
 
 _MEASURED = 10  # validation utterances that a codebook's vocoder says again
@@ -53,7 +52,8 @@ def prepare_units(
 
     Raises:
         `FileNotFoundError`: If a model's quantizer is missing, or a vocoder that was asked for.
-        `ValueError`: If vocoder or transcriber are of another quantizer, or without results.
+        `ValueError`: If vocoder or transcriber are of another quantizer, without results, or of units whose quantizer
+            is not released.
     """
     ties: dict[Path, UnitTies] = {}
     repositories: list[ReleaseRepository] = []
@@ -63,6 +63,11 @@ def prepare_units(
             ties[units], made = _prepare_quantizer(run, names, folder, modality, license_id)
             repositories += made
     main = run.units()
+    if vocoder is not None and not (main in ties and ties[main].quantizer):
+        raise ValueError(
+            f"{vocoder} makes sound of units whose quantizer is no part of this release; leave --vocoder out, or "
+            "release it with a modality of the run's own units (--modalities)."
+        )
     if main in ties and ties[main].quantizer:
         ties[main], made = _prepare_vocoder(run, names, folder, ties[main], vocoder, license_id)
         repositories += made
@@ -86,8 +91,8 @@ def _prepare_quantizer(
         return UnitTies(), []
     model = SpeechUnitModel.from_pretrained(source).eval()
     check_same_quantizer(model.config, {HASH_KEY: quantizer_hash(model), "_name_or_path": str(source)})
-    _check_inputs(units / "utterances", "quantizer", source)
-    tied = UnitTies(quantizer_hash(model), names.repository(f"units-{_label(model, units)}"))
+    check_inputs(units / "utterances", "quantizer", source)
+    tied = UnitTies(quantizer_hash(model), name_quantizer(names, model.config, units))
     quality = _read_results(units / "utterances" / QUALITY_FILE, "evoslm fit-units")
     main = _open_folder(folder, tied.quantizer)
     setattr(model.config, HASH_KEY, tied.hash)
@@ -108,7 +113,7 @@ def _prepare_vocoder(
         raise FileNotFoundError(f"There is no vocoder in {vocoder}; give the folder that `evoslm train-vocoder` made.")
     is_trained = (trained / "config.json").is_file()
     if is_trained:
-        _check_inputs(trained, "quantizer", run.units() / MODEL_FOLDER)
+        check_inputs(trained, "quantizer", run.units() / MODEL_FOLDER)
     model = load_vocoder(run, str(trained) if is_trained else CODEBOOK)
     check_same_quantizer(model.config, {HASH_KEY: tied.hash, "_name_or_path": str(run.units() / MODEL_FOLDER)})
     quality = _read_results(trained / QUALITY_FILE, "evoslm train-vocoder") if is_trained else _measure(run, model)
@@ -127,16 +132,11 @@ def _prepare_transcribers(
 ) -> tuple[UnitTies, list[ReleaseRepository]]:
     """Those that read the units of one quantizer; the first is the one that language models name."""
     repositories = []
-    for source in sorted(run.folder.glob(f"transcribers/*/{MODEL_FOLDER}")):
-        modality = get_modality(source.parent.name)
-        if not modality.is_speech or run.units_of(modality.name) != units:
-            continue
-        _check_inputs(source, "quantizer", units / MODEL_FOLDER)
+    for source, name in find_transcribers(run, names, units):
+        check_inputs(source, "quantizer", units / MODEL_FOLDER)
         results = _read_results(source.parent / _RESULTS_FILE, "evoslm train-transcriber")
         model = AutoModel.from_pretrained(source, use_safetensors=True).eval()
         check_same_quantizer(model.config, {HASH_KEY: tied.hash, "_name_or_path": str(units / MODEL_FOLDER)})
-        is_first = tied.transcriber is None and units == run.units()
-        name = names.repository("transcriber" if is_first else f"transcriber-{modality.name}")
         tied = replace(tied, transcriber=tied.transcriber or name)
         main = _open_folder(folder, name)
         _tie(model.config, tied)
@@ -150,6 +150,39 @@ def _prepare_transcribers(
     return tied, repositories
 
 
+def find_transcribers(run: Run, names: ReleaseNames, units: Path) -> list[tuple[Path, str]]:
+    """
+    The transcribers of the units of one quantizer, with the repositories that they get.
+
+    Args:
+        run ([`Run`]): The run.
+        names ([`ReleaseNames`]): How repositories are called.
+        units (`Path`): The folder of the units.
+    """
+    found: list[tuple[Path, str]] = []
+    for source in sorted(run.folder.glob(f"transcribers/*/{MODEL_FOLDER}")):
+        modality = get_modality(source.parent.name)
+        if modality.is_speech and run.units_of(modality.name) == units:
+            is_first = not found and units == run.units()
+            part = "transcriber" if is_first else f"transcriber-{modality.name}"
+            found.append((source, names.repository(part)))
+    return found
+
+
+def name_quantizer(names: ReleaseNames, config: SpeechUnitConfig, units: Path) -> str:
+    """
+    The repository of a quantizer: called by its encoder, and by what tells it apart from the run's own.
+
+    Args:
+        names ([`ReleaseNames`]): How repositories are called.
+        config ([`SpeechUnitConfig`]): Its configuration.
+        units (`Path`): The folder of its units.
+    """
+    other = units.name.removeprefix("speech_").removeprefix("units").strip("_")
+    label = "-".join(part for part in (config.encoder_label.replace(" ", "-"), other) if part)
+    return names.repository(f"units-{label}")
+
+
 def _measure(run: Run, vocoder) -> dict[str, Any]:
     """How near a codebook's vocoder comes to some validation utterances."""
     quantizer = SpeechUnitModel.from_pretrained(run.units() / MODEL_FOLDER)
@@ -159,17 +192,6 @@ def _measure(run: Run, vocoder) -> dict[str, Any]:
     said = vocoder.waveforms(quantizer.units(audio, speakers), speakers)
     quality = resynthesis_quality(audio, said, vocoder.config.sampling_rate, vocoder.config.hop_length)
     return {name: None if value != value else value for name, value in quality.items()}
-
-
-def _check_inputs(folder: Path, name: str, source: Path) -> None:
-    """Refuse what was made from something else than lies in the run now."""
-    made, there = read_stage(folder), read_stage(source)
-    if made is None or there is None:
-        return
-    if made["keys"].get(f"inputs.{name}") != there["fingerprint"]:
-        raise ValueError(
-            f"{folder} was made with another {name} than {source}; make it again, or give the one that belongs to it."
-        )
 
 
 def _read_results(path: Path, command: str) -> dict[str, Any]:
@@ -196,9 +218,3 @@ def _clean(folder: Path) -> None:
         write_json(path, without_places(read_json(path)))
     for path in folder.glob("model*.safetensors"):
         path.chmod(0o644)
-
-
-def _label(model: SpeechUnitModel, units: Path) -> str:
-    """The encoder, and what tells the quantizer apart from the run's own."""
-    other = units.name.removeprefix("speech_").removeprefix("units").strip("_")
-    return "-".join(part for part in (model.config.encoder_label.replace(" ", "-"), other) if part)
