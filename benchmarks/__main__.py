@@ -17,8 +17,8 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 from .common import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner", "layers", "segmentation", "soak", "transcription", "units")
-"""Their tables are in `docs`: recordings.md, analysis.md, methods.md, space.md, transcription.md and encoders.md."""
+BY_NAME_ONLY = ("aligner", "generation", "layers", "segmentation", "soak", "transcription", "units")
+"""Their tables are in the pages of `docs` that they are about, such as `analysis.md` and `recordings.md`."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -45,7 +45,11 @@ def main() -> None:
         "--whisper",
         help="A Whisper, a folder or an id on the Hub: transcription listens with it, units measures its units, too.",
     )
-    parser.add_argument("--run", type=Path, help="A finished run, whose page soak serves and whose models layers asks.")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        help="A finished run: soak serves its page, generation asks its Phone-Repeat, layers scores by its models.",
+    )
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)

@@ -1,7 +1,7 @@
 """Many prompts continued at once, several times each: a batch over prompts and draws, with one cache.
 
-encoded prompts -> a row a prompt and draw -> [`~evoslm.models.generation.continue_prompts`] -> the symbols of each. These
-can be heard afterwards ([`speak_symbols`]); nothing ends a continuation but its model and its greatest length.
+encoded prompts -> a row a prompt and draw -> [`~evoslm.models.generation.continue_prompts`] -> the symbols of each.
+They can be heard afterwards ([`speak_symbols`]); nothing ends a continuation but its model and its greatest length.
 """
 
 from collections.abc import Sequence
@@ -86,5 +86,7 @@ def speak_symbols(alphabet: Alphabet, symbols: Sequence[str], seconds_per_symbol
         `tuple[np.ndarray, int]`: float32 samples, none of no symbols, and how many there are in a second.
     """
     voice = alphabet.voice(seconds_per_symbol)
+    if not symbols:
+        return np.zeros(0, np.float32), voice.sampling_rate
     voice.write(symbols)
     return voice.hear(is_last=True), voice.sampling_rate

@@ -321,6 +321,16 @@ COMMANDS = {
             positionals=("model", "audio"),
         ),
         Command(
+            "continue",
+            "what a model makes of a prompt of one's own: a text, phones or a recording",
+            "runs/laptop --modality phone_raw --prompt 'The old man'",
+            "analysis.continuation.command:continue_prompt",
+            ("prompt", "phones", "audio", "modality", "training_seed", "num_continuations", "seeds", "temperature")
+            + ("top_p", "max_seconds", "max_new_tokens", "transcriber", "output_dir", "device"),
+            "ContinueArguments",
+            positionals=("model",),
+        ),
+        Command(
             "transcribe",
             "what a speech recogniser hears in recordings or in a run's units, and its errors",
             "runs/laptop --model_id openai/whisper-small.en",

@@ -6,6 +6,7 @@ the cache, under the fingerprint of what made it. Any causal language model can 
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def external_language_model(
     Find the language model that judges, or train the embedded one, which takes minutes and is then kept.
 
     Args:
-        source (`str`, *optional*): A causal language model with its tokenizer: an id on the Hub, or a folder. When not
-            given, the embedded one.
+        source (`str`, *optional*): A causal language model with its tokenizer: an id on the Hub, a folder, or a .gguf
+            file (or the folder of one), which is unpacked once and kept. When not given, the embedded one.
         cache (`str` or `Path`, *optional*): Where the embedded one is kept; `EVOSLM_CACHE` when not given.
         embedded ([`EmbeddedModel`], *optional*): What makes it.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of its training that is done.
@@ -80,10 +81,11 @@ def external_language_model(
 
     Raises:
         `FileNotFoundError`: If there is no such folder or repository.
-        `ValueError`: If it has no weights in safetensors or no tokenizer.
+        `ValueError`: If it has no weights in safetensors or no tokenizer, or a GGUF cannot be read.
     """
     if source is not None:
-        return _find_model(source)
+        packed = _find_gguf(Path(source))
+        return _find_model(source) if packed is None else _unpack(packed, Path(cache or default_cache_dir()))
     embedded = embedded or EmbeddedModel()
     keys = {"version": _VERSION, **asdict(embedded)}
     folder = Path(cache or default_cache_dir()) / _FOLDER / fingerprint(keys)
@@ -122,9 +124,47 @@ def _find_model(source: str) -> Path:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise FileNotFoundError(f"The model {source!r} cannot be had from the Hub: {reason}") from error
     if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-        raise ValueError(f"{source} has no language model in safetensors; give another --external_lm.")
+        raise ValueError(f"{source} has no language model in safetensors; give another language model.")
     if not list(folder.glob("tokenizer*")):
         raise ValueError(f"{source} has a model and no tokenizer; put the tokenizer's files beside the weights.")
+    return folder
+
+
+def _find_gguf(path: Path) -> Path | None:
+    """The only .gguf file that is there, where there are no weights in safetensors."""
+    if path.is_file() and path.suffix == ".gguf":
+        return path
+    files = [] if list(path.glob("*.safetensors")) else sorted(path.glob("*.gguf"))
+    if len(files) > 1:
+        raise ValueError(f"{path} has {len(files)} .gguf files; give one of them, such as {files[0]}.")
+    return files[0] if files else None
+
+
+def _unpack(packed: Path, cache: Path) -> Path:
+    """The weights of a GGUF in safetensors, in fp32, with its tokenizer, under the fingerprint of its contents."""
+    if find_spec("gguf") is None:
+        raise ValueError(f"{packed} needs the package gguf, which is not installed: pip install evoslm[gguf].")
+    contents = fingerprint_files(packed.parent, [packed.name])
+    folder = cache / _FOLDER / f"gguf-{contents}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def unpack(partial: Path) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        options = {"gguf_file": packed.name}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(packed.parent, **options)
+            model = AutoModelForCausalLM.from_pretrained(packed.parent, dtype=torch.float32, **options)
+        except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{packed} is no GGUF of a language model that transformers reads: {reason}") from error
+        tokenizer.save_pretrained(partial)
+        model.save_pretrained(partial)
+
+    with FileLock(folder.with_suffix(".lock")):
+        stage = Stage(folder, _VERSION, {"gguf": contents}, packages=("torch", "transformers", "gguf"))
+        stage.run(unpack, overwrite=True)
     return folder
 
 
