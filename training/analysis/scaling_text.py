@@ -5,7 +5,7 @@ results of `compute_scaling` -> Markdown. Each sentence is made from the numbers
 
 from ...metrics.tasks import TASKS
 from ..report.curves.learning_curves import AXES
-from ..report.curves.lines import MOST_DECADES, SLOPE_NOT_SHOWN, TOO_FAR, TOO_FEW_POINTS
+from ..report.curves.lines import MOST_DECADES, REACHED_BEFORE, SLOPE_NOT_SHOWN, TOO_FAR, TOO_FEW_POINTS
 from ..report.formatting import (
     MISSING,
     count,
@@ -27,6 +27,7 @@ _WHY_MISSING = {
     SLOPE_NOT_SHOWN: "not to be had from these points: the slope's interval holds zero",
     TOO_FAR: f"not to be had from these points: more than {10**MOST_DECADES:,} times the last point",
     TOO_FEW_POINTS: "not to be had from these points: there are fewer than three",
+    REACHED_BEFORE: "reached long before the first point",
 }
 
 

@@ -18,6 +18,7 @@ MOST_DECADES = 3
 """Powers of ten behind the last point up to which a line is followed."""
 _STEP = 0.005  # of the grid on which an extrapolation's interval is looked for, in powers of ten
 SLOPE_NOT_SHOWN, TOO_FAR, TOO_FEW_POINTS = "the slope's interval holds zero", "too far", "too few points"
+REACHED_BEFORE = "reached long before the first point"
 """Why an extrapolation is not to be had."""
 
 
@@ -86,6 +87,8 @@ def extrapolate(seen: list[float], by_point: list[dict[int, pd.Series]], goal: d
     value = x.mean() + gaps.mean() / slopes.mean()
     if value > places[-1]:
         return {"missing": TOO_FAR, "goal": at_goal}
+    if value < places[0]:
+        return {"missing": REACHED_BEFORE, "goal": at_goal}
     inside = _places_within(gaps, slopes, places - x.mean(), table)
     low, high = (float(places[inside][end]) if inside.any() else value for end in (0, -1))
     return {

@@ -9,7 +9,14 @@ import pytest
 from simulated_trainings import simulate_trainings
 
 from evoslm.training.report.curves.learning_curves import AXES
-from evoslm.training.report.curves.lines import SLOPE_NOT_SHOWN, TOO_FAR, TOO_FEW_POINTS, extrapolate, fit_line
+from evoslm.training.report.curves.lines import (
+    REACHED_BEFORE,
+    SLOPE_NOT_SHOWN,
+    TOO_FAR,
+    TOO_FEW_POINTS,
+    extrapolate,
+    fit_line,
+)
 
 SEEN = [1e4, 2e4, 4e4, 1e5]
 PLACES = tuple(np.log10(SEEN))
@@ -76,6 +83,7 @@ def test_what_is_too_far_is_not_given_and_what_was_reached_is():
     assert extrapolate([1e3, 1e4, 1e5], steps, {7: right(60)[0]}) is None  # no training in common
     there = extrapolate([1e3, 1e4, 1e5], steps, right(65))
     assert np.log10(there["value"]) == pytest.approx(4.5) and there["decades"] == pytest.approx(-0.5)
+    assert extrapolate([1e3, 1e4, 1e5], steps, right(20))["missing"] == REACHED_BEFORE
     beyond = extrapolate([1e3, 1e4, 1e5], steps, right(90))
     assert np.log10(beyond["value"]) == pytest.approx(7) and there["high"] < beyond["value"]
 
