@@ -1,17 +1,21 @@
 """`evoslm analyze` on a finished run: layers and word boundaries, a stage a model, on a page of their own."""
 
+import inspect
 import json
 import shutil
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from evoslm.models.modalities import get_modality
+from evoslm.training.analysis.arguments import AnalyzeArguments
 from evoslm.training.analysis.layers import part as layers
 from evoslm.training.analysis.layers.accuracies import layer_outcomes
 from evoslm.training.analysis.segmentation.timed_tokens import read_timed_utterances
 from evoslm.training.arguments.parsing import parse_arguments
+from evoslm.training.arguments.study import AnalysisPart
 from evoslm.training.cli import main
 from evoslm.training.report.estimates import task_outcomes
 from evoslm.training.run.folder import Run
@@ -182,6 +186,10 @@ def test_a_run_without_models_or_scores_is_named(finished_run, tmp_path, capsys)
     assert f"{run} has no scores yet" in capsys.readouterr().err
     assert main(["analyze", str(tmp_path)]) == 2
     assert f"{tmp_path} is not the folder of a run" in capsys.readouterr().err
+
+
+def test_the_help_names_every_part():
+    assert all(f"`{part}`" in inspect.getdoc(AnalyzeArguments) for part in get_args(AnalysisPart))
 
 
 def test_the_analysis_is_part_of_overnight_and_of_no_other_preset():

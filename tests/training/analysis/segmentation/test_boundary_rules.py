@@ -110,15 +110,15 @@ def test_measures_are_those_over_all_utterances_and_the_interval_holds_f1(uttera
 
 def test_intervals_hold_the_f1_of_other_utterances_as_often_as_they_say():
     """The first term of a ratio's series, with documents drawn anew: 95 % of the intervals hold the truth."""
-    rng, truth, held = np.random.default_rng(0), 2 * 0.6 * 0.5 / (0.6 + 0.5), []
-    for _ in range(60):
+    rng, truth, held = np.random.default_rng(1), 2 * 0.6 * 0.5 / (0.6 + 0.5), []
+    for _ in range(100):
         expected = rng.poisson(20, 60) + 1
         hits = rng.binomial(expected, 0.6)  # recall 0.6, and precision 0.5
         found = hits + rng.poisson(expected * 0.6)
         table = pd.DataFrame({"document": range(60), "hits": hits, "found": found, "expected": expected})
         interval = measure([table])["f1"]
         held.append(interval["low"] <= truth <= interval["high"])
-    assert 0.88 <= np.mean(held)
+    assert np.mean(held) >= 0.89
 
 
 def test_nothing_said_is_nothing_right(utterances):
