@@ -13,7 +13,8 @@ class AnalyzeArguments:
 
     Args:
         run_dir (`str`): The folder of a finished run.
-        parts (`list[str]`, *optional*): Which parts; all that the run has what they need for, when not given.
+        parts (`list[str]`, *optional*): Which of `layers`, `segmentation`, `scaling`, `factors`, `published`,
+            `continuation` and `mitigations`; all that the run has what they need for, when not given.
         modalities (`list[str]`, *optional*): Names of modalities; all that the run has models of, when not given.
         lens (`str`, *optional*, defaults to `"logit"`): Of layers, how their states are read: by the output layer as
             they are (`logit`), or after an affine map that is fitted for each layer (`tuned`).
@@ -49,7 +50,7 @@ class AnalyzeArguments:
     """
 
     run_dir: str
-    parts: list[AnalysisPart] | None = None
+    parts: list[AnalysisPart] | None = field(default=None, metadata={"metavar": "PART"})
     modalities: list[str] | None = None
     lens: Literal["logit", "tuned"] = "logit"
     runs: list[str] | None = None

@@ -137,7 +137,8 @@ def _with_help(group: type, names: tuple[str, ...], shown: Container[str] | None
             metadata |= {"aliases": item.metadata["aliases"], "action": _Renamed}
         if list in map(get_origin, _kinds(hint)) and choices_of(hint):  # of which HfArgumentParser knows nothing
             metadata["choices"], hint = choices_of(hint), list[str] if get_origin(hint) is list else list[str] | None
-        metavar = next((word for kind, word in _METAVARS.items() if kind in _kinds(hint)), None)
+        of_kind = next((word for kind, word in _METAVARS.items() if kind in _kinds(hint)), None)
+        metavar = item.metadata.get("metavar", of_kind)  # choices that are many are named in the help
         if metavar and default is not True:  # whose flag has a twin that takes no value
             metadata["metavar"] = metavar
         if item.name in positionals and is_needed(item):  # it may be in front of the flags

@@ -50,7 +50,7 @@ class RunArguments:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
     replicates: int = field(default=1, metadata={"least": 1})
-    analysis: list[Literal["all"] | AnalysisPart] | None = None
+    analysis: list[Literal["all"] | AnalysisPart] | None = field(default=None, metadata={"metavar": "PART"})
 
 
 @dataclass
