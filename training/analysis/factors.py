@@ -86,9 +86,10 @@ def compute_factors(run: FinishedRun) -> dict:
 
     Returns:
         `dict`: `tasks`; `seeds`; `modalities`, the labels of all that a step could have, and `absent`, those that the
-        run has not; `until_converged`, whether trainings ended by convergence; `recorded`, whether the speech is
-        recordings; and `steps`, each with its modalities, factor, the paper's changes in per cent, and by task and
-        view (`converged, epochs, tokens, flops`) the change as `compute_results` gives it, with `at`, where the
+        run has not; `until_converged`, whether trainings ended by convergence, and `still_falling`, of which
+        modalities some did not; `recorded`, whether the speech is recordings; `labels` and `accuracies` at the end of
+        what the run has; and `steps`, each with its modalities, factor, the paper's changes in per cent, and by task
+        and view (`converged, epochs, tokens, flops`) the change as `compute_results` gives it, with `at`, where the
         points of a view lie, or `None` where the run has no such view.
     """
     ends = compute_results(run.without_points())
@@ -108,13 +109,13 @@ def compute_factors(run: FinishedRun) -> dict:
                 axis: compare_at_equal(*(points_by(part, found, axis) for part, found in sides.values()))
                 for axis in ("epochs", "tokens", "flops")
             }
-            at_end = by_end[baseline, result]
             for task in ends["tasks"]:
+                end = by_end[baseline, result].get(task)
                 views = {axis: _along(view, task) for axis, view in along.items()}
-                end = at_end.get(task)
-                views |= {"converged": end, **({} if end is None or until_converged else {"epochs": end})}
-                if not until_converged:
-                    views["converged"] = None
+                if until_converged:
+                    views["converged"] = end
+                else:
+                    views |= {"converged": None, "epochs": end or views["epochs"]}
                 step["tasks"][task] = {view: views[view] for view in ("converged", "epochs", "tokens", "flops")}
         steps.append(step)
     return {
@@ -130,7 +131,6 @@ def compute_factors(run: FinishedRun) -> dict:
         ),
         "epochs": protocol.get("epochs"),
         "recorded": run.corpus.get("voices") == RECORDED,
-        "preset": run.study.get("configuration", {}).get("run", {}).get("preset"),
         "steps": steps,
         "accuracies": {
             name: {task: found["headline"] for task, found in by_task.items()}

@@ -30,7 +30,7 @@ def describe_factors(results: dict) -> str:
     several = len(results["seeds"]) > 1
     over = f"over pairs and training seeds (S = {len(results['seeds'])})" if several else "over pairs only"
     if results["until_converged"]:
-        falling = [results["modalities"][name]["label"] for name in results["still_falling"]]
+        falling = [results["labels"][name] for name in results["still_falling"]]
         ends = "*Converged* is the end of the trainings, each until its validation loss converged"
         ends += f" (but for some of {listing(falling)}, which the limit ended before)" if falling else ""
         rest = "The other three are"
