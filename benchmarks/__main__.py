@@ -17,7 +17,7 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 from .common import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner", "generation", "layers", "segmentation", "soak", "transcription", "units")
+BY_NAME_ONLY = ("aligner", "diagnosis", "generation", "layers", "segmentation", "soak", "transcription", "units")
 """Their tables are in the pages of `docs` that they are about, such as `analysis.md` and `recordings.md`."""
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 

@@ -10,7 +10,7 @@ from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
-SECTIONS = (*SPEED, "aligner", "layers", "segmentation", "soak", "transcription", "units")
+SECTIONS = (*SPEED, "aligner", "diagnosis", "layers", "segmentation", "soak", "transcription", "units")
 
 
 def run(*arguments):
