@@ -18,13 +18,13 @@ from ..run.environment import describe_device
 from ..run.execution import Execution
 from ..run.folder import Run
 from ..run.workers import count_cores, prepare_workers, resolve_device, run_jobs
-from .corpus import DiagnosisCorpus, Measured, open_corpus
+from .corpus import DiagnosisCorpus, Measured, nearest_rate, open_corpus
 from .document import write_document
 from .encoding import Encoding, encode_tokenizer
 from .results import compute_diagnosis
 from .tokenizer_specs import DiagnosedTokenizer, open_tokenizers
-from .trainings import prepare_anchor, prepare_tokenizer, training_jobs
-from .waterfall import Waterfall
+from .trainings import layer_jobs, prepare_anchor, prepare_tokenizer, training_jobs
+from .waterfall import Waterfall, layer_figure
 
 TOKENIZERS_FOLDER = "tokenizers"
 
@@ -95,8 +95,8 @@ def diagnose(arguments: DiagnoseArguments) -> Path:
     train_all(measured, sorted(set(seeds)), corpus, execution)
     say("report")
     results = compute_diagnosis(tokenizers, measured, encodings, sorted(set(seeds)), corpus)
-    figures = {"waterfall": Waterfall(results)}
-    report = write_files(output_dir / "report", results, figures, write_document(results, figures["waterfall"]))
+    figures = {figure.name: figure for figure in (Waterfall(results), layer_figure(results))}
+    report = write_files(output_dir / "report", results, figures, write_document(results, figures))
     for name, result in results["tokenizers"].items():
         for warning in result["warnings"]:
             say(f"{name}: {warning}")
@@ -151,6 +151,11 @@ def train_all(measured: list[Measured], seeds: list[int], corpus: DiagnosisCorpu
         jobs = [job for anchor in corpus.anchors for job in training_jobs(anchor, seeds, corpus, in_cache)]
         jobs += [job for place in measured for job in training_jobs(place, seeds, corpus, execution)]
         run_jobs(jobs, execution.device_workers, "training and scoring")
+        nearest = {nearest_rate(place.frame_rate) for place in measured}
+        shown = [anchor for anchor in corpus.anchors if anchor.frame_rate in (None, *nearest)]
+        jobs = [job for anchor in shown for job in layer_jobs(anchor, seeds, corpus, in_cache)]
+        jobs += [job for place in measured for job in layer_jobs(place, seeds, corpus, execution)]
+        run_jobs(jobs, execution.device_workers, "layers")
 
 
 def say(text: str) -> None:

@@ -28,6 +28,8 @@ ANCHOR_RATES = (12.5, 25.0, 50.0, 100.0)
 """Rates of Phone-Repeat, in symbols a second, between which it is interpolated."""
 UNITS = "speech_units"
 """The modality that units of any kind are read as."""
+LENS = "logit"
+"""How the states of inner layers are read: through the output layer as it is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Measured:
         """Its units under names that do not depend on their numbers."""
         folder = self.run.folder / "canonical_units"
         return UnitFolders(folder / "utterances", folder / "pairs")
+
+    @property
+    def layers(self) -> Path:
+        """Scores of the pairs by every layer of its models."""
+        return self.run.folder / "layers"
 
     @property
     def is_of_units(self) -> bool:
@@ -131,6 +138,11 @@ class DiagnosisCorpus:
     def seconds(self) -> float:
         """Of the speech of all utterances."""
         return sum(read_json(self.run.corpus_summary)["seconds"].values())
+
+
+def nearest_rate(rate: float) -> float:
+    """That of [`ANCHOR_RATES`] which is nearest to a tokenizer's."""
+    return min(ANCHOR_RATES, key=lambda anchor: abs(anchor - rate))
 
 
 def open_corpus(preset: str, execution: Execution, cache: Path | None = None) -> DiagnosisCorpus:

@@ -4,6 +4,7 @@ results -> [`write_document`] -> Markdown, which `report/page.py` makes the page
 """
 
 from ...metrics.tasks import TASKS
+from ..report.figures import Figure
 from ..report.formatting import (
     MISSING,
     count,
@@ -23,26 +24,27 @@ from .waterfall import Waterfall
 _SHOWN_AS = {"text_bpe": "Text-BPE", "phone_raw": "Phone-Raw"}
 
 
-def write_document(results: dict, figure: Waterfall) -> str:
+def write_document(results: dict, figures: dict[str, Waterfall | Figure]) -> str:
     """
     Write the page.
 
     Args:
         results (`dict`): As `compute_diagnosis` gives them.
-        figure ([`Waterfall`]): Its figure.
+        figures (`dict[str, Waterfall | Figure]`): `waterfall` and `layers`.
 
     Returns:
         `str`: Markdown.
     """
     parts = [
         _head(results),
-        f"![{figure.caption}]({figure.name}.png)\n\n*{figure.caption}*",
+        _figure(figures["waterfall"]),
         _warnings(results),
         "## Steps\n\n" + _steps(results),
         "## What to try next\n\n" + _next(results),
         "## Accuracies\n\n" + _accuracies(results),
         "## Units\n\n" + _units(results),
         "## More training\n\n" + _scaling(results),
+        "## Layers\n\n" + _layers(results) + "\n\n" + _figure(figures["layers"]),
         "## How it was made\n\n" + _how(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -219,6 +221,29 @@ def _scaling(results: dict) -> str:
         "Points of accuracy for ten times the tokens, the slope of a straight line through the points along the "
         "trainings, which have not decayed.\n\n" + markdown_table(head, rows)
     )
+
+
+def _layers(results: dict) -> str:
+    rows = []
+    everything = {anchor_label(name): found for name, found in results["anchors"].items()} | results["tokenizers"]
+    for name, found in everything.items():
+        if not found["layers"]:  # an anchor of another rate
+            continue
+        cells = []
+        for task in results["tasks"]:
+            layers = found["layers"].get(task)
+            half = layers["half"] if layers else None
+            cells.append(f"{half} of {len(layers['accuracies']) - 1}" if half is not None else MISSING)
+        rows.append([name, *cells])
+    return (
+        "The first layer at or above half of the last one's gain over 50 %, read through the output layer; 0 are the "
+        "embeddings. Not given where the last layer is not above chance.\n\n"
+        + markdown_table(["Model of", *(TASKS[task].label for task in results["tasks"])], rows)
+    )
+
+
+def _figure(figure: Waterfall | Figure) -> str:
+    return f"![{figure.caption}]({figure.name}.png)\n\n*{figure.caption}*"
 
 
 def _how(results: dict) -> str:

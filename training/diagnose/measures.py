@@ -17,6 +17,7 @@ from ...metrics.tasks import TASKS
 from ...models.files import read_json
 from ...models.modalities import get_modality
 from ...models.unit_quality.stability import WordDraws, WordTokens, token_rates, word_stability
+from ..analysis.layers.accuracies import read_layers
 from ..external_units.tables import TableUnits
 from ..report.curves.learning_curves import points_along_the_way, scaling_by_task, validation_losses
 from ..report.estimates import Outcomes, estimate, estimates, headline_outcomes, headlines_by_seed, task_outcomes
@@ -60,7 +61,7 @@ def accuracies(part: ModalityRun, outcomes: Outcomes) -> dict[str, dict]:
         found[task] = {"headline": estimate(by_seed)}
         if task in baselines:
             columns = {f"{name}_{entry.rule}": name for name in NGRAMS}
-            scored = headline_outcomes(baselines[task], task)[list(columns)].rename(columns=columns)
+            scored = headline_outcomes(baselines, task)[list(columns)].rename(columns=columns)
             ngrams = estimates({0: scored})
             best = max(ngrams, key=lambda name: ngrams[name]["value"])
             found[task]["best_ngram"] = {"name": best, "value": ngrams[best]["value"]}
@@ -79,6 +80,18 @@ def training_measures(part: ModalityRun, corpus: DiagnosisCorpus) -> dict:
         "parameters": next(iter(part.trainings.values()), {}).get("parameters"),
         "epochs": fmean(training["epochs"] for training in part.trainings.values()) if part.trainings else None,
         "train_seconds": fmean(seconds) if seconds else None,
+    }
+
+
+def layer_accuracies(measured: Measured) -> dict:
+    """
+    By task, the accuracy of each layer by the headline's rule (`accuracies`, as `estimate` gives it, that of the
+    embeddings first), and the first layer at or above half of the last one's gain over 50 % (`half`).
+    """
+    found = read_layers(measured.layers, {measured.modality: measured.name}).get(measured.modality, {"tasks": {}})
+    return {
+        task: {"accuracies": layers["rules"][TASKS[task].rule], "half": layers["half"]}
+        for task, layers in found["tasks"].items()
     }
 
 

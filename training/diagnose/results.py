@@ -13,11 +13,12 @@ from ..report.estimates import Outcomes, headlines_by_seed
 from ..report.results import INTERVALS
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.places import without_places
-from .corpus import ANCHOR_RATES, DiagnosisCorpus, Measured
+from .corpus import ANCHOR_RATES, DiagnosisCorpus, Measured, nearest_rate
 from .decomposition import RateAnchor, decompose, find_rate_anchor, interpolate
 from .encoding import Encoding, share_of_equal_sides
 from .measures import (
     accuracies,
+    layer_accuracies,
     measure_changes,
     measure_units,
     outcomes_of,
@@ -86,6 +87,7 @@ def _describe_anchor(anchor: _Trained, corpus: DiagnosisCorpus) -> dict:
     described = {"frame_rate": anchor.measured.frame_rate, "accuracies": accuracies(anchor.part, anchor.outcomes)}
     described |= training_measures(anchor.part, corpus)
     described["unigram_bits_per_second"] = unigram_bits(anchor.measured, corpus)
+    described["layers"] = layer_accuracies(anchor.measured)
     return described | (measure_units(anchor.measured, corpus) if anchor.measured.is_of_units else {})
 
 
@@ -125,6 +127,7 @@ def _diagnose(
         "steps": steps,
         "at_half_the_rate": halved,
         "accuracies": accuracies(own.part, own.outcomes),
+        "layers": layer_accuracies(place),
         "equal_sides": share_of_equal_sides(place.canonical),
         "quality": read_quality(place),
         "unigram_bits_per_second": unigram_bits(place, corpus),
@@ -132,8 +135,7 @@ def _diagnose(
         "is_function": isinstance(tokenizer.units, CallableUnits),
     }
     result |= training_measures(own.part, corpus) | measure_units(place, corpus)
-    nearest = min(ANCHOR_RATES, key=lambda each: abs(each - config.frame_rate))
-    phones = described[f"phone_repeat_{nearest:g}"]
+    phones = described[f"phone_repeat_{nearest_rate(config.frame_rate):g}"]
     result["phone_stability"] = phones["word_stability"]["same_word_other_speaker"]["value"]
     result["factors"] = name_factors(steps)
     result["warnings"] = check_results(result)

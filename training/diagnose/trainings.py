@@ -1,7 +1,7 @@
 """The language models of tokenizers and anchors: each in its stages, all of them in one queue.
 
-[`Measured`] + seeds -> tokenizer stage, then [`training_jobs`] -> `run_jobs`, the longest first -> models and scores.
-What is finished is not done again; what was killed goes on.
+[`Measured`] + seeds -> tokenizer stage, then [`training_jobs`] -> `run_jobs`, the longest first -> models and scores;
+[`layer_jobs`] -> the scores of every layer. What is finished is not done again; what was killed goes on.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.files import read_json
+from ..analysis.layers.part import build_layer_scores
 from ..run.execution import Execution
 from ..run.folder import SUMMARY_FILE
 from ..run.stage import read_stage
@@ -18,7 +19,7 @@ from ..stages.scores import ScoreSettings
 from ..stages.tokenizers import build_tokenizer
 from ..study import train_and_score
 from .canonical_units import build_canonical_units, count_canonical_units
-from .corpus import DiagnosisCorpus, Measured
+from .corpus import LENS, DiagnosisCorpus, Measured
 from .phone_units import build_phone_units
 
 
@@ -59,10 +60,7 @@ def training_jobs(
     """
     run, modality = measured.run, measured.modality
     tokens = read_json(run.tokenizer(modality) / SUMMARY_FILE)["train_tokens"]
-    read: dict[str, Any] = {"pairs": corpus.run.pairs(), "units": None}
-    if measured.is_of_units:
-        read["units"] = measured.canonical.pairs
-    jobs = []
+    read, jobs = _read(measured, corpus), []
     for seed in seeds:
         training = {
             "folder": run.model(modality, seed),
@@ -91,6 +89,24 @@ def training_jobs(
     if not _is_up_to_date(run.baselines(modality), read | {"tokenizer": run.tokenizer(modality)}):
         jobs.append(Job(build_baselines, baselines | read, cost=0.05 * tokens))
     return jobs
+
+
+def layer_jobs(measured: Measured, seeds: Sequence[int], corpus: DiagnosisCorpus, execution: Execution) -> list[Job]:
+    """What scores the pairs by every layer of the models of a tokenizer or an anchor."""
+    run, modality, read = measured.run, measured.modality, _read(measured, corpus)
+    jobs = []
+    for seed in seeds:
+        folder = measured.layers / modality / f"seed-{seed}"
+        if not _is_up_to_date(folder, read | {"model": run.model(modality, seed)}):
+            job = {"folder": folder, "model": run.model(modality, seed), "tokenizer": run.tokenizer(modality)}
+            job |= {"modality": modality, "lens": LENS, "execution": execution} | read
+            jobs.append(Job(build_layer_scores, job, cost=measured.frame_rate or 10))
+    return jobs
+
+
+def _read(measured: Measured, corpus: DiagnosisCorpus) -> dict[str, Any]:
+    """The pairs, and their units where these are read."""
+    return {"pairs": corpus.run.pairs(), "units": measured.canonical.pairs if measured.is_of_units else None}
 
 
 def _is_up_to_date(folder: Path, inputs: dict[str, Path | None]) -> bool:

@@ -1,6 +1,7 @@
-"""The figure of a diagnosis: from Text-BPE down to a tokenizer, a step a factor, a panel a task.
+"""The figures of a diagnosis: from Text-BPE down to a tokenizer, a step a factor, a panel a task; and layer by layer.
 
-results -> [`Waterfall`] -> png and svg files, and for the page two drawings: one for wide screens, one for phones.
+results -> [`Waterfall`] -> png and svg files, and for the page two drawings: one for wide screens, one for phones;
+[`layer_figure`] -> a figure as those of the study's report.
 """
 
 from pathlib import Path
@@ -12,9 +13,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patheffects import withStroke
 
 from ...metrics.tasks import TASKS
-from ..report.figures.figure import themed_svg
+from ..report.figures.figure import Figure, themed_svg
 from ..report.figures.looks import COLORS, INK, STYLE
 from ..report.formatting import number, percent
+from .corpus import nearest_rate
 from .decomposition import STEPS
 
 _CHANCE = 0.5
@@ -151,3 +153,35 @@ class Waterfall:
             zorder=5,
             path_effects=self._halo,
         )
+
+
+def layer_figure(results: dict) -> Figure:
+    """
+    Accuracy by layer.
+
+    Args:
+        results (`dict`): As `compute_diagnosis` gives them.
+    """
+    nearest = {f"phone_repeat_{nearest_rate(found['frame_rate']):g}" for found in results["tokenizers"].values()}
+    colors = [COLORS[name][0] for name in ("speech_units", "speech_units_one_voice", "speech_dedup", "speech_bpe")]
+    lines = {"Text-BPE": ("text_bpe", COLORS["text_bpe"][0]), "Phone-Raw": ("phone_raw", COLORS["phone_raw"][0])}
+    lines |= {f"Phone-Repeat, {name[13:]} Hz": (name, COLORS["phone_repeat"][0]) for name in sorted(nearest)}
+    lines |= {name: (name, colors[place % len(colors)]) for place, name in enumerate(results["tokenizers"])}
+
+    def draw(axes: Axes, task: str) -> None:
+        axes.axhline(100 * _CHANCE, color=INK["muted"][0], linewidth=0.9, linestyle=(0, (4, 3)))
+        for label, (name, color) in lines.items():
+            found = (results["anchors"] | results["tokenizers"])[name]["layers"].get(task)
+            if found:
+                values = [100 * layer["value"] for layer in found["accuracies"]]
+                style = "--" if name in results["anchors"] else "-"
+                axes.plot(range(len(values)), values, style, marker="o", markersize=3.5, color=color, label=label)
+        axes.set_xlabel("layer (0: embeddings)")
+        axes.legend(frameon=False, fontsize=7.5)
+
+    caption = (
+        "Accuracy in per cent of each layer, read through the output layer, means over training seeds. Dashed: "
+        "anchors, and chance."
+    )
+    panels = {TASKS[task].label: lambda axes, task=task: draw(axes, task) for task in results["tasks"]}
+    return Figure("layers", caption, panels, 3.2)
