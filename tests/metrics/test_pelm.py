@@ -170,7 +170,8 @@ def test_a_judge_gives_the_same_by_the_engine_and_the_reference_scorer(pelm, mod
     from evoslm.models.scoring import score_continuations
 
     loaded = AutoModelForCausalLM.from_pretrained(model_folder), AutoTokenizer.from_pretrained(model_folder)
-    scorer = sys.modules[type(pelm).__module__].score_continuations
+    load_scorer = sys.modules[type(pelm).__module__].load_scorer
+    scorer = sys.modules[load_scorer.__module__].score_continuations
     prompts = [*PROMPTS, "", "lion  "]
     for own, reference in zip(
         *(score(*loaded, prompts, [*WRITTEN, "lion", " sings"]) for score in (score_continuations, scorer))

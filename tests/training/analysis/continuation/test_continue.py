@@ -20,7 +20,9 @@ def test_a_text_is_continued_by_seed_and_written_with_sounds(finished_run, tmp_p
     assert printed.startswith("The old man ...") and printed.count("seed 0") == printed.count("seed 1") == 2
     saved = json.loads((tmp_path / "out" / "continuations.json").read_text())
     rows = saved["continuations"]
-    assert [row["seed"] for row in rows] == [0, 0, 1, 1] and saved["prompt"]["content"].startswith("SIL DH IH0 OW1 L D")
+    assert [row["seed"] for row in rows] == [0, 0, 1, 1] and saved["prompt"]["content"].startswith(
+        "SIL DH IH0 OW1 L D"
+    )
     assert saved["made_with"]["modality"] == "phone_raw" and saved["made_with"]["versions"]["torch"]
     for number, row in enumerate(rows):
         samples, rate = soundfile.read(tmp_path / "out" / row["audio"])
