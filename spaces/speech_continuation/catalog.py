@@ -15,6 +15,7 @@ from ...models.audio import SAMPLE_RATE, decode_flac
 from ...models.files import read_json
 from ...models.modalities import JOINT, MODALITIES
 from ...training.run.folder import Run
+from .known_utterances import KnownUtterances, find_utterances
 
 SAYS = {
     "text_bpe": "Text in pieces of words, as chat models read it. You hear its words spoken by a synthesizer.",
@@ -87,11 +88,13 @@ class Catalog:
         models (`list[ModelEntry]`): In the order from text to speech.
         examples (`list[Example]`): Held-out utterances.
         report (`Path`, *optional*): The folder of the study's report.
+        utterances ([`KnownUtterances`], *optional*): Utterances that units from elsewhere can be of.
     """
 
     models: list[ModelEntry]
     examples: list[Example]
     report: Path | None
+    utterances: KnownUtterances | None = None
 
     def find(self, keys: Any) -> list[ModelEntry]:
         """
@@ -130,7 +133,8 @@ def read_catalog(source: str | Path | Sequence[str], utterances: str | None = No
         source = source[0] if Path(source[0]).exists() else source
     if isinstance(source, (str, Path)):
         return _read_run(Path(source))
-    return Catalog(_in_order([_read_model(str(name)) for name in source]), _read_examples_of_hub(utterances), None)
+    models = _in_order([_read_model(str(name)) for name in source])
+    return Catalog(models, _read_examples_of_hub(utterances), None, find_utterances(utterances))
 
 
 def _is_model(source: str) -> bool:
@@ -149,7 +153,8 @@ def _read_run(folder: Path) -> Catalog:
     if not entries:
         raise ValueError(f"{folder} has no trained models; let `evoslm study --output_dir {folder}` go on.")
     reports = (path for path in (Run(folder).report, folder / JOINT.name) if (path / "report.md").is_file())
-    return Catalog(_in_order(entries), _read_examples_of_run(folder), next(reports, None))
+    report = next(reports, None)
+    return Catalog(_in_order(entries), _read_examples_of_run(folder), report, find_utterances(folder))
 
 
 def _model_folders(folder: Path) -> list[Path]:

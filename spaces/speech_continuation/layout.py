@@ -1,12 +1,13 @@
-"""The page: three tabs, and three endpoints.
+"""The page: four tabs, and four endpoints.
 
 a run or ids of models -> [`build_demo`] -> `gradio.Blocks`.
 
-Components by elem_id, for tests and style sheets: `tabs`, of which `tab-continue`, `tab-pair` and `tab-study`;
-`prompt-text`, `prompt-audio`, `models`, `alphabets`, `num-continuations`, `seconds`, `temperature`, `top-p`, `seed`,
-`run`, `stop`, `status`, `results`; for the model in column c from 0 on `column-c`, `heading-c`, `heard-c` (the prompt
-re-synthesized), `heard-line-c`, and for its continuation n from 0 on `result-c-n`, `audio-c-n`, `text-c-n` and
-`line-c-n`; `pair-first`, `pair-second`, `pair-models`, `pair-run`, `pair-stop`, `pair-status`, `pair-scores`.
+Components by elem_id, for tests and style sheets: `tabs`, of which `tab-continue`, `tab-pair`, `tab-units` and
+`tab-study`; `prompt-text`, `prompt-audio`, `models`, `alphabets`, `num-continuations`, `seconds`, `temperature`,
+`top-p`, `seed`, `run`, `stop`, `status`, `results`; for the model in column c from 0 on `column-c`, `heading-c`,
+`heard-c` (the prompt re-synthesized), `heard-line-c`, and for its continuation n from 0 on `result-c-n`, `audio-c-n`,
+`text-c-n` and `line-c-n`; `pair-first`, `pair-second`, `pair-models`, `pair-run`, `pair-stop`, `pair-status`,
+`pair-scores`; `units-file`, `units-rate`, `units-run`, `units-status`, `units-measures`.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from .continue_tab import build_continue_tab
 from .pair_tab import build_pair_tab
 from .shelf import PipelineShelf
 from .study_tab import show_report
+from .units_tab import build_units_tab
 
 TITLE = "EvoSLM: hear what a language model makes of speech"
 _INTRODUCTION = f"""# {TITLE}
@@ -64,6 +66,8 @@ def build_demo(
                 build_continue_tab(catalog, shelf)
             with gr.Tab("Which is likelier?", elem_id="tab-pair"):
                 build_pair_tab(catalog, shelf)
+            with gr.Tab("Your units", elem_id="tab-units"):
+                build_units_tab(catalog)
             with gr.Tab("The study", elem_id="tab-study"):
                 show_report(report or catalog.report)
 

@@ -20,6 +20,9 @@ MAX_MODELS = 3
 """Side by side."""
 MAX_CONTINUATIONS = 4
 MAX_TEMPERATURE = 2.0
+MAX_UNIT_BYTES = 2_000_000
+"""Of a file of units."""
+MAX_UNIT_UTTERANCES = 200
 MAX_SEED = 2**31 - 1
 DESCRIPTION = (
     f"A prompt has at most {MAX_TEXT} characters or {MAX_PROMPT_SECONDS:g} seconds (a file of at most 20 MB: WAV, "

@@ -80,6 +80,13 @@ class Attacker:
             return refusal_of(response)
         return self.continue_with(text="", audio={"path": response.json()[0]} | TYPE)
 
+    def measure(self, name: str, content: bytes, **values: Any) -> str | None:
+        """What is said of a table of units, when it is uploaded or when it is to be measured."""
+        response = self.upload(name, content)
+        if response.status_code != 200:
+            return refusal_of(response)
+        return self.call("measure_units", units={"path": response.json()[0]} | TYPE, **values)[0]
+
     def get(self, path: str) -> str | None:
         """What is said instead of a file; the path goes out as it is, whatever a library thinks of it."""
         host, port = self.url.removeprefix("http://").split(":")
@@ -103,10 +110,33 @@ def bad_requests() -> Iterator[BadRequest]:
     """All of them."""
     for name, content in bad_files().items():
         yield BadRequest(f"file: {name}", lambda page, n=name, c=content: page.continue_file(f"{n}.wav", c))
+    yield from _units()
     yield from _values()
     yield from _places_of_files()
     yield from _paths()
     yield from _bodies()
+
+
+def _units() -> Iterator[BadRequest]:
+    """Tables of units that are none, and rates that cannot be."""
+    good = b'{"file": "a", "units": [1, 2]}\n'
+    tables = {
+        "nothing": b"",
+        "a zip": b"PK\x03\x04" + bytes(60),
+        "deep": b"[" * 1_000_000,
+        "binary": bytes(range(256)),
+        "a script": json.dumps({"file": SCRIPT, "units": [-1]}).encode(),
+        "megabytes": good * 100_000,
+        "a path": b'{"file": "/etc/passwd", "units": "/etc/passwd"}',
+    }
+    for name, content in tables.items():
+        yield BadRequest(f"units: {name}", lambda page, c=content: page.measure("units.jsonl", c))
+    yield BadRequest("units: parquet by its name", lambda page: page.measure("units.parquet", b"PAR1"))
+    for rate in (-1, 1e9, "50", [50], {"a": 1}):
+        yield BadRequest(f"units: a rate of {rate!r}", lambda page, r=rate: page.measure("units.jsonl", good, rate=r))
+    for path in ("/etc/passwd", "http://127.0.0.1/units.jsonl"):
+        file = {"path": path} | TYPE
+        yield BadRequest(f"units: {path}", lambda page, f=file: page.call("measure_units", units=f)[0])
 
 
 def bad_files() -> dict[str, bytes]:

@@ -1,11 +1,13 @@
 """The page as a person uses it: in a browser, by hand and by keyboard, in light and dark, wide and narrow."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from bad_requests import SCRIPT, sound
 
@@ -56,6 +58,16 @@ def opened(browser, space):
         return not url.startswith((space.url, f"blob:{space.url}", "data:"))
 
     return open_page
+
+
+@pytest.fixture(scope="module")
+def units_file(finished_run, tmp_path_factory) -> Path:
+    """The run's units of its validation utterances, as a table of somebody else's."""
+    (shard,) = (finished_run / "units" / "speech_units" / "utterances").glob("validation-*.parquet")
+    path = tmp_path_factory.mktemp("units") / "mine.jsonl"
+    rows = ({"file": row["id"], "units": row["units"]} for row in pq.read_table(shard).to_pylist())
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
 
 
 def choose(page, *labels: str) -> None:
@@ -187,7 +199,7 @@ def reach(page, selector: str) -> None:
 
 @pytest.mark.parametrize("theme", ("light", "dark"))
 @pytest.mark.parametrize("size", (WIDE, NARROW), ids=("wide", "narrow"))
-def test_every_tab_can_be_read_and_none_is_wider_than_the_screen(opened, pictures, theme, size):
+def test_every_tab_can_be_read_and_none_is_wider_than_the_screen(opened, pictures, units_file, theme, size):
     from axe_playwright_python.sync_playwright import Axe
 
     name = f"{theme}-{size['width']}"
@@ -202,6 +214,14 @@ def test_every_tab_can_be_read_and_none_is_wider_than_the_screen(opened, picture
         page.locator("#pair-run").click()
         page.locator("#pair-status", has_text="Done.").wait_for()
         look(page, pictures / f"pair-{name}.png")
+        problems += Axe().run(page).response["violations"]
+        open_tab(page, "Your units")
+        page.locator("#units-file input[type=file]").set_input_files(units_file)
+        page.locator("#units-file", has_text=units_file.name).wait_for()
+        page.locator("#units-run").click()
+        page.locator("#units-status", has_text="Measured").wait_for()
+        assert page.locator("#units-measures table").count() == 2
+        look(page, pictures / f"units-{name}.png")
         problems += Axe().run(page).response["violations"]
         open_tab(page, "The study")
         page.locator("#tab-study h2").first.wait_for()

@@ -4,18 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 
 import evoslm
 from evoslm.models.modalities import JOINT, MODALITIES
-from evoslm.spaces.speech_continuation import build_demo, launch_demo
 from evoslm.spaces.speech_continuation.catalog import SAYS, ModelEntry, read_catalog
 from evoslm.spaces.speech_continuation.continue_tab import read_request
 from evoslm.spaces.speech_continuation.continuing import continue_prompt
@@ -26,15 +24,6 @@ from evoslm.spaces.speech_continuation.timeline import draw_timeline
 from evoslm.training.cli import main
 
 SHORT = {"num_continuations": 1, "seconds": 1.0}
-
-
-@pytest.fixture(scope="module")
-def client(finished_run) -> Iterator[Client]:
-    """A client of the page, which is served in this process."""
-    demo = build_demo(finished_run, device="cpu")
-    _, url, _ = launch_demo(demo, prevent_thread_lock=True, quiet=True)
-    yield Client(url, verbose=False)
-    demo.close()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +92,7 @@ def test_a_pair_is_scored_by_every_modality_token_by_token(client, finished_run)
 
 def test_the_endpoints_are_named_and_described(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/continue", "/score_pair", "/list_models"}
+    assert set(endpoints) == {"/continue", "/score_pair", "/measure_units", "/list_models"}
     names = [parameter["parameter_name"] for parameter in endpoints["/continue"]["parameters"]]
     assert names == ["text", "audio", "models", "num_continuations", "seconds", "temperature", "top_p", "seed"]
     assert all(endpoint["description"] for endpoint in endpoints.values())

@@ -1,12 +1,14 @@
 """Twenty clients at once: each gets what it gets alone, none is turned away, and the server needs no more memory."""
 
 import hashlib
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 
 pytestmark = pytest.mark.end_to_end
 CLIENTS, ROUNDS = 20, 3
@@ -53,6 +55,23 @@ def test_twenty_clients_at_once_get_each_what_it_gets_alone(space, clients):
     time.sleep(1)
     assert space.memory_mb() - before < MARGIN_MB
     assert "Traceback" not in space.log.read_text()
+
+
+def test_twenty_tables_of_units_at_once_are_measured_each_for_itself(clients, finished_run, tmp_path):
+    (shard,) = (finished_run / "units" / "speech_units" / "utterances").glob("validation-*.parquet")
+    rows = pq.read_table(shard).to_pylist()
+
+    def measure(number: int) -> dict:
+        path = tmp_path / f"{number}.jsonl"
+        lines = ({"file": row["id"], "units": [unit % (number + 2) for unit in row["units"]]} for row in rows)
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        return clients[number].predict(units=handle_file(str(path)), rate=0, api_name="/measure_units")
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        together = list(pool.map(measure, range(CLIENTS)))
+    assert [found["rows"][0]["units"] for found in together] == [number + 2 for number in range(CLIENTS)]
+    assert all(found["rows"][1:] == together[0]["rows"][1:] for found in together)  # the same anchors
+    assert measure(7) == together[7]
 
 
 def test_a_client_that_leaves_keeps_nobody_waiting(space, clients):
