@@ -26,7 +26,8 @@ def list_presets() -> list[str]:
 
 def read_preset(preset: str) -> dict[str, Any]:
     """
-    Read a preset as a flat dict of argument values.
+    Read a preset as a flat dict of argument values. A lexicon that lies where its path leads from the preset's folder
+    is that one, wherever the command runs.
 
     Raises:
         `ValueError`: If there is no such preset or it sets something that is no argument.
@@ -39,6 +40,8 @@ def read_preset(preset: str) -> dict[str, Any]:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"Preset {preset!r} sets {', '.join(unknown)}, which is no argument of a study.")
+    if (lexicon := values.get("lexicon")) and (beside := path.parent / lexicon).is_file():
+        values["lexicon"] = str(beside.resolve())
     return values
 
 

@@ -19,6 +19,7 @@ from ..run.folder import Run
 from ..run.stage import fingerprint
 from ..stages.models import ModelSettings
 from ..stages.spoken_pairs import SpokenPairSettings, build_spoken_pairs
+from ..stages.text import describe_lexicon
 from ..stages.tokenizers import TokenizerSettings
 from ..study import Study
 from .canonical_units import UnitFolders
@@ -163,6 +164,7 @@ def open_corpus(preset: str, execution: Execution, cache: Path | None = None) ->
     flags = ["--preset", preset, "--num_proc", str(execution.num_proc), "--device", execution.device]
     made_of = parse_arguments([*flags, "--modalities", "text_bpe", "phone_raw"], "study")
     keys = {name: asdict(getattr(made_of, name)) for name in ("corpus", "pairs", "model", "pretrain")}
+    keys["corpus"]["lexicon"] = describe_lexicon(made_of.corpus.lexicon)
     keys["precision"] = resolve_precision(made_of.hardware.precision, execution.device)
     folder = Path(cache or default_cache_dir()) / FOLDER / f"{Path(preset).stem}-{fingerprint(keys)}"
     flags += ["--modalities", "text_bpe", "phone_raw", "--output_dir", str(folder)]

@@ -18,7 +18,7 @@ from ..report.formatting import (
     with_interval,
 )
 from .decomposition import STEPS
-from .verdict import describe_verdict
+from .verdict import CHANCE, describe_verdict
 from .waterfall import Waterfall
 
 _SHOWN_AS = {"text_bpe": "Text-BPE", "phone_raw": "Phone-Raw"}
@@ -104,7 +104,24 @@ def _steps(results: dict) -> str:
         f"{len(results['seeds'])} training seeds, as the study's. Named, in bold: intervals below zero and at least "
         f"{percent(results['least_cost'])} points."
     )
-    return "\n\n".join([how, table, *outside])
+    return "\n\n".join([how, table, *outside, *_nothing_left(results)])
+
+
+def _nothing_left(results: dict) -> list[str]:
+    """Where phones at a tokenizer's rate are at chance already, variability has nothing left to cost."""
+    found = []
+    for name, result in results["tokenizers"].items():
+        tasks = [
+            TASKS[task].label
+            for task in results["tasks"]
+            if result["steps"][task]["levels"]["phone_repeat"]["low"] <= CHANCE
+        ]
+        if tasks:
+            found.append(
+                f"{name}: on {listing(tasks)} phones at its rate are not shown above chance, so that variability has "
+                "nothing left to cost there, and nothing can be read off it."
+            )
+    return found
 
 
 def _shares(found: dict) -> str:
