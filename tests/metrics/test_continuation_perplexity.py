@@ -97,7 +97,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         values = 50 + rng.normal(0, 10, 20)[prompts] + rng.normal(0, 5, 200)
         _, low, high = mean_with_interval(values, prompts, seed=trial)
         held += low <= 50 <= high
-    assert 34 <= held <= 40
+    assert 32 <= held <= 40  # outputs drawn alone would hold it in half of the trials
     _, low_apart, high_apart = mean_with_interval(values, np.arange(200))
     assert high - low > 2 * (high_apart - low_apart)
     # Trainings that differ are drawn, too.
