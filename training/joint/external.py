@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from struct import error as StructError
 from typing import Any
 
 from filelock import FileLock
@@ -150,13 +151,17 @@ def _unpack(packed: Path, cache: Path) -> Path:
 
     def unpack(partial: Path) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         options = {"gguf_file": packed.name}
         try:
             tokenizer = AutoTokenizer.from_pretrained(packed.parent, **options)
-            model = AutoModelForCausalLM.from_pretrained(packed.parent, dtype=torch.float32, **options)
-        except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+            read = AutoModelForCausalLM.from_pretrained(packed.parent, dtype=torch.float32, **options)
+            # What was read from a GGUF refuses to be saved, though its weights are ordinary ones by now.
+            config = AutoConfig.from_pretrained(packed.parent, **options)
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model.load_state_dict(read.state_dict())
+        except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError, StructError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"{packed} is no GGUF of a language model that transformers reads: {reason}") from error
         tokenizer.save_pretrained(partial)
