@@ -6,40 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from tiny_codec import make_codec
-from tiny_study import TINY
+from unit_tables import FLAGS
 
-from evoslm.models.scoring.sides import PARTS
 from evoslm.training.cli import main
 from evoslm.training.report.formatting import percent
 
 pytestmark = pytest.mark.end_to_end
-FLAGS = (*TINY, "--precision", "fp32", "--modalities", "phone_repeat", "speech_units")
 
 
-def write_units(run: Path, table: Path) -> None:
-    """The units of a run, as somebody who knows nothing of it would hand them in."""
-    folder, rows = run / "units" / "speech_units", []
-    for shard in folder.glob("utterances/*.parquet"):
-        rows += [(row["id"], row["units"]) for row in pq.read_table(shard).to_pylist()]
-    for shard in folder.glob("pairs/*/*.parquet"):
-        for row in pq.read_table(shard).to_pylist():
-            given = {part: row[f"{part}_units"] for part in PARTS if row[f"{part}_units"]}
-            rows += [(f"{row['id']}-{row['voice']}-{part}", units) for part, units in given.items()]
-    lines = (json.dumps({"file": f"wav/{name}.wav", "units": units}) for name, units in rows)
-    table.write_text("\n".join(lines))
-
-
-def test_a_runs_own_units_as_a_table_give_its_tokenizer_and_its_scores(finished_run, tmp_path):
-    write_units(finished_run, tmp_path / "units.jsonl")
-    run = tmp_path / "run"
-    for part in ("corpus", "pairs"):
-        shutil.copytree(finished_run / part, run / part)
-    table = ["--units", str(tmp_path / "units.jsonl"), "--units_frame_rate", "50", "--units_codebook_size", "50"]
-    assert main(["study", *FLAGS, *table, "--units_name", "Table", "--output_dir", str(run)]) == 0
-
+def test_a_runs_own_units_as_a_table_give_its_tokenizer_and_its_scores(finished_run, table_run):
+    run = table_run
     for file in ("train.ids.npy", "train.offsets.npy", "validation.ids.npy"):
         found, expected = (np.load(folder / "tokenizers" / "speech_units" / file) for folder in (run, finished_run))
         assert np.array_equal(found, expected)
