@@ -37,8 +37,8 @@ def write_document(results: dict, figures: dict[str, Waterfall | Figure]) -> str
     """
     parts = [
         _head(results),
-        _figure(figures["waterfall"]),
         _warnings(results),
+        _figure(figures["waterfall"]),
         "## Steps\n\n" + _steps(results),
         "## What to try next\n\n" + _next(results),
         "## Accuracies\n\n" + _accuracies(results),
@@ -151,7 +151,7 @@ def _accuracies(results: dict) -> str:
         rows.append([name, *cells])
     heads = [f"{TASKS[task].label} ({TASKS[task].rule})" for task in results["tasks"]]
     return (
-        "In per cent. In brackets behind an accuracy its interval; below it the best n-gram over the same ids. Bold: "
+        "In per cent, with intervals; behind the semicolon the best n-gram over the same ids. Bold: "
         "above chance.\n\n" + markdown_table(["Model of", *heads], rows)
     )
 

@@ -75,9 +75,13 @@ def next_steps(result: dict, halved: dict[str, float]) -> list[str]:
         `list[str]`: Sentences, the most urgent first.
     """
     by_task, named = result["factors"]["by_task"], result["factors"]["named"]
-    words, advice = result["accuracies"].get("swuggy"), []
-    at_chance = words is not None and words["headline"]["low"] <= CHANCE
-    if at_chance:
+    words, advice = result["steps"].get("swuggy"), []
+    if words and words["levels"]["phone_repeat"]["low"] <= CHANCE:
+        advice.append(
+            "Phones at this rate are not shown above chance on words either: this corpus is too small for its rate. "
+            "Take a larger preset (`--preset laptop`), or a lower rate."
+        )
+    elif words and words["levels"]["tokenizer"]["low"] <= CHANCE:
         advice.append(
             "Words are at chance, the paper's signature of variability (its factor C): the same word has too many "
             "spellings to be learned, and nothing can be read off syntax and topics before that changes."
@@ -114,7 +118,7 @@ def next_steps(result: dict, halved: dict[str, float]) -> list[str]:
         )
     for task, entry in result["scaling"].items():
         line = entry.get("line")
-        if line and line["high"] < 0:
+        if line and line["high"] < 0 and line["value"] <= -LEAST_COST:
             advice.append(
                 f"{TASKS[task].label} falls with more training ({percent(line['value'], sign=True)} points for ten "
                 "times the tokens), the paper's sign that its alphabet carries too little meaning."
@@ -139,7 +143,7 @@ def check_results(result: dict) -> list[str]:
     warnings = []
     for task, found in result["accuracies"].items():
         value = found["headline"]["value"]
-        if value < SIGN_ERROR:
+        if value < SIGN_ERROR and found["headline"]["high"] < CHANCE:  # and no chance of few pairs
             warnings.append(
                 f"{TASKS[task].label} is at {percent(value)} %, far below chance: the sides of pairs may be swapped, "
                 "or their names shifted in the table."

@@ -27,7 +27,7 @@ _COLORS = {
     "variability": COLORS["speech_units"][0],
     "tokenizer": COLORS["speech_units_one_voice"][0],
 }
-_LETTERS = 14  # of a tokenizer's name below its bar
+_SHORT, _LETTERS = 8, 16  # of a tokenizer's name below its bar, beside its neighbour's and on a line of its own
 _HALO = [withStroke(linewidth=2.5, foreground="white", alpha=0.85)]  # so that no line crosses a figure
 
 
@@ -113,7 +113,7 @@ class Waterfall:
             self._write(axes, percent(change["value"], sign=True), (x, lowest), named=step in named)
         axes.hlines(levels[-1], 3 + 0.36, 4 - 0.36, color=INK["muted"][0], linewidth=0.8, zorder=1)
         rate = f"{result['frame_rate']:g} Hz"
-        own = name if len(name) <= _LETTERS else "tokenizer"
+        own = name if len(name) <= _SHORT else f"\n{name}" if len(name) <= _LETTERS else "tokenizer"
         axes.set_xticks(range(5), ["Text-BPE", "alphabet", f"length,\n{rate}", "variability", own])
         axes.tick_params(axis="x", length=0, labelcolor=INK["ink"][0])
         axes.set_xlim(-0.6, 4.6)

@@ -9,7 +9,8 @@ from evoslm.training.diagnose.verdict import check_results, describe_verdict, na
 def make_steps(**points):
     """Steps of a task, each `(value, low, high)`."""
     changes = {step: dict(zip(("value", "low", "high"), points.get(step, (0.0, -0.03, 0.03)))) for step in STEPS}
-    return {"steps": {step: {"points": change} for step, change in changes.items()}}
+    levels = {name: {"value": 0.8, "low": 0.7, "high": 0.9} for name in ("phone_repeat", "tokenizer")}
+    return {"steps": {step: {"points": change} for step, change in changes.items()}, "levels": levels}
 
 
 def make_result(**steps):
@@ -68,16 +69,22 @@ def test_the_papers_signatures_are_recognised():
     result = make_result(sblimp=make_steps(length=(-0.2, -0.25, -0.15)), swuggy=make_steps())
     (length,) = next_steps(result, {"sblimp": 0.11, "swuggy": -0.01})
     assert "Syntax falls and words stay" in length and "sBLIMP +11.0 points" in length and "sWUGGY" not in length
-    result["accuracies"]["swuggy"] = {"headline": {"value": 0.51, "low": 0.48, "high": 0.54}}
+    levels = result["steps"]["swuggy"]["levels"]
+    levels["tokenizer"] = {"value": 0.51, "low": 0.48, "high": 0.54}
     assert next_steps(result, {})[0].startswith("Words are at chance")
+    levels["phone_repeat"] = levels["tokenizer"]
+    assert next_steps(result, {})[0].startswith("Phones at this rate are not shown above chance")
     result["scaling"] = {"sblimp": {"line": {"value": -0.04, "low": -0.06, "high": -0.02}}}
     assert "sBLIMP falls with more training" in next_steps(result, {})[-1]
+    result["scaling"]["sblimp"]["line"] = {"value": -1e-9, "low": -2e-9, "high": -1e-10}
+    assert "more training" not in next_steps(result, {})[-1]
 
 
 def test_what_looks_like_a_mistake_is_said():
     result = make_result(swuggy=make_steps())
     assert check_results(result) == []
-    result["accuracies"]["swuggy"] = {"headline": {"value": 0.31}}
+    result["accuracies"]["sblimp"] = {"headline": {"value": 0.31, "high": 0.55}}  # of a few pairs
+    result["accuracies"]["swuggy"] = {"headline": {"value": 0.31, "high": 0.39}}
     result["losses"]["best"]["bits_per_second"] = 61.0
     result["quality"]["pnmi"] = 0.05
     signs, shuffled, others = check_results(result)
