@@ -15,8 +15,6 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PrinterCallback,
-    Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -25,11 +23,13 @@ from ...models.files import write_json
 from ...models.slu.adapters import add_lora, load_base, merge_adapter, save_adapter
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ...models.slu.inference import encode_prompts, pad_right
-from ..pretrain.deepspeed_config import gathered, load_whole, read_deepspeed
+from ..pretrain.deepspeed_config import load_whole, read_deepspeed
 from ..run import distributed
 from ..run.folder import TRAINING_FILE
+from .trainer import FinetuneTrainer, KeepBest
 
 MERGED_FOLDER = "merged"
+_CHECKPOINTS = "trainer"
 _IGNORED = -100
 
 
@@ -94,7 +94,8 @@ def finetune_model(
     Fine-tune a model and write its folder; several processes share the batches, and the main one writes.
 
     Args:
-        folder (`Path`): Gets the adapter, or the whole model, with its tokenizer, and `training.json`.
+        folder (`Path`): Gets the adapter, or the whole model, with its tokenizer, and `training.json`. What an
+            interrupted training left there is gone on with.
         base (`Path`): The folder of a causal language model; not changed.
         config ([`SluConfig`]): The task.
         train ([`Rows`]): What is learned.
@@ -120,24 +121,24 @@ def finetune_model(
         rows[split], cut[split] = _tokenize(tokenizer, config, given, model)
     start = time.perf_counter()
     keep = KeepBest(model, report_progress)
-    trainer = Trainer(
+    trainer = FinetuneTrainer(
         model=model,
         args=_training_arguments(
-            folder / "trainer", settings, config.kind, device, bool(rows["validation"]), deepspeed
+            folder / _CHECKPOINTS, settings, config.kind, device, bool(rows["validation"]), deepspeed
         ),
         train_dataset=_Tokenized(rows["train"]),
         eval_dataset=_Tokenized(rows["validation"]) if rows["validation"] else None,
         data_collator=_Collator(model.config.pad_token_id),
-        callbacks=[keep],
+        keep=keep,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    checkpoint = trainer.find_checkpoint()
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if not losses or not torch.isfinite(torch.tensor(losses)).all():
         raise ValueError(f"The loss is not a number after {len(losses)} epochs; lower --learning_rate.")
     if not distributed.is_main():
         return
-    shutil.rmtree(folder / "trainer", ignore_errors=True)
     if distributed.world_size() > 1:  # ZeRO-3 has left nothing in this one
         model = _make_model(base, config, tokenizer, new_ids, settings)
     keep.restore(model)
@@ -165,6 +166,7 @@ def finetune_model(
             "deepspeed": deepspeed,
         },
     )
+    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
 
 
 def _make_model(base: Path, config: SluConfig, tokenizer, new_ids: list[int], settings: FinetuneSettings):
@@ -175,58 +177,6 @@ def _make_model(base: Path, config: SluConfig, tokenizer, new_ids: list[int], se
     if settings.method == "lora":
         model = add_lora(model, config, new_ids, settings.lora_rank, settings.lora_alpha, settings.lora_dropout)
     return model
-
-
-class KeepBest(TrainerCallback):
-    """
-    Keeps what was trained after the epoch with the lowest validation loss, or at the end where there is none.
-
-    Args:
-        model (`PreTrainedModel`): The model.
-        report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
-    """
-
-    def __init__(self, model: PreTrainedModel, report_progress: Callable[[float], None] | None = None):
-        self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        self._best: dict[str, torch.Tensor] = {}
-        self._report_progress = report_progress
-        self.losses: list[float] = []
-        self.best_epoch: int | None = None
-
-    def on_step_end(self, args, state, control, **kwargs):
-        """Say how far it is."""
-        if self._report_progress is not None:
-            self._report_progress(state.global_step / state.max_steps)
-
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        """Keep a copy of the best weights."""
-        loss = metrics["eval_loss"]
-        if not self.losses or loss < min(self.losses):
-            self._keep()
-            self.best_epoch = round(state.epoch)
-        self.losses.append(loss)
-
-    def on_train_end(self, args, state, control, **kwargs):
-        """Keep the last weights where none were chosen."""
-        if not self.losses:
-            self._keep()
-
-    @torch.no_grad()
-    def restore(self, model: PreTrainedModel) -> None:
-        """
-        Give a model the best weights.
-
-        Args:
-            model (`PreTrainedModel`): The one that was trained, or one like it.
-        """
-        weights = dict(model.named_parameters())
-        for name, weight in self._best.items():
-            weights[name].copy_(weight)
-
-    def _keep(self) -> None:
-        with gathered(self._weights.values()):
-            if distributed.is_main():
-                self._best = {name: weight.detach().clone() for name, weight in self._weights.items()}
 
 
 class _Tokenized(Dataset):
@@ -291,7 +241,8 @@ def _training_arguments(
         # The loss of classes is the mean over a process's own examples, which the number of tokens has no part in.
         average_tokens_across_devices=kind != CLASSIFICATION,
         eval_strategy="epoch" if validates else "no",
-        save_strategy="no",
+        save_strategy="no" if deepspeed or distributed.world_size() > 1 else "epoch",
+        save_total_limit=2,
         logging_strategy="epoch",
         logging_nan_inf_filter=False,
         seed=settings.training_seed,
