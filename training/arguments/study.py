@@ -16,7 +16,7 @@ RECORDED = "recorded"
 """What `own_voices` says of recordings."""
 FRAME_FEATURES = ("mfcc", "log_mel")
 """Encoders that need no weights."""
-AnalysisPart = Literal["layers", "segmentation", "scaling", "factors", "published", "continuation"]
+AnalysisPart = Literal["layers", "segmentation", "scaling", "factors", "published", "continuation", "mitigations"]
 """The parts of `evoslm analyze`, in the order of its page."""
 
 

@@ -75,7 +75,7 @@ def _reach(is_possible: Callable[[float], bool], start: float, direction: int) -
         if step > _WIDEST:
             return direction * np.inf
     inside, outside = step / 2 if step > 0.01 else 0.0, step
-    for _ in range(40):
+    for _ in range(25):
         middle = (inside + outside) / 2
         inside, outside = (middle, outside) if is_possible(start + direction * middle) else (inside, middle)
     return start + direction * inside

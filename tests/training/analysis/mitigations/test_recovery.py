@@ -16,17 +16,17 @@ def by_seed(outcomes: np.ndarray, clusters: np.ndarray, first_seed: int = 0) -> 
 
 @pytest.fixture(scope="module")
 def models() -> tuple[np.ndarray, np.ndarray]:
-    """Speech at 55, an answer at 65 and a topline at 85 %, in 80 studies of three seeds."""
-    return simulate([0.55, 0.65, 0.85], [2.0, 2.0, 1.0], 3, 150, 80, np.random.default_rng(5))
+    """Speech at 55, an answer at 65 and a topline at 85 %, in 50 studies of three seeds."""
+    return simulate([0.55, 0.65, 0.85], [2.0, 2.0, 1.0], 3, 150, 50, np.random.default_rng(5))
 
 
 def test_all_of_a_gap_and_nothing_of_it_are_one_and_zero(models):
     outcomes, clusters = models
     speech, _, topline = (by_seed(each[..., 0], clusters) for each in outcomes)
     everything = recover(speech, topline, topline)["share"]
-    assert everything["value"] == 1 and everything["low"] == pytest.approx(1) == everything["high"]
+    assert everything["value"] == 1 and everything["low"] == pytest.approx(1, abs=1e-6) == everything["high"]
     nothing = recover(speech, speech, topline)["share"]
-    assert nothing["value"] == 0 and nothing["low"] == pytest.approx(0, abs=1e-9) == nothing["high"]
+    assert nothing["value"] == 0 and nothing["low"] == pytest.approx(0, abs=1e-6) == nothing["high"]
 
 
 @pytest.mark.parametrize("num_seeds", [1, 3])
@@ -39,7 +39,7 @@ def test_intervals_hold_the_share_that_is_true_as_often_as_they_say(models, num_
         assert share["low"] <= share["value"] <= share["high"]
         held.append(share["low"] <= true <= share["high"])
     if num_seeds > 1:
-        assert np.mean(held) >= 0.9  # 95 % less three standard errors of 80 studies
+        assert np.mean(held) >= 0.88  # 95 % less more than two standard errors of 50 studies
     else:  # over pairs alone: another training would give something else
         assert np.mean(held) < 0.95
 

@@ -123,7 +123,7 @@ def small_squim():
     from torchaudio.models.squim.subjective import Predictor
 
     layers = [(8, 10, 5), *[(8, 3, 2)] * 4, *[(8, 2, 2)] * 2]
-    encoder = wav2vec2_model("group_norm", layers, False, 16, 0.0, 16, 4, 1, 2, 0.0, 16, 0.0, False, 0.0, None)
+    encoder = wav2vec2_model("group_norm", layers, False, 16, 0.0, 16, 4, 1, 2, 0.0, 16, 0.0, 0.0, False, 0.0, None)
     return SquimSubjective(encoder, torch.nn.Linear(16, 4), Predictor(8, 5))
 
 
