@@ -137,11 +137,12 @@ def _say_what_was_asked(prompts: list[ContinuationPrompt], made_with: dict[str, 
     seeds = max(map(len, made_with["seeds"].values()))
     trainings = "one training" if seeds == 1 else f"{seeds} trainings"
     judge = f"a small text model that EvoSLM trained on other stories ({_short(made_with)})"
+    times = "once" if made_with["generation_seeds"] == 1 else f"{made_with['generation_seeds']} times"
     judge = judge if made_with["is_embedded"] else f"{made_with['judge']} ({_short(made_with)})"
     return (
         f"{len(prompts)} prompts of {min(words)} to {max(words)} words "
-        f"({kinds.get(made_with['prompts'], 'texts of a file')}), each continued {made_with['generation_seeds']} "
-        f"times by {trainings} of each modality, at temperature {made_with['temperature']:g} and top-p "
+        f"({kinds.get(made_with['prompts'], 'texts of a file')}), each continued {times} "
+        f"by {trainings} of each modality, at temperature {made_with['temperature']:g} and top-p "
         f"{made_with['top_p']:g}, for {made_with['max_seconds']:g} s at most. Perplexity of each output, a token, "
         "given the text of the prompt, which is not counted; small letters without punctuation on all sides; under "
         f"{judge}."
