@@ -13,7 +13,7 @@ ARROWS = {
     "models": ("models",),
     "metrics": ("metrics", "models.scoring"),
     "datasets_scripts": ("models", "metrics", "datasets_scripts"),
-    "training": ("models", "metrics", "datasets_scripts", "training"),
+    "training": ("models", "metrics", "datasets_scripts", "pipelines", "training"),
     "spaces": ("models", "metrics", "datasets_scripts", "training", "pipelines", "spaces"),
 }
 

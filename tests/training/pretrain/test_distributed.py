@@ -187,4 +187,5 @@ def test_the_command_trains_with_several_processes(tmp_path, finished_run):
     assert (facts["processes"], facts["deepspeed"]) == (2, "zero2")
     run(["evoslm.training.cli"], ["pretrain", *flags])  # finished: another number of processes has nothing to do
     refused = run(torchrun(2), ["-m", "evoslm.training.cli", "fit-units", *flags], expect=1)
-    assert "Several processes can share pretrain, evaluate, study, score, pretrain-joint, finetune only" in refused.stderr
+    shared = "pretrain, evaluate, study, score, pretrain-joint, finetune"
+    assert f"Several processes can share {shared} only" in refused.stderr

@@ -271,3 +271,8 @@ def _write_wav(path: Path, prompt_rate: int, prompt: np.ndarray, output: tuple[n
         audio = to_mono(audio, rate, prompt_rate)
     samples = np.concatenate([prompt, audio]) if len(audio) else prompt
     soundfile.write(path, samples, prompt_rate, subtype="PCM_16")
+
+
+def sound_name(modality: str, place: int) -> str:
+    """Where a sound lies beside the page: the prompt at a place, and what a modality's first model wrote behind it."""
+    return f"continuation/{modality}-{place:02d}.wav"

@@ -17,7 +17,7 @@ from ...run.stage import STAGE_FILE, Stage
 from ...run.workers import Job, run_jobs
 from ..arguments import AnalyzeArguments
 from ..parts import AnalyzedRun, Section
-from .outputs import AUDIO_FOLDER, Continued, GenerationSettings, build_outputs, build_true
+from .outputs import AUDIO_FOLDER, Continued, GenerationSettings, build_outputs, build_true, sound_name
 from .prompts import HELD_OUT, PROMPTS_FILE, choose_prompts, read_prompts, read_texts
 from .to_text import TextChannel, find_channel, needed_transcribers
 
@@ -101,11 +101,6 @@ def write_section(run: AnalyzedRun) -> Section | None:
     from .section import describe_continuations
 
     return describe_continuations(run, run.folder(PART), made_with)
-
-
-def sound_name(modality: str, place: int) -> str:
-    """Where a sound lies beside the page: the prompt at a place, and what a modality's first model wrote behind it."""
-    return f"continuation/{modality}-{place:02d}.wav"
 
 
 def _settings(arguments: AnalyzeArguments) -> GenerationSettings:

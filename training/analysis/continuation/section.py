@@ -14,8 +14,7 @@ from ...report.formatting import MISSING, NBSP, markdown_table, number, papers, 
 from ...report.results import CONTRASTS, FINER_CONTRASTS, load_paper_figures
 from ..parts import AnalyzedRun, Section
 from .judging import PERPLEXITIES_FILE
-from .outputs import OUTPUTS_FILE
-from .part import sound_name
+from .outputs import OUTPUTS_FILE, sound_name
 from .prompts import HELD_OUT, ContinuationPrompt, read_prompts
 from .to_text import AS_IT_IS, BY_EAR, BY_SYMBOLS, SPACED
 
