@@ -166,7 +166,10 @@ class SpeechContinuationPipeline:
             prompts (`Sequence`): Prompts as for a call; of a model of one modality.
             max_new_tokens (`int`): The longest continuation.
             num_continuations (`int`, *optional*, defaults to 1): Continuations of each prompt.
-            temperature, top_p, top_k, seed (*optional*): As for a call; here `top_p` is off by default.
+            temperature (`float`, *optional*, defaults to 1.0): As for a call.
+            top_p (`float`, *optional*): As for a call, but off by default.
+            top_k (`int`, *optional*): As for a call.
+            seed (`int`, *optional*, defaults to 0): As for a call.
             batch_size (`int`, *optional*, defaults to 128): Continuations at once.
 
         Returns:

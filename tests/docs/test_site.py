@@ -1,25 +1,17 @@
 """The documentation as a site: built without a warning, complete, and read without a network."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from built_site import ROOT, build_site
 
 import evoslm
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """The site. A warning, such as a link or an anchor that leads nowhere, ends the build."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+    return build_site(tmp_path_factory.mktemp("site"))
 
 
 def test_nothing_is_loaded_from_elsewhere(site):
@@ -57,15 +49,3 @@ def test_links_out_of_docs_lead_to_pages_of_the_site(site):
     text = page.read_text(encoding="utf-8")
     assert "sWUGGY" in text
     assert "license: " not in text  # the front matter of a card
-
-
-def test_only_what_the_page_on_platforms_names_needs_a_unix():
-    imports = re.compile(r"^(?:import|from) (?:fcntl|grp|pwd|resource|termios)\b", re.MULTILINE)
-    found = [
-        path.relative_to(ROOT).as_posix()
-        for room in ("evoslm", "models", "datasets_scripts", "metrics", "training", "spaces")
-        for path in (ROOT / room).rglob("*.py")
-        if imports.search(path.read_text(encoding="utf-8"))
-    ]
-    text = (ROOT / "docs" / "platforms.md").read_text(encoding="utf-8")
-    assert [path for path in found if path not in text] == []

@@ -100,6 +100,22 @@ print(json.dumps(found), flush=True)
 os._exit(0)  # the thread that reads a stream ahead sometimes aborts an interpreter that ends in the usual way
 """
 
+SNIPPETS = """
+import ast, json, os, sys
+
+sys.modules["evoslm"] = None  # importing it is an error
+found = {}
+for name, blocks in json.load(open("cards.json")).items():
+    scope = {}
+    for block in blocks:
+        *before, last = ast.parse(block).body
+        exec(compile(ast.Module(before, []), name, "exec"), scope)
+        value = eval(compile(ast.Expression(last.value), name, "eval"), scope)
+        found.setdefault(name, []).append(sorted(value))
+print(json.dumps(found), flush=True)
+os._exit(0)
+"""
+
 
 @pytest.fixture(scope="module")
 def adapter(by_name, tmp_path_factory) -> tuple[ReleaseRepository, float]:
@@ -182,6 +198,28 @@ def test_a_release_is_used_from_a_hub_with_and_without_the_package_and_then_offl
     assert without["units"] == units.tolist() and without["waveform"] == 320 * len(units)
     assert without["rows"][3] == "fLaC" and without["given"] == 1 and 0 <= without["swuggy speech-units"] <= 1
     assert {"swuggy", "swuggy_units", "topic_sc_units"} <= set(without["configurations"])
+
+
+@pytest.mark.end_to_end
+def test_snippets_of_the_cards_of_metrics_run_as_printed_from_a_hub(pushed, released, tmp_path):
+    cards = {}
+    for repository in released:
+        name = repository.name.removeprefix("user/")
+        if repository.kind == "space" and name not in ("cra", "evoslm-speech-continuation"):
+            card = (repository.folder / "README.md").read_text()
+            assert "<model>" not in card and "<other model>" not in card and "<language model>" not in card
+            cards[name] = [block.split("```")[0] for block in card.split("```python\n")[1:]]
+    (tmp_path / "cards.json").write_text(json.dumps(cards))
+    environment = {**os.environ, **pushed.environment(tmp_path / "cache"), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-c", SNIPPETS]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert {"swuggy", "sblimp", "topic_sc", "pelm", "entity_f1"} <= set(found) == set(cards)
+    for task in ("swuggy", "sblimp", "topic_sc"):  # numbers of one's own, a model of the release, and two of them
+        given, asked, compared = found[task]
+        assert "accuracy" in given and "accuracy" in asked and "points" in compared
+    assert all("perplexity" in keys for keys in found["pelm"][:2])
 
 
 def test_nothing_that_is_published_is_ever_unpickled(pushed):

@@ -16,8 +16,7 @@ from ...run.execution import Execution
 from ...run.folder import MODEL_FOLDER, Run
 from ...run.workers import Job, run_jobs
 from .hearing import find_squim, find_transcriber, hear_with_recogniser, hear_with_units, predict_opinion
-from .part import RESULTS_FILE
-from .results import RECORDED, compute_results, read_sound
+from .results import RECORDED, RESULTS_FILE, compute_results, read_sound
 from .resynthesis import build_sound, check_hop
 from .rows import SPEECH, Row, Spoken, open_others, read_rows
 from .unit_bpe import build_sizes, check_sizes, finished_sizes

@@ -9,7 +9,6 @@ from ..arguments import AnalyzeArguments
 from ..parts import AnalyzedRun, Section, show
 
 PART = "mitigations"
-RESULTS_FILE = "results.json"
 
 
 def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
@@ -37,6 +36,8 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
 
 def write_section(run: AnalyzedRun) -> Section | None:
     """As in [`parts`](../parts.py)."""
+    from .results import RESULTS_FILE
+
     results = read_json_if_whole(run.folder(PART) / RESULTS_FILE)
     if results is None:
         return None

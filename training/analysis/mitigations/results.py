@@ -19,6 +19,7 @@ from .rates import measure_rates
 from .recovery import recover
 from .rows import SPEECH, TOPLINES, Row
 
+RESULTS_FILE = "results.json"
 RECORDED = "recorded"
 """The name of the utterances as they were spoken, among sounds."""
 
