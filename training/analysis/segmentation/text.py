@@ -58,6 +58,15 @@ def _say(found: dict[str, Any], labels: dict[str, str]) -> list[str]:
         "one": "With one training nothing is shown of models; against n-grams over the same ids this one is",
     }
     sentences = [f"{words[verdict]}: {listing(names)}." for verdict, names in verdicts.items() if names]
+    blind = [
+        f"{labels[name]} ({percent(each['every']['f1']['value'])} % with n = {each['every']['step']})"
+        for name, each in found.items()
+        if each["every"]["f1"]["low"] > each["model"]["f1"]["high"]
+    ]
+    if blind:
+        sentences.append(
+            f"A boundary before every n-th token, whatever it is, does better than surprisal: {listing(blind)}."
+        )
     best = max(found, key=lambda name: found[name]["model"]["f1"]["value"])
     sentences.append(f"Highest F1: {labels[best]}, {percent(found[best]['model']['f1']['value'])} %.")
     return sentences
