@@ -216,7 +216,8 @@ class UnitAlphabet(Alphabet):
         collapse (`bool`, *optional*, defaults to `False`): Whether a run of equal units is written once.
         synthesizer ([`SpeechSynthesizer`], *optional*): Knows the syllables of a text, where units are of these.
         silent_units (`Sequence[int]`, *optional*): Units that stand for silence.
-        speaker (`str`, *optional*): Who speaks, to quantizer and vocoder that tell speakers apart.
+        speaker (`str`, *optional*): Who speaks, to quantizer and vocoder that tell speakers apart; the vocoder's first
+            voice where it has several and this is none of them.
     """
 
     def __init__(
@@ -253,7 +254,9 @@ class UnitAlphabet(Alphabet):
 
     def voice(self, seconds_per_symbol: float) -> Voice:
         """As in [`Alphabet`]."""
-        speaker = self._speaker if self._vocoder is not None and len(self._vocoder.config.speakers) > 1 else None
+        voices = [] if self._vocoder is None else self._vocoder.config.speakers
+        # A vocoder may have several voices though its quantizer tells none apart: then the first one speaks.
+        speaker = None if len(voices) < 2 else self._speaker if self._speaker in voices else voices[0]
         return UnitVoice(self._vocoder, 1 / seconds_per_symbol, self._silent_units, self._is_framewise, speaker)
 
     def max_symbols(self, seconds: float) -> int:
