@@ -11,10 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evoslm.models.speech_units.pretrained_encoder import describe_encoder
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .common import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
+from .flags import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 BY_NAME_ONLY = ("aligner", "diagnosis", "generation", "layers", "segmentation", "soak", "transcription", "units")
@@ -66,6 +65,8 @@ def main() -> None:
     if arguments.piper is not None:
         environment[PIPER] = arguments.piper
     if arguments.whisper is not None:
+        from evoslm.models.speech_units.pretrained_encoder import describe_encoder  # imports torch
+
         try:
             describe_encoder(arguments.whisper)
         except ValueError as error:

@@ -29,7 +29,8 @@ from evoslm.datasets_scripts.text.sentences import split_sentences
 from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.phones import SIL
 
-from .common import LJSPEECH, PIPER, full_or_quick, piper_synthesizer
+from .common import piper_synthesizer
+from .flags import LJSPEECH, PIPER, full_or_quick
 
 VOICES_HEARD = VOICES["many"][1::2][: full_or_quick(None, 2)]
 """The bound was chosen on the others."""

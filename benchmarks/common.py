@@ -1,4 +1,4 @@
-"""What the benchmarks share: the same stories, the same model, and a median with its spread."""
+"""What the benchmarks share: the same stories, the same model, the peak of a process."""
 
 import os
 import resource
@@ -16,26 +16,9 @@ from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset
 
-BLIMP = "EVOSLM_BLIMP"
-"""Set to the folder of `python -m benchmarks --blimp FOLDER`."""
-LJSPEECH = "EVOSLM_LJSPEECH"
-"""Set to the folder of `python -m benchmarks --ljspeech FOLDER`."""
-PIPER = "EVOSLM_PIPER"
-"""Set to the voice of `python -m benchmarks --piper VOICE`."""
-WHISPER = "EVOSLM_WHISPER"
-"""Set to the model of `python -m benchmarks --whisper MODEL`."""
-RUN = "EVOSLM_RUN"
-"""Set to the run of `python -m benchmarks --run RUN`."""
-SOAK_SECONDS = "EVOSLM_SOAK_SECONDS"
-"""Set to the time of `python -m benchmarks --seconds N`."""
-QUICK = "EVOSLM_BENCHMARKS_QUICK"
-"""Set for the processes of `python -m benchmarks --quick`."""
+from .flags import PIPER
+
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-
-
-def full_or_quick(full, quick):
-    """A size to measure with, or one with which a section takes seconds and shows only that it runs."""
-    return quick if os.environ.get(QUICK) else full
 
 
 def story_ids(modality: str, words: int) -> list:

@@ -23,7 +23,7 @@ from evoslm.training.run.execution import Execution
 from evoslm.training.run.folder import Run
 from evoslm.training.run.workers import count_cores, run_jobs
 
-from .common import full_or_quick
+from .flags import full_or_quick
 
 QUICK_PRESET = """
 corpus: stories

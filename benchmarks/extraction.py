@@ -22,7 +22,8 @@ from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, whispe
 from evoslm.models.speech_units.modeling_speech_units import nearest_centroids
 from evoslm.training.pretrain.hardware import matrix_rate
 
-from .common import full_or_quick, peak_of
+from .common import peak_of
+from .flags import full_or_quick
 
 WORDS, TURNS = full_or_quick((300, 3), (100, 1))
 LAYER, WHISPER_LAYER, UNITS = 9, 3, 500

@@ -21,7 +21,8 @@ from evoslm.models.phones import ARPABET
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 from evoslm.training.report.formatting import markdown_table, number
 
-from .common import RUN, full_or_quick, laptop_config
+from .common import laptop_config
+from .flags import RUN, full_or_quick
 
 PROMPTS, DRAWS = full_or_quick((20, 10), (3, 2))
 NEW_TOKENS = full_or_quick(200, 8)

@@ -16,7 +16,7 @@ from evoslm.training.run.study_file import open_run, read_study
 from evoslm.training.score.pair_files import load_for_scoring
 from evoslm.training.stages.contents import read_contents
 
-from .common import RUN, full_or_quick
+from .flags import RUN, full_or_quick
 
 TURNS = full_or_quick(5, 1)
 _WAYS = {"plain": None, "all layers": LayerLens()}

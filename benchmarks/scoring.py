@@ -22,7 +22,8 @@ from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.models.scoring import score_pairs
 from evoslm.models.tokenizers.by_modality import train_tokenizer
 
-from .common import BLIMP, full_or_quick, laptop_config, peak_of, story_ids
+from .common import laptop_config, peak_of, story_ids
+from .flags import BLIMP, full_or_quick
 
 PAIRS, SLOW_PAIRS, TURNS = full_or_quick((2000, 300, 3), (64, 8, 1))
 PIECES, WORDS = 2048, 20_000

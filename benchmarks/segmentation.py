@@ -30,7 +30,7 @@ from evoslm.models.speech_units.runs import run_starts
 from evoslm.models.speech_units.segmentation import find_syllables
 from evoslm.models.unit_quality import BoundaryCounts, unit_quality
 
-from .common import LJSPEECH, full_or_quick
+from .flags import LJSPEECH, full_or_quick
 
 TOLERANCES = (0.02, 0.05)
 FITTED_ON, MEASURED = full_or_quick((400, 60), (20, 3))

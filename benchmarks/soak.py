@@ -26,7 +26,7 @@ from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.modalities import MODALITIES
 from evoslm.training.report.formatting import markdown_table
 
-from .common import RUN, SOAK_SECONDS, full_or_quick
+from .flags import RUN, SOAK_SECONDS, full_or_quick
 
 SECONDS = float(os.environ.get(SOAK_SECONDS, full_or_quick(600, 10)))
 CLIENTS = 4

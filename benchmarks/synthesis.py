@@ -10,7 +10,7 @@ import sys
 
 from evoslm.training.run.workers import count_cores
 
-from .common import PIPER, full_or_quick
+from .flags import PIPER, full_or_quick
 
 WORDS = full_or_quick((10_000, 40_000), (200, 400))
 NEURAL_WORDS = full_or_quick(800, 100)

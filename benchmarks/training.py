@@ -20,7 +20,8 @@ from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSam
 from evoslm.training.pretrain.hardware import keep_freed_memory, matrix_rate, resolve_precision
 from evoslm.training.pretrain.trainer import PackedTrainer
 
-from .common import full_or_quick, laptop_config, peak_of, story_ids
+from .common import laptop_config, peak_of, story_ids
+from .flags import full_or_quick
 
 UTTERANCES, SKIPPED = 4, 2
 UPDATES, TURNS = full_or_quick((10, 3), (3, 1))

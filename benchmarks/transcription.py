@@ -33,7 +33,8 @@ from evoslm.models.transcriber.stretches import find_stretches
 from evoslm.training.report.formatting import markdown_table, percent
 from evoslm.training.unit_report.perturbation import add_white_noise
 
-from .common import LJSPEECH, PIPER, WHISPER, full_or_quick, piper_synthesizer, simple_sentences
+from .common import piper_synthesizer, simple_sentences
+from .flags import LJSPEECH, PIPER, WHISPER, full_or_quick
 
 SENTENCES = full_or_quick(32, 4)
 """The rules were chosen on the first half of them, half A, and measured on the second, half B."""

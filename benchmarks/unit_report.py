@@ -16,7 +16,7 @@ from pathlib import Path
 
 from evoslm.training.run.workers import count_cores
 
-from .common import full_or_quick
+from .flags import full_or_quick
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VOICES = ("male-1", "male-4", "male-7", "female-1", "female-4", "child-2")

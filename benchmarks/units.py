@@ -44,7 +44,8 @@ from evoslm.training.unit_report.encoding import (
 from evoslm.training.unit_report.perturbation import PERTURBATIONS, measure_perturbations, unit_edit_distance
 from evoslm.training.unit_report.sources import MeasuredRecording
 
-from .common import LJSPEECH, PIPER, WHISPER, full_or_quick, piper_synthesizer, simple_sentences
+from .common import piper_synthesizer, simple_sentences
+from .flags import LJSPEECH, PIPER, WHISPER, full_or_quick
 
 UNITS, SENTENCES, STORIES = full_or_quick((500, 32, 160), (20, 4, 12))
 """Clusters, sentences that are measured, and stories that are fitted on, in the Klatt voices and in the neural one."""
