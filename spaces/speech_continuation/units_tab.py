@@ -154,7 +154,7 @@ def build_units_tab(catalog: Catalog) -> None:
         f"At most {MAX_UNIT_UTTERANCES} utterances and {MAX_UNIT_BYTES / 1e6:g} MB."
     )
     with gr.Row():
-        units = gr.File(label="units", file_types=[".jsonl"], file_count="single", height=120, elem_id="units-file")
+        units = gr.File(label="units", file_count="single", height=120, elem_id="units-file")
         rate = gr.Number(
             0,
             minimum=0,
