@@ -109,6 +109,7 @@ def test_a_file_is_continued_by_models_that_hear(opened, tmp_path):
         page.locator("#prompt-audio").get_by_role("button", name="Play", exact=True).wait_for()
         page.locator("#run").click()
         wait_until_done(page)
+        page.wait_for_function(f"({SOUNDS})('#audio-0-0')[0][0] > 0")  # nothing is known of a sound before it is read
         ((duration, _, _),) = page.evaluate(SOUNDS, "#audio-0-0")
         assert duration > 0
         assert not page.locator("#column-1").is_visible()
@@ -216,6 +217,8 @@ def test_every_tab_can_be_read_and_none_is_wider_than_the_screen(opened, picture
         look(page, pictures / f"pair-{name}.png")
         problems += Axe().run(page).response["violations"]
         open_tab(page, "Your units")
+        page.locator("#units-run").wait_for()  # the tab is drawn when it is opened; before, a file would go nowhere
+        page.wait_for_load_state("networkidle")
         page.locator("#units-file input[type=file]").set_input_files(units_file)
         page.locator("#units-file", has_text=units_file.name).wait_for()
         page.locator("#units-run").click()

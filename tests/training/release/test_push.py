@@ -271,8 +271,8 @@ def test_the_manifest_names_every_file_with_its_hash(release):
     }
 
 
-def test_the_command_pushes_what_it_prepared_and_asks_before_it_prepares(hub, finished_run, tmp_path, capsys):
-    command = ["release", str(finished_run), "--modalities", "text_raw", "--output_dir", str(tmp_path / "release")]
+def test_the_command_pushes_what_it_prepared_and_asks_before_it_prepares(hub, own_run, tmp_path, capsys):
+    command = ["release", str(own_run), "--modalities", "text_raw", "--output_dir", str(tmp_path / "release")]
     assert main([*command, "--namespace", "nobody"]) == 2
     assert "There is no user or organisation nobody on the Hub" in capsys.readouterr().err
     assert not (tmp_path / "release").exists() and not hub.repositories
