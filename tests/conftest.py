@@ -27,7 +27,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory, worker_id) -> Path:
+def finished_run(tmp_path_factory, worker_id) -> Iterator[Path]:
     """A tiny study of all modalities, made by the first process that asks for it. To change it, copy it."""
     from tiny_study import make_tiny_study
 
@@ -38,7 +38,14 @@ def finished_run(tmp_path_factory, worker_id) -> Path:
     with FileLock(shared / "tiny-study.lock"):
         if not (folder / "report" / "report.html").exists():
             make_tiny_study(folder)
-    return folder
+        made = list_times(folder)
+    yield folder
+    assert list_times(folder) == made, "A test wrote into the study that all of them share; it needs a copy."
+
+
+def list_times(folder: Path) -> dict[str, int]:
+    """When each file of a folder was last written."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")

@@ -161,20 +161,20 @@ def test_a_run_holds_no_pickle(finished_run):
     assert not suffixes & {".pt", ".pth", ".bin", ".pkl", ".pickle"}
 
 
-def test_a_finished_study_is_not_redone(finished_run):
-    stages = {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")}
-    before = (finished_run / "report" / "results.json").read_bytes()
-    assert main(["study", *FLAGS, "--output_dir", str(finished_run)]) == 0
-    assert {path: path.stat().st_mtime_ns for path in finished_run.rglob("stage.json")} == stages
-    tables = [
-        json.loads(text)["accuracies"] for text in (before, (finished_run / "report" / "results.json").read_bytes())
-    ]
+def test_a_finished_study_is_not_redone(tmp_path, finished_run):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    stages = {path: path.stat().st_mtime_ns for path in run.rglob("stage.json")}
+    before = (run / "report" / "results.json").read_bytes()
+    assert main(["study", *FLAGS, "--output_dir", str(run)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("stage.json")} == stages
+    tables = [json.loads(text)["accuracies"] for text in (before, (run / "report" / "results.json").read_bytes())]
     assert tables[0] == tables[1]
 
 
-def test_another_configuration_is_refused_by_name_and_changes_nothing(finished_run):
-    before = {path: path.read_bytes() for path in finished_run.rglob("*.json")}
-    command = [*COMMAND, "study", *TINY, "--output_dir", str(finished_run), "--num_units", "60"]
+def test_another_configuration_is_refused_by_name_and_changes_nothing(tmp_path, finished_run):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    before = {path: path.read_bytes() for path in run.rglob("*.json")}
+    command = [*COMMAND, "study", *TINY, "--output_dir", str(run), "--num_units", "60"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2
     assert "num_units (50 there, 60 now)" in result.stderr

@@ -6,6 +6,7 @@ The page asks nothing of a network, follows the reader's light or dark theme, an
 
 import math
 import re
+import tempfile
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -36,13 +37,19 @@ def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdow
         figures as png and svg.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures.values():
-        figure.save(folder)
-    write_json(folder / ("results.json" if name == "report" else f"{name}.json"), plain_numbers(results))
-    (folder / f"{name}.html").write_text(render_page(markdown, figures), encoding="utf-8")
-    report = folder / f"{name}.md"
-    report.write_text(markdown, encoding="utf-8")
-    return report
+    # Whoever reads a report while it is written again, a page or a release, finds whole files.
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as place:
+        new = Path(place)
+        for figure in figures.values():
+            figure.save(new)
+        write_json(new / ("results.json" if name == "report" else f"{name}.json"), plain_numbers(results))
+        (new / f"{name}.html").write_text(render_page(markdown, figures), encoding="utf-8")
+        (new / f"{name}.md").write_text(markdown, encoding="utf-8")
+        for file in sorted(
+            new.iterdir(), key=lambda file: file.stem == name
+        ):  # the text, when all that it names is there
+            file.replace(folder / file.name)
+    return folder / f"{name}.md"
 
 
 def render_page(markdown: str, figures: dict[str, Figure]) -> str:
