@@ -5,9 +5,6 @@ accuracies at the end of the trainings + points along them -> each step by conve
 and equal FLOPs -> a table a task, in accuracy points and in per cent.
 """
 
-from pathlib import Path
-
-from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES
 from ..arguments.study import RECORDED
 from ..report.curves.equal_views import compare_at_equal
@@ -16,13 +13,11 @@ from ..report.estimates import PAIRS_AND_SEEDS
 from ..report.results import CONTRASTS, FINER_CONTRASTS, ONE_SEED, compute_results, judge_change, paper_effect
 from ..report.run_folder import FinishedRun, read_run
 from ..run.execution import Execution
-from ..run.stage import Stage
 from .arguments import AnalyzeArguments
 from .factors_text import continuation_table, describe_factors, factor_table, say_missing_parts, whole_table
 from .parts import AnalyzedRun, Section, load_part
 
 PART = "factors"
-RESULTS_FILE = "results.json"
 STEPS = tuple(
     sorted(
         (step for step in (*CONTRASTS, *FINER_CONTRASTS) if step[2] in "ABC" or step[2][:2] in ("A:", "B:", "C:")),
@@ -46,25 +41,16 @@ def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
 
 def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -> None:
     """Compute every step in every view, of all modalities of the run; seconds, so always as it is now."""
-    finished = read_run(run.paths.folder)
-    inputs = {}
-    for name, part in finished.modalities.items():
-        for seed in part.items:
-            inputs[f"{name}/seed-{seed}"] = run.paths.scores(name, seed)
-            inputs[f"{name}/seed-{seed}/model"] = run.paths.model(name, seed)
-
-    def compute(folder: Path) -> None:
-        write_json(folder / RESULTS_FILE, compute_factors(finished))
-
-    Stage(run.folder(PART), _VERSION, {}, inputs).run(compute, overwrite=True)
+    run.compute_part(
+        PART, lambda: compute_factors(read_run(run.paths.folder)), _VERSION, seeds=lambda modality: modality.items
+    )
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
     """A table a task."""
-    path = run.folder(PART) / RESULTS_FILE
-    if not path.is_file():
+    results = run.read_part(PART)
+    if results is None:
         return None
-    results = read_json(path)
     continued = load_part("continuation").write_section(run)
     continuation = continued.results if continued else {}
     tables = [factor_table(results, task) for task in results["tasks"]]

@@ -13,15 +13,20 @@ A part is a module of this room with the part's name and three functions:
 Heavy imports (torch, transformers) belong into functions.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...models.files import read_json, write_json
 from ..report.figures import Figure
-from ..report.run_folder import FinishedRun
+from ..report.run_folder import FinishedRun, ModalityRun, read_run
 from ..run.folder import Run
+from ..run.stage import Stage
+
+RESULTS_FILE = "results.json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,38 @@ class AnalyzedRun:
     def folder(self, part: str) -> Path:
         """Where the stages of a part lie."""
         return self.paths.folder / "analysis" / part
+
+    def compute_part(
+        self,
+        part: str,
+        compute: Callable[[], dict],
+        version: int,
+        seeds: Callable[[ModalityRun], Iterable[int]] | None = None,
+        config: dict | None = None,
+    ) -> None:
+        """
+        Compute a part that takes seconds, as it is now, and keep its numbers as one file.
+
+        Args:
+            part (`str`): The part.
+            compute (`Callable[[], dict]`): Gives the numbers.
+            version (`int`): Of the computation, for the stage's fingerprint.
+            seeds (`Callable[[ModalityRun], Iterable[int]]`, *optional*): Which trainings of a modality it reads the
+                scores and the record of.
+            config (`dict`, *optional*): What else it depends on.
+        """
+        inputs = {}
+        for name, modality in read_run(self.paths.folder).modalities.items() if seeds else ():
+            for seed in seeds(modality):
+                inputs[f"{name}/seed-{seed}"] = self.paths.scores(name, seed)
+                inputs[f"{name}/seed-{seed}/model"] = self.paths.model(name, seed)
+        stage = Stage(self.folder(part), version, config or {}, inputs)
+        stage.run(lambda folder: write_json(folder / RESULTS_FILE, compute()), overwrite=True)
+
+    def read_part(self, part: str) -> dict | None:
+        """What [`~AnalyzedRun.compute_part`] kept of a part; `None` where nothing was computed."""
+        path = self.folder(part) / RESULTS_FILE
+        return read_json(path) if path.is_file() else None
 
     @property
     def labels(self) -> dict[str, str]:

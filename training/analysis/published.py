@@ -10,18 +10,15 @@ from pathlib import Path
 import yaml
 
 from ...metrics.tasks import TASKS
-from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES
 from ..report.formatting import MISSING, count, markdown_table, number
 from ..report.results import load_paper_figures
 from ..report.run_folder import FinishedRun, read_run
 from ..run.execution import Execution
-from ..run.stage import Stage
 from .arguments import AnalyzeArguments
 from .parts import AnalyzedRun, Section
 
 PART = "published"
-RESULTS_FILE = "results.json"
 SOURCES_FILE = "published_figures.yaml"
 _VERSION = 1
 
@@ -33,20 +30,15 @@ def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
 
 def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -> None:
     """Keep what the distance is measured by."""
-    finished = read_run(run.paths.folder)
-
-    def measure(folder: Path) -> None:
-        write_json(folder / RESULTS_FILE, measure_run(finished) | load_published_figures())
-
-    Stage(run.folder(PART), _VERSION, measure_run(finished) | load_published_figures()).run(measure, overwrite=True)
+    numbers = measure_run(read_run(run.paths.folder)) | load_published_figures()
+    run.compute_part(PART, lambda: numbers, _VERSION, config=numbers)
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
     """The table, and how far the run is from it."""
-    path = run.folder(PART) / RESULTS_FILE
-    if not path.is_file():
+    results = run.read_part(PART)
+    if results is None:
         return None
-    results = read_json(path)
     sources = [f"[{source['name']}]({source['url']}): {source['setting']}." for source in results["sources"]]
     paper = load_paper_figures()
     sources.append(f"[{paper['paper']}]({paper['url']}), Table 4: {paper['setting']}.")

@@ -5,10 +5,8 @@ topline in the three views, extrapolations -> a table each, and one figure.
 """
 
 from functools import partial
-from pathlib import Path
 
 from ...metrics.tasks import TASKS
-from ...models.files import read_json, write_json
 from ..report.curves.equal_views import compare_at_equal
 from ..report.curves.learning_curves import AXES, SeenPoint, points_along_the_way, points_by, seen_points
 from ..report.curves.lines import extrapolate, fit_line
@@ -17,13 +15,11 @@ from ..report.figures import Figure
 from ..report.figures.panels import AXIS_LABELS, draw_scaling
 from ..report.run_folder import FinishedRun, ModalityRun, read_run
 from ..run.execution import Execution
-from ..run.stage import Stage
 from .arguments import AnalyzeArguments
 from .parts import AnalyzedRun, Section, show
 from .scaling_text import describe_scaling, extrapolation_table, line_table, say_disagreement, view_table
 
 PART = "scaling"
-RESULTS_FILE = "results.json"
 TOPLINES = ("text_bpe", "text_raw")
 """What the others are held against: the first of them that the run has."""
 STRETCHES = {"first_epoch": (0.0, 1.001), "beyond": (0.999, float("inf")), "all": (0.0, float("inf"))}
@@ -43,25 +39,16 @@ def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
 
 def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -> None:
     """Compute lines, differences and extrapolations, of all modalities of the run; seconds, so always as it is now."""
-    finished = read_run(run.paths.folder)
-    inputs = {}
-    for name, part in finished.modalities.items():
-        for seed in part.points:
-            inputs[f"{name}/seed-{seed}"] = run.paths.scores(name, seed)
-            inputs[f"{name}/seed-{seed}/model"] = run.paths.model(name, seed)
-
-    def compute(folder: Path) -> None:
-        write_json(folder / RESULTS_FILE, compute_scaling(finished))
-
-    Stage(run.folder(PART), _VERSION, {}, inputs).run(compute, overwrite=True)
+    run.compute_part(
+        PART, lambda: compute_scaling(read_run(run.paths.folder)), _VERSION, seeds=lambda modality: modality.points
+    )
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
     """Lines, views and extrapolations."""
-    path = run.folder(PART) / RESULTS_FILE
-    if not path.is_file():
+    results = run.read_part(PART)
+    if results is None:
         return None
-    results = read_json(path)
     figure = draw_figure(results)
     paragraphs = [
         describe_scaling(results),
