@@ -251,6 +251,10 @@ def _open(study: Study) -> None:
     datasets.disable_progress_bars()
     if study.arguments.run.num_proc != 1:
         prepare_workers()
+    else:  # what workers do
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
     folder = study.run.folder
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; choose another --output_dir.")

@@ -73,6 +73,7 @@ class _Question:
     """A model, and what it is asked."""
 
     name: str
+    label: str
     model: Path
     rows: list[dict]
     column: str
@@ -91,16 +92,21 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         arguments ([`ZeroSpeechArguments`]): Of the command.
 
     Returns:
-        `Path`: The output folder, with `zerospeech.json` and `submission/<model>/{lexical,syntactic}/<split>.txt`.
+        `Path`: The output folder, with `zerospeech.json` and `submission/<model>/{lexical,syntactic}/<split>.txt`, of
+        ZeroSpeech 2021 with a `meta.yaml` beside them.
 
     Raises:
         `FileNotFoundError`: If the folder is no run, the run has no models, or the challenge's folder no gold.csv.
         `ValueError`: If too many pairs cannot be read, units do not fit, or the folder holds pairs of something else.
     """
+    from transformers.utils.logging import disable_progress_bar
+
     from ...datasets_scripts.pairs.published.zerospeech_2021 import build_zerospeech2021, read_words
+    from .zerospeech_2021_meta import write_meta
     from .zerospeech_2021_results import write_submission, zerospeech_results
     from .zerospeech_2021_tables import open_challenge_units
 
+    disable_progress_bar()  # of weights that are read from this disk, a bar a model
     run, device = open_run(arguments.run_dir), resolve_device(arguments.device)
     joint = _joint_models(run, arguments)
     chosen = _modalities(run, arguments, optional=bool(joint))
@@ -145,6 +151,8 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         one_voice = of_babyslm and question.is_text
         files = write_submission(scored, arguments.zerospeech_dir, target, arguments.split, one_voice)
         written[question.name] = {task: len(found["missing"]) for task, found in files.items()}
+        if not of_babyslm:
+            write_meta(run, question.model, question.label, target)
     write_json(
         folder / RESULTS_FILE,
         {
@@ -225,7 +233,8 @@ def _ask_modality(modality: Modality, units: _Units) -> _Question | str:
         return "no pair has this form: it is not spelled, or would need times"
     model = units.run.model(modality.name, units.arguments.training_seed)
     save_dir = units.save_dir(modality.name, modality.is_speech)
-    return _Question(modality.name, model, rows, modality.column, not modality.is_speech, save_dir)
+    label = modality.label.format(encoder=read_study(units.run.folder).get("encoder_label") or "units")
+    return _Question(modality.name, label, model, rows, modality.column, not modality.is_speech, save_dir)
 
 
 def _ask_joint(name: str, units: _Units) -> _Question | str:
@@ -244,7 +253,8 @@ def _ask_joint(name: str, units: _Units) -> _Question | str:
         for side in SIDES:
             row[f"{side}_joint"] = f"{SPEECH_TOKEN} {mark_units(row.pop(f'{side}_units'))}"
     model = folder / "models" / name / f"seed-{units.arguments.training_seed}"
-    return _Question(f"joint_{name}", model, rows, "joint", False, units.save_dir(f"joint_{name}"))
+    label = f"The joint model {name}, in speech"
+    return _Question(f"joint_{name}", label, model, rows, "joint", False, units.save_dir(f"joint_{name}"))
 
 
 def _modalities(run: Run, arguments: ZeroSpeechArguments, optional: bool) -> list[Modality]:

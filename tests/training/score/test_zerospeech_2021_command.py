@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+import yaml
 from tiny_joint_model import make_joint_model
 from transformers import LlamaConfig, LlamaForCausalLM
 from zerospeech_layout import BABY_WORDS, SENTENCES, VOICES, WORDS, make_babyslm_layout, make_layout
@@ -73,8 +74,16 @@ def test_every_modality_is_asked_the_official_items(run, layout, tmp_path, capsy
             assert by_rule["sum"][task]["n"] == by_rule["mean"][task]["n"] == len(WORDS) == len(SENTENCES)
             lines = (tmp_path / "out" / "submission" / name / task / "dev.txt").read_text().splitlines()
             assert len(lines) == 2 * 3 * len(VOICES) and all(float(line.split()[1]) < 0 for line in lines)
+    meta = tmp_path / "out" / "submission" / "speech_units" / "meta.yaml"
+    asked = yaml.safe_load(meta.read_text())
+    assert asked["benchmark_name"] == "sLM21" and asked["model_info"]["system_description"].startswith("Speech-")
+    assert asked["publication"]["authors"].startswith("<")  # the challenge refuses what is still open
+    of_text = meta.parent.parent / "text_raw" / "meta.yaml"
+    filled_in = of_text.read_text().replace("<to be filled in: their full names>", "Me")
+    of_text.write_text(filled_in)
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
     assert call(run, layout, tmp_path / "out", "--modalities", "text_raw") == 0
+    assert of_text.read_text() == filled_in
     assert {path: path.stat().st_mtime_ns for path in written} == written  # nothing is made twice
 
 
