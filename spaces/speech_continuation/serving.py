@@ -15,6 +15,9 @@ from .limits import MAX_UPLOAD
 
 _DEFAULT_RUN = "runs/laptop"
 _CSS = Path(__file__).with_name("page.css")
+_FOOTER_STYLE = "<style>@media (max-width: 640px) { footer .divider { display: none !important; } }</style>"
+"""Where it is narrow, Gradio leaves all but one thing out of the footer, and a dot before that. The page's own style
+does not reach the footer."""
 _FOLDER = "GRADIO_TEMP_DIR"
 
 
@@ -97,6 +100,7 @@ def launch_demo(demo: Any, **options: Any) -> Any:
     usual = {
         "theme": _make_theme(),
         "css_paths": [_CSS],
+        "head": _FOOTER_STYLE,
         "max_file_size": MAX_UPLOAD,
         "app_kwargs": guard_requests(demo),
         "allowed_paths": [],

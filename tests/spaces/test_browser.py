@@ -206,6 +206,8 @@ def test_every_tab_can_be_read_and_none_is_wider_than_the_screen(opened, picture
     name = f"{theme}-{size['width']}"
     with opened(theme, size) as page:
         look(page, pictures / f"begin-{name}.png")
+        dots = page.locator("footer .divider")  # between two things: none where there is only one
+        assert sum(dot.is_visible() for dot in dots.all()) == (1 if size == WIDE else 0)
         page.locator("#prompt-text textarea").fill("the dog")
         page.locator("#run").click()
         wait_until_done(page)
