@@ -12,7 +12,7 @@ from ..figures import COLORS, INK, Figure
 from ..figures.panels import label_rows
 
 _SPREAD = 0.56  # of a row's height that its runs take
-_MARGIN = 0.15  # beyond the values of the runs, of their range: wide intervals are cut there
+_MARGIN = 0.15  # beyond the intervals of the runs, of their range; a wider one of their mean is cut there
 
 
 def draw_figures(results: dict) -> dict[str, Figure]:
@@ -54,7 +54,7 @@ def _draw_steps(axes: Axes, results: dict, steps: list[dict], task: str) -> None
         heights = row + _SPREAD * (np.linspace(0, 1, len(found["by_run"]) + bool(found["mean"])) - 0.5)
         for height, (run, change) in zip(heights, found["by_run"].items()):
             _mark(axes, change, height, "o", color, filled=run in found["shown_in"], linewidth=1.2)
-            values.append(change["value"])
+            values += [change["low"], change["high"]]
         if found["mean"]:
             _mark(axes, found["mean"]["points"], heights[-1], "D", color, filled=True, linewidth=2.4)
         ends = " →\n".join(results["modalities"][step[side]]["label"] for side in ("baseline", "result"))
