@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from accelerate.optimizer import AcceleratedOptimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
@@ -96,8 +95,6 @@ class PackedTrainer(Trainer):
             self.meter.count(inputs, is_empty=own == 0)
         if self.computes_loss:
             # Without what transformers and accelerate look up in every update for devices and optimizers of all kinds.
-            if isinstance(self.optimizer, AcceleratedOptimizer):
-                self.optimizer = self.optimizer.optimizer
             loss = packed_loss(self.model, **inputs) / num_items_in_batch
             loss.backward()
             loss = loss.detach()
