@@ -117,8 +117,8 @@ def test_uploads_and_results_are_deleted_after_a_time_and_examples_stay(finished
         result = Path(page.call("continue", **KNOWN)[1][0][0]["path"])
         example = {"path": str(sorted(examples)[0])} | TYPE
         assert page.continue_with(text="", audio=example, models=["speech_units/seed-0"]) is None
-        for _ in range(3000):
-            if not uploaded.exists() and not result.exists():
+        for _ in range(3000):  # the results of both prompts
+            if set(tmp_path.rglob("*.wav")) == examples:
                 break
             time.sleep(0.1)
         assert not uploaded.exists() and not result.exists()
