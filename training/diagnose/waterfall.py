@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patheffects import withStroke
 
 from ...metrics.tasks import TASKS
-from ..report.figures.figure import Figure, themed_svg
+from ..report.figures.figure import Figure, save_canvas, themed_svg
 from ..report.figures.looks import COLORS, INK, STYLE
 from ..report.formatting import number, percent
 from .corpus import nearest_rate
@@ -58,10 +58,7 @@ class Waterfall:
     def save(self, folder: Path) -> None:
         """Write `waterfall.png` (200 dots an inch, white) and `waterfall.svg`."""
         with mpl.rc_context(STYLE):
-            canvas = self._draw(len(self.results["tasks"]))
-            canvas.savefig(folder / f"{self.name}.png", dpi=200, facecolor="white")
-            canvas.set_layout_engine("none")  # everything has found its place
-            canvas.savefig(folder / f"{self.name}.svg", facecolor="white", metadata={"Date": None})
+            save_canvas(self._draw(len(self.results["tasks"])), folder, self.name)
 
     def drawings(self) -> list[tuple[str, str]]:
         """An `<svg>` element for wide screens and one for narrow ones, and their classes on the page."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from struct import error as StructError
 from typing import Any
 
 from filelock import FileLock
@@ -161,9 +160,11 @@ def _unpack(packed: Path, cache: Path) -> Path:
             config = AutoConfig.from_pretrained(packed.parent, **options)
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
             model.load_state_dict(read.state_dict())
-        except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError, StructError) as error:
+        except (MemoryError, PermissionError):
+            raise  # of this machine, and they say so themselves
+        except Exception as error:  # a broken file makes its reader stumble anywhere: struct.error, OverflowError, ...
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"{packed} is no GGUF of a language model that transformers reads: {reason}") from error
+            raise ValueError(f"transformers cannot read {packed} as the GGUF of a language model: {reason}") from error
         tokenizer.save_pretrained(partial)
         model.save_pretrained(partial)
 

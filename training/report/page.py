@@ -6,7 +6,6 @@ The page asks nothing of a network, follows the reader's light or dark theme, an
 
 import math
 import re
-import tempfile
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from ...models.files import write_json
+from ...models.files import remove_partial, write_json, written_whole
 from .figures import Figure, theme_css
 
 
@@ -37,18 +36,15 @@ def write_files(folder: Path, results: dict, figures: dict[str, Figure], markdow
         figures as png and svg.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Whoever reads a report while it is written again, a page or a release, finds whole files.
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as place:
-        new = Path(place)
-        for figure in figures.values():
-            figure.save(new)
-        write_json(new / ("results.json" if name == "report" else f"{name}.json"), plain_numbers(results))
-        (new / f"{name}.html").write_text(render_page(markdown, figures), encoding="utf-8")
-        (new / f"{name}.md").write_text(markdown, encoding="utf-8")
-        for file in sorted(
-            new.iterdir(), key=lambda file: file.stem == name
-        ):  # the text, when all that it names is there
-            file.replace(folder / file.name)
+    remove_partial(folder)  # of a report that was killed
+    for figure in figures.values():
+        figure.save(folder)
+    write_json(folder / ("results.json" if name == "report" else f"{name}.json"), plain_numbers(results))
+    # Each file whole, and the text last: a page or a release may read it while it is written again.
+    with written_whole(folder / f"{name}.html") as partial:
+        partial.write_text(render_page(markdown, figures), encoding="utf-8")
+    with written_whole(folder / f"{name}.md") as partial:
+        partial.write_text(markdown, encoding="utf-8")
     return folder / f"{name}.md"
 
 

@@ -43,3 +43,22 @@ def _is_place(text: str) -> bool:
 
 def _last_name(text: str) -> str:
     return re.split(r"[\\/]", text.rstrip("\\/"))[-1]
+
+
+def describe_source(settings: dict[str, Any]) -> str:
+    """
+    Where a corpus comes from, for somebody who has never seen this machine.
+
+    Args:
+        settings (`dict[str, Any]`): The corpus of a run's configuration.
+
+    Returns:
+        `str`: A few words, in which a folder has its name and no place.
+    """
+    settings = without_places(settings)
+    return {
+        "stories": "stories that a grammar generates, without any downloaded text",
+        "text": f"a folder of text files (`{settings.get('text_dir')}`)",
+        "hub": f"the dataset `{settings.get('dataset')}`",
+        "audio": f"recordings with transcripts (`{settings.get('audio_dir')}`)",
+    }.get(settings["corpus"], settings["corpus"])

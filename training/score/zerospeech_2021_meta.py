@@ -8,9 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from ...models.files import read_json_if_whole
+from ...models.files import read_json_if_whole, written_whole
 from ..run.environment import describe_versions
 from ..run.folder import Run
+from ..run.places import describe_source
 from ..run.study_file import read_study
 
 META_FILE = "meta.yaml"
@@ -22,7 +23,7 @@ def write_meta(run: Run, model: Path, label: str, submission: Path) -> Path:
     """
     Describe the system of a submission, in the form of the challenge's toolkit (`zerospeech-benchmarks` 0.9).
 
-    What the run knows is written: the system, what it was trained on, whether that took a GPU. Who publishes it is
+    What the run knows is written: the system and what it was trained on. What GPUs it took and who publishes it is
     left open, marked so that the challenge refuses the file until it is filled in.
 
     Args:
@@ -58,7 +59,8 @@ def write_meta(run: Run, model: Path, label: str, submission: Path) -> Path:
         "code_url": None,
     }
     submission.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True, width=1000), encoding="utf-8")
+    with written_whole(path) as partial:
+        partial.write_text(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True, width=1000), encoding="utf-8")
     return path
 
 
@@ -69,13 +71,12 @@ def _describe_system(label: str, training: dict) -> str:
 
 
 def _describe_corpus(run: Run) -> str:
-    corpus = read_study(run.folder).get("configuration", {}).get("corpus", {})
-    name = corpus.get("corpus", "a corpus")
-    if name == "stories":
-        name = f"{corpus.get('stories', 'generated')} generated stories"
-    elif corpus.get("dataset"):
-        name = corpus["dataset"]
+    settings = read_study(run.folder).get("configuration", {}).get("corpus")
     summary = read_json_if_whole(run.corpus_summary) or {}
     words, seconds = (summary.get(key, {}).get("train") for key in ("words", "seconds"))
-    parts = [name, f"{words:,} words" if words else "", f"{seconds / 3600:.1f} h of speech" if seconds else ""]
+    parts = [
+        describe_source(settings) if settings else _OPEN.format("what the models were trained on"),
+        f"{words:,} words" if words else "",
+        f"{seconds / 3600:.1f} h of speech" if seconds else "",
+    ]
     return ", ".join(filter(None, parts))

@@ -75,7 +75,7 @@ def test_a_gguf_is_unpacked_once_into_the_same_model(model, tmp_path):
 
 def test_what_is_no_gguf_is_named(tmp_path, monkeypatch):
     (tmp_path / "broken.gguf").write_bytes(b"GGUF nothing behind it")
-    with pytest.raises(ValueError, match="broken.gguf is no GGUF of a language model that transformers reads"):
+    with pytest.raises(ValueError, match="transformers cannot read .*broken.gguf as the GGUF of a language model: "):
         external_language_model(str(tmp_path / "broken.gguf"), cache=tmp_path / "cache")
     (tmp_path / "other.gguf").write_bytes(b"")
     with pytest.raises(ValueError, match="has 2 .gguf files; give one of them"):
@@ -83,3 +83,42 @@ def test_what_is_no_gguf_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("evoslm.training.joint.external.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"needs the package gguf, .*: pip install evoslm\[gguf\]"):
         external_language_model(str(tmp_path / "broken.gguf"), cache=tmp_path / "cache")
+
+
+def test_broken_files_of_all_kinds_end_in_one_sentence_and_leave_no_model(model, tmp_path):
+    pack(tmp_path / "whole.gguf", model)
+    whole = (tmp_path / "whole.gguf").read_bytes()
+    (tmp_path / "whole.gguf").unlink()
+    changed = np.random.default_rng(1)
+    files = {f"cut-{end}": whole[:end] for end in (4, 100, 800, 2000, len(whole) // 2, len(whole) - 1)}
+    files["another kind"] = whole.replace(b"llama", b"zzzzz", 1)
+    files["a count that is too large"] = whole[:8] + b"\xff" * 16 + whole[24:]
+    files["a length that is too large"] = whole[:24] + b"\xff" * 8 + whole[32:]
+    for number in range(6):  # where numbers and names stand; what is still read must be a model
+        bytes_ = np.frombuffer(whole, np.uint8).copy()
+        bytes_[changed.integers(24, 1000, 3)] = changed.integers(0, 256, 3)
+        files[f"bytes-{number}"] = bytes_.tobytes()
+    read = set()
+    for name, content in files.items():
+        path = tmp_path / f"{name}.gguf"
+        path.write_bytes(content)
+        try:
+            read.add(external_language_model(str(path), cache=tmp_path / "cache"))
+        except ValueError as error:
+            assert f"transformers cannot read {path} as the GGUF" in str(error) and len(str(error).splitlines()) == 1
+        else:
+            assert name.startswith("bytes")
+        path.unlink()
+    kept = {path.parent for path in (tmp_path / "cache" / "external_lm").glob("gguf-*/stage.json")}
+    assert kept == read and all(AutoModelForCausalLM.from_pretrained(folder) for folder in read)
+
+
+def test_what_this_machine_lacks_is_not_said_of_the_file(model, tmp_path, monkeypatch):
+    pack(tmp_path / "small.gguf", model)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "small.gguf")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", refuse)
+    with pytest.raises(PermissionError):
+        external_language_model(str(tmp_path / "small.gguf"), cache=tmp_path / "cache")

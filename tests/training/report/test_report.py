@@ -1,8 +1,10 @@
 """The report: numbers against ones worked out by hand, sentences against their rules, the page against a parser."""
 
+import errno
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import evaluate
 import fake_run
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import PAPER_SIX, make_fake_run
+from matplotlib.figure import Figure as Canvas
 
 import evoslm
 from evoslm.metrics.tasks import TASKS, ItemCheck, Task
@@ -342,7 +345,7 @@ class TestReport:
 
     def test_the_same_run_gives_the_same_report(self, tmp_path):
         run = make_fake_run(tmp_path / "run", modalities=("text_raw",), pairs=24, points=False)
-        kinds = ("*.md", "*.html", "*.json", "*.svg")
+        kinds = ("*.md", "*.html", "*.json", "*.svg", "*.png")
         write_report(run)
         first = {path.name: path.read_bytes() for kind in kinds for path in (run / "report").glob(kind)}
         write_report(run)
@@ -365,6 +368,27 @@ class TestErrors:
         (run / "scores/text_raw/seed-0/best/items.parquet").unlink()
         with pytest.raises(FileNotFoundError, match="no scores yet"):
             write_report(run)
+
+    @pytest.mark.parametrize("kind", ["png", "svg"])
+    def test_a_report_that_cannot_be_written_leaves_the_old_one_whole(self, tmp_path, monkeypatch, kind):
+        run = make_fake_run(tmp_path / "run", modalities=("text_raw", "phone_raw"), pairs=24, points=False)
+        old = {path.name: path.read_bytes() for path in write_report(run).parent.iterdir()}
+        draw = Canvas.savefig
+
+        def write_half(canvas, target, **options):
+            draw(canvas, target, **options)
+            if options["format"] == kind and isinstance(target, Path):
+                target.write_bytes(target.read_bytes()[:100])
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Canvas, "savefig", write_half)
+        with pytest.raises(OSError, match="No space left"):
+            write_report(run)
+        assert {path.name: path.read_bytes() for path in (run / "report").iterdir()} == old
+        monkeypatch.undo()
+        (run / "report" / ".effects.png.0123.tmp").write_bytes(b"half")  # as a kill leaves it
+        write_report(run)
+        assert {path.name: path.read_bytes() for path in (run / "report").iterdir()} == old
 
     @pytest.mark.parametrize("name", ["study.json", "scores/text_raw/seed-0/best/items.parquet"])
     def test_a_broken_file_is_named(self, tmp_path, name):

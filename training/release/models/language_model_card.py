@@ -12,7 +12,7 @@ from ....models.audio import FRAME_RATE
 from ....models.modalities import MODALITIES, Modality
 from ...report.formatting import count, duration, interval, listing, markdown_table, number, percent, scientific
 from ...report.results import BASELINES
-from ...run.places import without_places
+from ...run.places import describe_source, without_places
 from ..card import (
     JOINT_UNITS_AND_TEXT,
     MODALITY_EVOLVING,
@@ -315,14 +315,7 @@ def describe_data(study: dict[str, Any], corpus: dict[str, Any], names: ReleaseN
         corpus (`dict[str, Any]`): Its summary.
         names ([`ReleaseNames`]): How repositories are called.
     """
-    settings = without_places(study["configuration"]["corpus"])
-    kind = settings["corpus"]
-    source = {
-        "stories": "stories that a grammar generates, without any downloaded text",
-        "text": f"a folder of text files (`{settings['text_dir']}`)",
-        "hub": f"the dataset `{settings['dataset']}`",
-        "audio": f"recordings with transcripts (`{settings['audio_dir']}`)",
-    }.get(kind, kind)
+    source = describe_source(study["configuration"]["corpus"])
     told = (
         f"The corpus is {source}. Its utterances are in {link(names.repository('utterances'), 'dataset')}, and what "
     )

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
+from ....models.files import written_whole
 from .looks import COLORS, INK, MARKS, STYLE
 
 PANEL_WIDTH = 4.4  # inches
@@ -53,9 +54,7 @@ class Figure:
                     for mark, meaning in self.key.items()
                 ]
                 canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-            canvas.savefig(folder / f"{self.name}.png", dpi=200, facecolor="white")
-            canvas.set_layout_engine("none")  # everything has found its place
-            canvas.savefig(folder / f"{self.name}.svg", facecolor="white", metadata={"Date": None})
+            save_canvas(canvas, folder, self.name)
 
     def drawings(self) -> list[tuple[str, str]]:
         """Each panel as an `<svg>` element for the page, and its class there."""
@@ -74,6 +73,15 @@ class Figure:
             axes.set_title(title, pad=10)
             self.panels[title](axes)
         return canvas
+
+
+def save_canvas(canvas: Canvas, folder: Path, name: str) -> None:
+    """Write `<name>.png` (200 dots an inch, white) and `<name>.svg`, each whole: a page or a release may read it."""
+    with written_whole(folder / f"{name}.png") as partial:
+        canvas.savefig(partial, format="png", dpi=200, facecolor="white")
+    canvas.set_layout_engine("none")  # everything has found its place
+    with written_whole(folder / f"{name}.svg") as partial:
+        canvas.savefig(partial, format="svg", facecolor="white", metadata={"Date": None})
 
 
 def themed_svg(canvas: Canvas, name: str, label: str) -> str:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from ....metrics.tasks import TASKS
 from ....models.modalities import MODALITIES
 from ..formatting import number, percent
-from .figure import themed_svg
+from .figure import save_canvas, themed_svg
 from .looks import COLORS, INK, MARKERS, MARKS, STYLE
 from .panels import draw_chance
 
@@ -135,9 +135,7 @@ class Overview:
     def save(self, folder: Path) -> None:
         """Write `<name>.png` (200 dots an inch, white) and `<name>.svg`."""
         with mpl.rc_context(STYLE):
-            canvas = self._draw(_WIDE)
-            canvas.savefig(folder / f"{self.name}.png", dpi=200, facecolor="white")
-            canvas.savefig(folder / f"{self.name}.svg", facecolor="white", metadata={"Date": None})
+            save_canvas(self._draw(_WIDE), folder, self.name)
 
     def drawings(self) -> list[tuple[str, str]]:
         """An `<svg>` element for wide screens and one for narrow ones, and their classes on the page."""
