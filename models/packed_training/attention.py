@@ -56,31 +56,39 @@ def attend_backward(
     Returns:
         `torch.Tensor` of shape `(3, heads, positions, head_dim)`: Gradients of the scaled queries, keys and values.
     """
-    gradients = torch.zeros_like(heads)
+    gradients = torch.empty_like(heads)
+    gradients[:, :, layout.spans[-1][1] :] = 0  # belongs to no document
     weights_of_blocks = iter(kept)
     for pick in _parts(layout, heads.shape[1]):
         query, key, value = (states[pick] for states in heads)
         of_query, of_key, of_value = (states[pick] for states in gradients)
         of_output = gradient[pick]
         # Transposed, because the first of a product is copied and a block of queries is the smallest.
-        of_key_t, of_value_t = torch.zeros_like(key.mT), torch.zeros_like(value.mT)
+        of_key_t = of_value_t = None
         for start, end in _blocks(query.shape[-2]):
             weights, block = next(weights_of_blocks), of_output[..., start:end, :]
             weights = _weights(query, key, start, end) if weights is None else weights
             of_weights = times_transposed(block, value[..., :end, :])
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             of_query[..., start:end, :] = times_transposed(of_scores, key[..., :end, :].mT)
-            of_key_t[..., :end] += times_transposed(query[..., start:end, :].mT, of_scores.mT)
-            of_value_t[..., :end] += times_transposed(block.mT, weights.mT)
+            of_key_t = _plus_earlier(times_transposed(query[..., start:end, :].mT, of_scores.mT), of_key_t)
+            of_value_t = _plus_earlier(times_transposed(block.mT, weights.mT), of_value_t)
         of_key.copy_(of_key_t.mT)
         of_value.copy_(of_value_t.mT)
     return gradients
 
 
+def _plus_earlier(gradient: torch.Tensor, earlier: torch.Tensor | None) -> torch.Tensor:
+    """What a block of queries adds to the gradients of the keys that the blocks before it see, too."""
+    if earlier is not None:
+        gradient[..., : earlier.shape[-1]].add_(earlier)
+    return gradient
+
+
 def _weights(query: torch.Tensor, key: torch.Tensor, start: int, end: int) -> torch.Tensor:
     """Attention weights of a block of queries, over the keys up to its end."""
     scores = times_transposed(query[..., start:end, :], key[..., :end, :])
-    scores[..., start:] += _future(end - start)
+    scores[..., start:].add_(_future(end - start))
     return torch.softmax(scores, -1, out=scores)
 
 

@@ -4,6 +4,7 @@ shape + batch + devices + ZeRO stage -> [`estimate_memory`], [`estimate_seconds`
 """
 
 import ctypes
+import os
 import statistics
 import sys
 import time
@@ -52,6 +53,16 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_MMAP_THRESHOLD, 2**30)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def count_gpus_quickly() -> None:
+    """
+    Let torch ask CUDA itself whether there are GPUs, as every update of an optimizer does.
+
+    DeepSpeed, once imported, has it look the library of NVIDIA's tools up anew each time, unless the environment says
+    otherwise.
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def matrix_rate(device: str, precision: str, repeats: int = 5) -> float:

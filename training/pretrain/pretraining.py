@@ -38,7 +38,7 @@ from .checkpoints import newest_checkpoint
 from .convergence import Convergence, ConvergenceRule, validation_losses
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
-from .hardware import keep_freed_memory, matrix_rate, resolve_precision
+from .hardware import count_gpus_quickly, keep_freed_memory, matrix_rate, resolve_precision
 from .trainer import CHECKPOINTING, PackedTrainer, Schedule, StopOnSignal, Throughput
 
 
@@ -192,6 +192,7 @@ def train_language_model(
     hardware = hardware or HardwareArguments()
     if device == "cpu":
         keep_freed_memory()
+        count_gpus_quickly()
     world_size = distributed.world_size()
     if world_size > len(train):
         raise ValueError(
@@ -292,6 +293,12 @@ def choose_attention(attention: str, device: str) -> str:
     """
     if attention == "auto":
         return "flash_attention_2" if device == "cuda" and find_spec("flash_attn") else PACKED_ATTENTION
+    if attention == "flex_attention" and device == "cpu":
+        # Its kernels have memory for so many threads. The cache of torch 2.11 tells kernels for other numbers apart
+        # only where the number is given; by those of fewer threads it computes something else, or crashes.
+        from torch._inductor import config
+
+        config.cpp.threads = torch.get_num_threads()
     return PACKED_ATTENTION if attention == "packed" else attention
 
 

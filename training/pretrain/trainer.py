@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -67,6 +68,9 @@ class PackedTrainer(Trainer):
         self.meter: Throughput | None = None
         self.computes_loss = self._can_compute_loss()
         self._weights = list(self.model.parameters())
+        if self.computes_loss:
+            # In place of the module's own, which looks for the weights in all of its parts in every update.
+            self.model.zero_grad = partial(_forget_gradients, self._weights)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of the same utterances in the same order whatever the modality and the number of processes."""
@@ -179,6 +183,11 @@ class PackedTrainer(Trainer):
         if self.is_world_process_zero():
             seal(folder, ranks=self.args.world_size, deepspeed=self.is_deepspeed_enabled)
         distributed.barrier()
+
+
+def _forget_gradients(weights: list[torch.nn.Parameter]) -> None:
+    for weight in weights:
+        weight.grad = None
 
 
 def _is_full(error: Exception, folder: Path) -> bool:

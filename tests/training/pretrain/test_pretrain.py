@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,8 +256,8 @@ def test_shares_of_a_batch_are_the_batch_and_about_even():
     assert any(part == [] for share in shares for part in share)  # of the last batch of an epoch, of two utterances
 
 
-@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager", "flex_attention"])
-def test_documents_of_a_row_are_apart_with_every_attention(tokenizer_dir, attention):
+def logits_of_documents(tokenizer_dir: Path, attention: str) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
+    """Logits of three documents in one row, and what computes them one document after another."""
     dataset = TokenizedUtterances(tokenizer_dir, "train", 0, 1)
     config = make_language_model_config(get_modality("phone_raw"), AutoTokenizer.from_pretrained(tokenizer_dir), SHAPE)
     model = make_language_model(config, 0).eval()
@@ -263,10 +265,29 @@ def test_documents_of_a_row_are_apart_with_every_attention(tokenizer_dir, attent
     rows = [dataset[index] for index in range(3)]
     batch = collate_packed(rows)
     batch.pop("labels")
-    with torch.inference_mode():
+    with torch.no_grad():
         packed = model(**batch, use_cache=False).logits[0]
-        apart = torch.cat([model(torch.from_numpy(row)[None], use_cache=False).logits[0] for row in rows])
-    assert torch.allclose(packed, apart, atol=1e-5)
+    return packed, lambda: torch.cat([model(torch.from_numpy(row)[None], use_cache=False).logits[0] for row in rows])
+
+
+@pytest.mark.parametrize("attention", ["packed", "sdpa", "eager"])
+def test_documents_of_a_row_are_apart_with_every_attention(tokenizer_dir, attention):
+    packed, apart = logits_of_documents(tokenizer_dir, attention)
+    assert torch.allclose(packed, apart(), atol=1e-5)
+
+
+def test_compiled_attention_keeps_them_apart_with_any_number_of_threads(tokenizer_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    apart = logits_of_documents(tokenizer_dir, "eager")[1]()
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2):  # the second finds the kernels of the first on disk, which are not its own
+            torch.set_num_threads(number)
+            torch._dynamo.reset()
+            packed, _ = logits_of_documents(tokenizer_dir, "flex_attention")
+            assert torch.allclose(packed, apart, atol=1e-5), f"{number} threads"
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_throughput_is_logged_beside_the_loss(tokenizer_dir, tmp_path):
