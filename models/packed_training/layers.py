@@ -3,6 +3,8 @@
 The weights of a norm are multiplied into the matrices behind it, which gives the same sums in another order.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 
@@ -11,105 +13,144 @@ from .layout import Layout
 from .products import times_transposed, weight_gradient
 
 
-class DecoderLayer(torch.autograd.Function):
+class LayerMatrices(NamedTuple):
     """
-    Attention and feed-forward network, each behind a norm and with its input added.
+    What a layer multiplies with, or the gradients of that.
 
-    `apply(states, qkv, output, gate_up, down, rotation, layout, eps)`:
-
-        states (`torch.Tensor` of shape `(positions, width)`): The layer's input.
+    Args:
         qkv (`torch.Tensor` of shape `(3 * heads * head_dim, width)`): Scaled queries, keys and values, each times the
             norm's weights; in queries and keys the two numbers that a rotation mixes stand beside each other.
         output (`torch.Tensor` of shape `(width, heads * head_dim)`): The output projection.
         gate_up (`torch.Tensor` of shape `(2 * inner, width)`): Gate and up projection, times the norm's weights.
         down (`torch.Tensor` of shape `(width, inner)`): The down projection.
-        rotation (complex `torch.Tensor` of shape `(positions, head_dim / 2)`): The rotary embedding.
-        layout ([`Layout`]): Where the documents lie.
-        eps (`float`): Of the norms.
-
-    Returns a `torch.Tensor` of shape `(positions, width)`.
     """
 
-    @staticmethod
-    def forward(ctx, states, qkv, output, gate_up, down, rotation, layout: Layout, eps: float):
-        """See above."""
-        positions, half = rotation.shape
-        normed, inverse = _norm(states, eps)
-        flat = times_transposed(normed, qkv)
-        heads = flat.new_empty(3, qkv.shape[0] // (6 * half), positions, 2 * half)
-        _to_heads(flat, heads, rotation)
-        attended = flat.new_empty(positions, qkv.shape[0] // 3)
-        attended[layout.spans[-1][1] :] = 0  # belongs to no document
-        kept = attend(heads, layout, _by_head(attended, heads))
-        middle = times_transposed(attended, output).add_(states)
-        normed_middle, inverse_middle = _norm(middle, eps)
-        gate, up = (wide := times_transposed(normed_middle, gate_up)).chunk(2, dim=1)
-        inner = (active := F.silu(gate)) * up
-        ctx.save_for_backward(qkv, output, gate_up, down, rotation)
-        ctx.kept = normed, inverse, heads, kept, attended, normed_middle, inverse_middle, wide, active, inner
-        ctx.layout = layout
-        return times_transposed(inner, down).add_(middle)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        """Gradients of the states and of the four matrices."""
-        qkv, output, gate_up, down, rotation = ctx.saved_tensors
-        normed, inverse, heads, kept, attended, normed_middle, inverse_middle, wide, active, inner = ctx.kept
-        gate, up = wide.chunk(2, dim=1)
-        of_down = weight_gradient(gradient, inner)
-        of_inner = times_transposed(gradient, down.mT)
-        of_wide = torch.empty_like(wide)
-        of_gate, of_up = of_wide.chunk(2, dim=1)
-        torch.mul(of_inner, active, out=of_up)
-        torch.ops.aten.silu_backward.grad_input(of_inner.mul_(up), gate, grad_input=of_gate)
-        of_gate_up = weight_gradient(of_wide, normed_middle)
-        middle = _norm_backward(times_transposed(of_wide, gate_up.mT), normed_middle, inverse_middle).add_(gradient)
-        of_output = weight_gradient(middle, attended)
-        of_attended = _by_head(times_transposed(middle, output.mT), heads).contiguous()
-        of_heads = attend_backward(heads, ctx.layout, kept, of_attended)
-        of_flat = gradient.new_empty(len(gradient), len(qkv))
-        _from_heads(of_heads, of_flat, rotation)
-        of_qkv = weight_gradient(of_flat, normed)
-        states = _norm_backward(times_transposed(of_flat, qkv.mT), normed, inverse).add_(middle)
-        return states, of_qkv, of_output, of_gate_up, of_down, None, None, None
+    qkv: torch.Tensor
+    output: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
 
 
-class OutputLoss(torch.autograd.Function):
+class Row(NamedTuple):
+    """
+    What all layers know of a row.
+
+    Args:
+        layout ([`Layout`]): Where the documents lie.
+        rotation (complex `torch.Tensor` of shape `(positions, head_dim / 2)`): The rotary embedding.
+        eps (`float`): Of the norms.
+    """
+
+    layout: Layout
+    rotation: torch.Tensor
+    eps: float
+
+
+def layer_forward(states: torch.Tensor, matrices: LayerMatrices, row: Row) -> tuple[torch.Tensor, tuple]:
+    """
+    Attention and feed-forward network, each behind a norm and with its input added.
+
+    Args:
+        states (`torch.Tensor` of shape `(positions, width)`): The layer's input.
+        matrices ([`LayerMatrices`]): Its weights.
+        row ([`Row`]): The row.
+
+    Returns:
+        `tuple[torch.Tensor, tuple]`: The layer's output, and what [`layer_backward`] needs.
+    """
+    positions, half = row.rotation.shape
+    width = matrices.qkv.shape[0] // 3
+    normed, inverse = _norm(states, row.eps)
+    flat = times_transposed(normed, matrices.qkv)
+    heads = flat.new_empty(3, width // (2 * half), positions, 2 * half)
+    _to_heads(flat, heads, row.rotation)
+    attended = flat.new_empty(positions, width)
+    attended[row.layout.spans[-1][1] :] = 0  # belongs to no document
+    weights = attend(heads, row.layout, _by_head(attended, heads))
+    middle = times_transposed(attended, matrices.output).add_(states)
+    normed_middle, inverse_middle = _norm(middle, row.eps)
+    gate, up = (wide := times_transposed(normed_middle, matrices.gate_up)).chunk(2, dim=1)
+    inner = (active := F.silu(gate)) * up
+    result = times_transposed(inner, matrices.down).add_(middle)
+    return result, (normed, inverse, heads, weights, attended, normed_middle, inverse_middle, wide, active, inner)
+
+
+def layer_backward(
+    gradient: torch.Tensor, matrices: LayerMatrices, row: Row, kept: tuple
+) -> tuple[torch.Tensor, LayerMatrices]:
+    """
+    Gradients of a layer's input and of its matrices.
+
+    Args:
+        gradient (`torch.Tensor` of shape `(positions, width)`): Of the layer's output; is not changed.
+        matrices ([`LayerMatrices`]): As [`layer_forward`] was called with.
+        row ([`Row`]): The same.
+        kept (`tuple`): What it returned.
+
+    Returns:
+        `tuple[torch.Tensor, LayerMatrices]`: Both.
+    """
+    normed, inverse, heads, weights, attended, normed_middle, inverse_middle, wide, active, inner = kept
+    gate, up = wide.chunk(2, dim=1)
+    of_down = weight_gradient(gradient, inner)
+    of_inner = times_transposed(gradient, matrices.down.mT)
+    of_wide = torch.empty_like(wide)
+    of_gate, of_up = of_wide.chunk(2, dim=1)
+    torch.mul(of_inner, active, out=of_up)
+    torch.ops.aten.silu_backward.grad_input(of_inner.mul_(up), gate, grad_input=of_gate)
+    of_gate_up = weight_gradient(of_wide, normed_middle)
+    middle = _norm_backward(times_transposed(of_wide, matrices.gate_up.mT), normed_middle, inverse_middle)
+    of_output = weight_gradient(middle.add_(gradient), attended)
+    of_attended = _by_head(times_transposed(middle, matrices.output.mT), heads).contiguous()
+    of_heads = attend_backward(heads, row.layout, weights, of_attended)
+    of_flat = gradient.new_empty(len(gradient), len(matrices.qkv))
+    _from_heads(of_heads, of_flat, row.rotation)
+    of_qkv = weight_gradient(of_flat, normed)
+    states = _norm_backward(times_transposed(of_flat, matrices.qkv.mT), normed, inverse).add_(middle)
+    return states, LayerMatrices(of_qkv, of_output, of_gate_up, of_down)
+
+
+def loss_forward(
+    states: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, tuple]:
     """
     The final norm, the output layer and the sum of the negative log-likelihoods.
 
-    `apply(states, weight, labels, eps)`:
-
+    Args:
         states (`torch.Tensor` of shape `(positions, width)`): The last layer's output.
         weight (`torch.Tensor` of shape `(vocabulary, width)`): The output layer, times the norm's weights.
         labels (`torch.Tensor` of shape `(positions,)`): What each position predicts, -100 for nothing.
         eps (`float`): Of the norm.
 
-    Returns the sum in nats.
+    Returns:
+        `tuple[torch.Tensor, tuple]`: The sum in nats, and what [`loss_backward`] needs.
     """
+    normed, inverse = _norm(states, eps)
+    logits = times_transposed(normed, weight)
+    of_normaliser = torch.logsumexp(logits, dim=1)
+    counted = labels >= 0
+    wanted = labels.clamp(min=0)[:, None]
+    loss = ((of_normaliser - logits.gather(1, wanted)[:, 0]) * counted).sum()
+    return loss, (normed, inverse, logits, counted, wanted)
 
-    @staticmethod
-    def forward(ctx, states, weight, labels, eps: float):
-        """See above."""
-        normed, inverse = _norm(states, eps)
-        logits = times_transposed(normed, weight)
-        of_normaliser = torch.logsumexp(logits, dim=1)
-        counted = labels >= 0
-        wanted = labels.clamp(min=0)[:, None]
-        loss = ((of_normaliser - logits.gather(1, wanted)[:, 0]) * counted).sum()
-        ctx.save_for_backward(weight, counted, wanted)
-        ctx.kept = normed, inverse, logits
-        return loss
 
-    @staticmethod
-    def backward(ctx, gradient):
-        """Gradients of the states and of the output layer."""
-        weight, counted, wanted = ctx.saved_tensors
-        normed, inverse, logits = ctx.kept
-        share = (counted * gradient)[:, None]
-        of_logits = torch.softmax(logits, dim=1, out=logits).mul_(share).scatter_add_(1, wanted, -share)
-        states = _norm_backward(times_transposed(of_logits, weight.mT), normed, inverse)
-        return states, weight_gradient(of_logits, normed), None, None
+def loss_backward(gradient: torch.Tensor, weight: torch.Tensor, kept: tuple) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Gradients of the last layer's output and of the output layer.
+
+    Args:
+        gradient (`torch.Tensor`): Of the loss, a scalar.
+        weight (`torch.Tensor` of shape `(vocabulary, width)`): As [`loss_forward`] was called with.
+        kept (`tuple`): What it returned; its logits are written over.
+
+    Returns:
+        `tuple[torch.Tensor, torch.Tensor]`: Both.
+    """
+    normed, inverse, logits, counted, wanted = kept
+    share = (counted * gradient)[:, None]
+    of_logits = torch.softmax(logits, dim=1, out=logits).mul_(share).scatter_add_(1, wanted, -share)
+    states = _norm_backward(times_transposed(of_logits, weight.mT), normed, inverse)
+    return states, weight_gradient(of_logits, normed)
 
 
 def _norm(states: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,10 +6,10 @@ model + packed row -> weights as the layers need them -> loss. The model stays w
 import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from .layers import DecoderLayer, OutputLoss
+from .layers import Row, layer_backward, layer_forward, loss_backward, loss_forward
 from .layout import Layout
+from .weights import LayerWeights, list_weights
 
 
 def can_compute(config: LlamaConfig) -> bool:
@@ -43,29 +43,49 @@ def packed_loss(
     Returns:
         `torch.Tensor`: A scalar; `backward` fills the gradients of the model's weights.
     """
-    config, weights = model.config, model.model
+    config = model.config
     layout = Layout.of(documents, input_ids.shape[1])
-    states = F.embedding(layout.lay_out(input_ids[0], 0), weights.embed_tokens.weight)
+    ids = layout.lay_out(input_ids[0], 0)
     # Position i predicts token i + 1; the last predicts nothing.
     wanted = layout.lay_out(F.pad(labels[0, 1:], (0, 1), value=-100), -100)
-    cosine, sine = weights.rotary_emb(states, layout.lay_out(position_ids[0], 0)[None])
+    cosine, sine = model.model.rotary_emb(model.lm_head.weight, layout.lay_out(position_ids[0], 0)[None])
     half = config.head_dim // 2
     rotation = torch.complex(cosine[0, :, :half], sine[0, :, :half])
-    for layer in weights.layers:
-        states = DecoderLayer.apply(states, *_matrices(layer), rotation, layout, config.rms_norm_eps)
-    return OutputLoss.apply(states, model.lm_head.weight * weights.norm.weight, wanted, config.rms_norm_eps)
+    row = Row(layout, rotation, config.rms_norm_eps)
+    scaling = model.model.layers[0].self_attn.scaling
+    return _PackedLoss.apply(row, ids, wanted, config.head_dim, scaling, torch.is_grad_enabled(), *list_weights(model))
 
 
-def _matrices(layer: LlamaDecoderLayer) -> tuple[torch.Tensor, ...]:
-    """The matrices that [`DecoderLayer`] takes, of which autograd leads back to the layer's weights."""
-    attention, network = layer.self_attn, layer.mlp
-    query = _interleave(attention.q_proj.weight, attention.head_dim) * attention.scaling
-    key = _interleave(attention.k_proj.weight, attention.head_dim)
-    qkv = torch.cat([query, key, attention.v_proj.weight]) * layer.input_layernorm.weight
-    gate_up = torch.cat([network.gate_proj.weight, network.up_proj.weight]) * layer.post_attention_layernorm.weight
-    return qkv, attention.o_proj.weight, gate_up, network.down_proj.weight
+class _PackedLoss(torch.autograd.Function):
+    """All of it in one piece, so that autograd has nothing to look up between layers."""
 
+    @staticmethod
+    def forward(ctx, row: Row, ids, wanted, head_dim: int, scaling: float, keeps: bool, *weights):
+        """The sum in nats."""
+        embeddings, *of_layers, norm, output = weights
+        layers = LayerWeights(of_layers, head_dim, scaling)
+        states, kept = F.embedding(ids, embeddings), []
+        for matrices in (all_matrices := layers.matrices()):
+            states, of_layer = layer_forward(states, matrices, row)
+            if keeps:
+                kept.append(of_layer)
+        loss, of_loss = loss_forward(states, scaled_output := output * norm, wanted, row.eps)
+        if keeps:
+            ctx.save_for_backward(*weights)
+            ctx.kept = row, ids, layers, all_matrices, kept, scaled_output, of_loss
+        return loss
 
-def _interleave(weight: torch.Tensor, head_dim: int) -> torch.Tensor:
-    """Rows i and i + head_dim / 2 of each head, which rotate together, beside each other."""
-    return weight.unflatten(0, (-1, 2, head_dim // 2)).transpose(1, 2).flatten(0, 2)
+    @staticmethod
+    def backward(ctx, gradient):
+        """The gradients of all weights."""
+        embeddings, *_, norm, output = ctx.saved_tensors
+        row, ids, layers, all_matrices, kept, scaled_output, of_loss = ctx.kept
+        states, of_output = loss_backward(gradient, scaled_output, of_loss)
+        of_matrices = []
+        for matrices in reversed(all_matrices):
+            states, of_layer = layer_backward(states, matrices, row, kept.pop())
+            of_matrices.append(of_layer)
+        of_embeddings = torch.ops.aten.embedding_dense_backward(states, ids, len(embeddings), -1, False)
+        of_layers = layers.gradients(of_matrices[::-1])
+        of_norm = (of_output * output).sum(0)
+        return *[None] * 6, of_embeddings, *of_layers, of_norm, of_output * norm
