@@ -1,6 +1,6 @@
 """The weights of a plain Llama as its layers multiply with them, and the way back for their gradients.
 
-Those of all layers are joined and scaled at once: a small model spends more on calling an operation than on its result.
+Those of all layers are joined and scaled at once: small models take longer to call an operation than for its result.
 """
 
 from functools import lru_cache
