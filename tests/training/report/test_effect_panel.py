@@ -24,6 +24,15 @@ def test_no_interval_reaches_the_edge_of_its_panel(tmp_path):
             assert low + 0.03 * (high - low) < ends[0] < ends[1] < high - 0.03 * (high - low)
 
 
+def test_a_step_that_is_no_factor_has_no_letter(tmp_path):
+    names = ("phone_raw", "phone_repeat", "speech_syllable", "speech_syllable_unsupervised")
+    results = compute_results(read_run(make_fake_run(tmp_path / "run", names, (0, 1), pairs=20)))
+    axes = Figure().subplots()
+    draw_effects(axes, results, [e for e in results["effects"] if e["factor"] in ("B", "boundaries found")], "swuggy")
+    labels = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
+    assert labels == ["Phone-Raw → Phone-Repeat (B)", "Speech-Syllable → Speech-Syllable, unsupervised"]
+
+
 def test_intervals_of_compared_runs_end_in_their_panel(tmp_path):
     names = ("text_raw", "phone_raw", "phone_repeat")
     runs = [make_fake_run(tmp_path / name, names, (0, 1), pairs=pairs) for name, pairs in (("a", 20), ("b", 60))]

@@ -26,7 +26,8 @@ def draw_effects(axes: Axes, results: dict, effects: list[dict], task: str) -> N
         filled = "none" if change["verdict"] == "at chance" else color
         axes.plot(100 * points["value"], row, "o", color=color, markerfacecolor=filled, markersize=6.5)
         names = [results["modalities"][effect[side]]["label"] for side in ("baseline", "result")]
-        labels.append(f"{names[0]} →\n{names[1]} ({effect['factor'][0]})")
+        letter = f" ({effect['factor'][0]})" if effect["factor"][0] in "ABC" else ""
+        labels.append(f"{names[0]} →\n{names[1]}{letter}")
     label_rows(axes, labels)
     changes = [change["points"] for effect in results["effects"] for change in effect["tasks"].values()]
     low, high = (100 * extreme(c[side] for c in changes) for extreme, side in ((min, "low"), (max, "high")))
