@@ -17,7 +17,7 @@ from ...run.folder import QUALITY_FILE
 from .hearing import MOS_FILE, read_errors
 from .rates import measure_rates
 from .recovery import recover
-from .rows import SPEECH, TOPLINES, Row
+from .rows import SPEECH, TOPLINES, Row, name_runs
 
 RESULTS_FILE = "results.json"
 RECORDED = "recorded"
@@ -29,7 +29,7 @@ def compute_results(rows: Sequence[Row]) -> dict[str, Any]:
     What each row costs, reaches and recovers.
 
     Args:
-        rows (`Sequence[Row]`): As `read_rows` gives them.
+        rows (`Sequence[Row]`): As `read_rows` gives them, each with a key of its own.
 
     Returns:
         `dict[str, Any]`: `tasks`, `seeds`, `shows` (whether trainings are enough to show anything of modalities),
@@ -37,7 +37,13 @@ def compute_results(rows: Sequence[Row]) -> dict[str, Any]:
         [`measure_rates`]), `training` (means over seeds of `parameters, tokens_seen, epochs, updates`), `accuracies`
         by task (as `estimate`, with `above_chance`), `recovered` by task (`points`, `verdict`, and by topline `gap`
         and `share`; empty of anchors and of speech), and `sound`, the name of what its units sound like.
+
+    Raises:
+        `ValueError`: If two rows have one key.
     """
+    if len({row.key for row in rows}) < len(rows):
+        raise ValueError("Two rows of the table have one key, by which numbers are found; give each its own.")
+    called = name_runs(row.run for row in rows)
     outcomes = {row.key: {seed: task_outcomes(items) for seed, items in row.items.items()} for row in rows}
     tasks = [task for task in TASKS if all(task in found for found in outcomes[SPEECH].values())]
     toplines = [name for name in TOPLINES if name in outcomes]
@@ -57,7 +63,7 @@ def compute_results(rows: Sequence[Row]) -> dict[str, Any]:
                 "answer": row.answer,
                 "modality": row.modality,
                 "reads_text": row.reads_text,
-                "run": row.run.folder.name,
+                "run": called[row.run.folder],
                 "seeds": sorted(row.items),
                 "rates": measure_rates(row),
                 "training": _training(row),

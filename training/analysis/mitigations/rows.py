@@ -4,8 +4,9 @@ finished runs -> [`read_rows`] -> [`Row`] of speech, of each answer, and of text
 sound, and where its ids lie.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ class Row:
     A model of the table.
 
     Args:
-        key (`str`): Its name in results: `speech_dedup`, `speech_bpe/1024`, `joint/ast`, `<run>:speech_units`.
+        key (`str`): Its name in results: `speech_dedup`, `speech_bpe/1024`, `joint/ast`, and of the second further run
+            `run-2:speech_units`.
         label (`str`): Its name in tables and figures.
         answer (`str`): What it does, in words; `""` of an anchor.
         modality (`str`): Whose colours it has.
@@ -155,16 +157,48 @@ def read_rows(
     ]
     rows += [_of_size(run, finished, size, folder) for size, folder in sizes]
     rows += list(_of_joint(run))
+    called = name_runs([run, *(other for other, _ in others)])
     for number, (other, theirs) in enumerate(others, 1):
         changes, encoder = _changes(finished, theirs), theirs.study["encoder_label"]
-        has_encoder = encoder != finished.study["encoder_label"]
+        encoders = [encoder] if encoder != finished.study["encoder_label"] else []
         for name, part in theirs.modalities.items():
             if name in _ANSWERS:
                 names_it = "{encoder}" in part.modality.label
-                said = [*([encoder] if has_encoder and not names_it else []), *changes]
-                rows.append(_of_other(other, part, number, ", ".join(said), _of_answer(theirs, name)))
-        rows += list(_of_joint(other, number, ", ".join([*([encoder] if has_encoder else []), *changes])))
-    return rows
+                changed = _say_changes([*([] if names_it else encoders), *changes], called[other.folder])
+                rows.append(_of_other(other, part, number, changed, _of_answer(theirs, name)))
+        rows += _of_joint(other, number, _say_changes([*encoders, *changes], called[other.folder]))
+    return _tell_apart(rows, called)
+
+
+def name_runs(runs: Iterable[Run]) -> dict[Path, str]:
+    """
+    What runs are called.
+
+    Args:
+        runs (`Iterable[Run]`): Different runs; one may come several times.
+
+    Returns:
+        `dict[Path, str]`: By folder its name, with as many folders above it as tell all of them apart.
+    """
+    parts = {run.folder: run.folder.resolve().parts for run in runs}
+    for length in range(1, max(map(len, parts.values())) + 1):
+        called = {folder: "/".join(own[-length:]) for folder, own in parts.items()}
+        if len(set(called.values())) == len(set(parts.values())):
+            break
+    return called
+
+
+def _say_changes(changes: Sequence[str], called: str) -> str:
+    """What a label has behind it of a further run."""
+    return "".join(f", {change}" for change in changes) or f" ({called})"
+
+
+def _tell_apart(rows: Sequence[Row], called: dict[Path, str]) -> list[Row]:
+    """Rows of further runs that differ from the run in the same way say whose they are."""
+    count = Counter(row.label for row in rows)
+    return [
+        replace(row, label=f"{row.label} ({called[row.run.folder]})") if count[row.label] > 1 else row for row in rows
+    ]
 
 
 def _of_answer(finished: FinishedRun, name: str) -> str:
@@ -180,10 +214,8 @@ def _of_modality(run: Run, part: ModalityRun, answer: str) -> Row:
 
 
 def _of_other(run: Run, part: ModalityRun, number: int, changed: str, answer: str) -> Row:
-    name = part.modality.name
-    label = f"{part.label}, {changed}" if changed else f"{part.label} ({run.folder.name})"
-    spoken = _spoken(run, name, number)
-    key = f"{run.folder.name}:{name}"
+    name, label = part.modality.name, part.label + changed
+    key, spoken = f"run-{number}:{name}", _spoken(run, name, number)
     return Row(key, label, answer, name, part.items, run.tokenizer(name), part.trainings, run, spoken)
 
 
@@ -204,8 +236,8 @@ def _of_joint(run: Run, number: int = 0, changed: str = "") -> Iterator[Row]:
         if items:
             trainings = {seed: read_json(folder / "models" / name / f"seed-{seed}" / TRAINING_FILE) for seed in items}
             yield Row(
-                f"{run.folder.name}:joint/{name}" if number else f"joint/{name}",
-                f"Joint, {LABELS[name]}" + (f", {changed}" if changed else ""),
+                f"run-{number}:joint/{name}" if number else f"joint/{name}",
+                f"Joint, {LABELS[name]}{changed}",
                 _JOINT_ANSWERS[name],
                 "speech_bpe",
                 items,
