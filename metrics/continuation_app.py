@@ -4,6 +4,7 @@ The folders of the metrics hold links to this file, because each is a Space by i
 """
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,16 +24,19 @@ def read_continuations(path: str | Path) -> dict[str, list | None]:
         `dict[str, list]`: Arguments of a metric: `predictions`, `references`, `reasons` and `generated_tokens`.
 
     Raises:
-        `ValueError`: If a line is no JSON or lacks one of them.
+        `ValueError`: If a line is no JSON object or lacks one of them.
     """
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+    # Not `splitlines`, for which a line ends at characters that JSON leaves as they are, such as U+2028.
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             raise ValueError(f"Line {number} of {Path(path).name} is not JSON: {error}.") from None
+        if not isinstance(rows[-1], dict):
+            raise ValueError(f"Line {number} of {Path(path).name} is no JSON object; give one a line.")
         for key in (*NEEDED, *(name for name in IN_ALL_OR_NONE if name in rows[0])):
             if key not in rows[-1]:
                 raise ValueError(f"Line {number} of {Path(path).name} has no {key!r}.")
@@ -49,9 +53,15 @@ def share_rows(result: dict) -> list[list]:
     """The shares of a metric's result as rows: what they are, per cent, its interval, of how many."""
     rows = []
     for name, share in result["shares"].items():
-        percent = [f"{100 * share[key]:.1f}" for key in ("share", "ci_low", "ci_high")]
-        rows.append([f"Share that is {name} (%)", percent[0], f"{percent[1]} to {percent[2]}", result["n"]])
+        percent = f"{100 * share['share']:.1f}"
+        ends = say_ends(100 * share["ci_low"], 100 * share["ci_high"], ".1f")
+        rows.append([f"Share that is {name} (%)", percent, ends, result["n"]])
     return rows
+
+
+def say_ends(low: float, high: float, form: str) -> str:
+    """The ends of an interval in a form, such as `.1f`; a dash where one is not known."""
+    return "–" if math.isnan(low) or math.isnan(high) else f"{low:{form}} to {high:{form}}"
 
 
 def launch(script: Path, title: str, labels: list[str], evaluate_file: Callable[[str, str], list[list]]) -> None:

@@ -6,7 +6,7 @@ Run it with `python app.py`.
 from pathlib import Path
 
 import evaluate
-from continuation_app import launch, read_continuations, share_rows
+from continuation_app import launch, read_continuations, say_ends, share_rows
 
 SCRIPT = Path(__file__).with_name("continuation_perplexity.py")
 LABELS = ("", "Value", "95 % interval (prompts only)", "Of")
@@ -44,7 +44,7 @@ def result_table(result: dict) -> list[list]:
         [
             label,
             f"{result[name]:.4g}",
-            f"{result[f'{name}_low']:.4g} to {result[f'{name}_high']:.4g}",
+            say_ends(result[f"{name}_low"], result[f"{name}_high"], ".4g"),
             result["n_prompts"] if name.startswith("true") else result["n_scored"],
         ]
         for name, label in ROWS.items()

@@ -51,7 +51,7 @@ Returns:
     `dict`:
     - `mean`, `sd`, `median`, `percentile_5`, `percentile_25`, `percentile_75` and `percentile_95` of the perplexities
       of outputs (exp of nats a token of the judge), each with `_low` and `_high`, the ends of a 95 % bootstrap
-      interval over prompts and, where there are several, training seeds;
+      interval over prompts and, where there are several, training seeds; NaN where there is one prompt only;
     - with `model_id`, the same of perplexities a word, with `word_` before;
     - with true continuations and `model_id`, `true_mean`, `true_sd` and `true_median`, once a prompt;
     - `shares`, each with `share`, `ci_low` and `ci_high`: `empty`; with `reasons` `limit`; with `generated_tokens`

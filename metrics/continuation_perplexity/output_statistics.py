@@ -60,7 +60,8 @@ def describe_values(
 
     Returns:
         `dict[str, float]`: `mean`, `sd` (of outputs, with n - 1), `median` and `percentile_<p>` for `PERCENTILES`,
-        each with `_low` and `_high`; NaN where no output has a value, or one only has no deviation.
+        each with `_low` and `_high`; NaN where no output has a value, or one only has no deviation, and the ends where
+        there is one prompt only, which says nothing of others.
     """
     values = np.asarray(values, np.float64)
     known = np.flatnonzero(~np.isnan(values))
@@ -76,6 +77,8 @@ def describe_values(
         drawn.append(_statistics(values, weights[weights.any(axis=1)], order))
     estimates = _statistics(values, np.ones((1, len(values))), order)[0]
     low, high = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
+    if _is_one(prompt_ids):
+        low[:] = high[:] = np.nan
     if len(values) < 2:
         estimates[1] = low[1] = high[1] = np.nan
     found = {}
@@ -95,7 +98,8 @@ def mean_with_interval(
         prompt_ids, training_seeds, seed (*optional*): As in [`describe_values`].
 
     Returns:
-        `tuple[float, float, float]`: The mean, and the ends of its 95 % interval; NaN where no output has a value.
+        `tuple[float, float, float]`: The mean, and the ends of its 95 % interval; NaN where no output has a value, and
+        the ends where there is one prompt only.
     """
     values = np.asarray(values, np.float64)
     known = (~np.isnan(values)).astype(np.float64)
@@ -107,6 +111,8 @@ def mean_with_interval(
         sums, counts = weights @ values, weights @ known
         drawn.append(sums[counts > 0] / counts[counts > 0])
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+    if _is_one(prompt_ids):
+        low = high = np.nan
     return float(values.sum() / known.sum()), float(low), float(high)
 
 
@@ -121,7 +127,8 @@ def compare_means(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping], 
 
     Returns:
         `dict[str, float]`: `difference` (B less A) and `percent` (of A's mean), each with `_low` and `_high`, the ends
-        of a 95 % bootstrap interval over prompts and, where there are several, training seeds.
+        of a 95 % bootstrap interval over prompts and, where there are several, training seeds; NaN where there is one
+        prompt only.
 
     Raises:
         `ValueError`: If the two have not the same prompts and seeds, or one has no perplexities.
@@ -151,6 +158,8 @@ def compare_means(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping], 
     prompts, seeds = zip(*cells)
     drawn = [changes(weights) for weights in draw_weights(prompts, seeds if len(set(seeds)) > 1 else None, seed)]
     low, high = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0).tolist()
+    if _is_one(prompts):
+        low = high = [np.nan, np.nan]
     found = {}
     estimates = changes(np.ones((1, len(cells))))[0].tolist()
     for name, *numbers in zip(("difference", "percent"), estimates, low, high):
@@ -160,8 +169,9 @@ def compare_means(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping], 
 
 def distinct_ngrams(texts: Sequence[Sequence[str]], size: int) -> float:
     """
-    Distinct-n: different n-grams of all outputs over all n-grams (Li et al., 2016, 1510.03055). It falls with the
-    number of words, so that only outputs of like length and number can be compared.
+    Distinct-n: different n-grams of all outputs over all n-grams. It falls with the number of words, so that only
+    outputs of like length and number can be compared. Li et al. (2016, 1510.03055), who brought it up for n of 1 and
+    2, divide by the number of generated tokens instead, which is that of n-grams for n = 1 only.
 
     Args:
         texts (`Sequence[Sequence[str]]`): Words of each output.
@@ -194,6 +204,11 @@ def auto_bleu(words: Sequence[str], size: int = 2) -> float:
         total = sum(counts.values())
         product *= sum(count for count in counts.values() if count > 1) / total if total else 0.0
     return product ** (1 / size)
+
+
+def _is_one(prompt_ids: Sequence) -> bool:
+    """Whether there is one prompt only, so that whatever is drawn is all of it."""
+    return len(set(map(str, prompt_ids))) < 2
 
 
 def _ngrams(words: Sequence[str], size: int) -> list[tuple[str, ...]]:

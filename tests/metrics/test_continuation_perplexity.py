@@ -14,6 +14,7 @@ import pytest
 from tiny_joint_model import make_text_model
 
 import evoslm
+from evoslm.metrics.continuation_app import read_continuations
 from evoslm.metrics.continuation_perplexity.continuation_perplexity import describe_outputs
 from evoslm.metrics.continuation_perplexity.output_statistics import (
     auto_bleu,
@@ -87,6 +88,17 @@ def test_statistics_are_those_of_numpy_and_weights_count_outputs_as_often_as_the
     assert one["mean"] == one["median"] == 7 and math.isnan(one["sd"])
     assert math.isnan(describe_values(np.array([np.nan]), ["a"])["mean"])
     assert math.isnan(mean_with_interval(np.array([np.nan]), ["a"])[0])
+
+
+def test_one_prompt_says_nothing_of_others():
+    values, outcome = np.arange(10.0, 20.0), {"prompt_id": "x", "training_seed": 0}
+    found = describe_values(values, ["x"] * 10)
+    assert found["mean"] == 14.5 and all(math.isnan(found[name]) for name in found if name.endswith(("_low", "_high")))
+    mean, *ends = mean_with_interval(values, ["x"] * 10, [0, 1] * 5)
+    assert mean == 14.5 and all(map(math.isnan, ends))
+    sides = ([outcome | {"perplexity": value + by} for value in values] for by in (0, 1))
+    change = compare_means(*sides)
+    assert change["difference"] == 1 and math.isnan(change["difference_low"]) and math.isnan(change["percent_high"])
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
@@ -241,3 +253,17 @@ def test_the_app_judges_a_file_of_continuations(tmp_path, model_folder, monkeypa
     labels = [row[0] for row in table]
     assert labels[0] == "Mean perplexity" and {"Auto-BLEU", "Distinct-2", "Share that is limit (%)"} <= set(labels)
     assert all(len(row) == len(app.LABELS) for row in table)
+    (tmp_path / "one.jsonl").write_text(json.dumps(rows[0]))
+    assert app.result_table(app.evaluate_file(tmp_path / "one.jsonl", str(model_folder)))[0][2] == "–"
+
+
+def test_a_line_of_a_file_ends_where_json_says(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(
+        '{"prediction": "so\u2028on", "prompt": "x\x85"}\n\n{"prediction": "b", "prompt": "x"}\r\n', "utf-8"
+    )
+    assert read_continuations(file)["predictions"] == ["so\u2028on", "b"]
+    for bad in ('["a"]', "5", '"prediction prompt"'):
+        file.write_text(f'{{"prediction": "a", "prompt": "x"}}\n{bad}\n')
+        with pytest.raises(ValueError, match="Line 2 of rows.jsonl is no JSON object; give one a line."):
+            read_continuations(file)
