@@ -35,10 +35,11 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
-    """The table, and how far the run is from it."""
+    """The table, and how far the run is from it, as it is now."""
     results = run.read_part(PART)
     if results is None:
         return None
+    results |= measure_run(run.finished)
     sources = [f"[{source['name']}]({source['url']}): {source['setting']}." for source in results["sources"]]
     paper = load_paper_figures()
     sources.append(f"[{paper['paper']}]({paper['url']}), Table 4: {paper['setting']}.")
@@ -90,12 +91,15 @@ def say_distance(results: dict) -> str:
     )
     had = f"{count(results['weights'])} weights, and {number(results['hours'])} h of speech"
     own = f"This run's largest model has {had}"
-    if results["hours"] >= least["hours"]:
-        return (
-            f"**{own}, as much as the smallest of these models had**: {known}, with {count(least['weights'])} weights."
-        )
     less, fewer = least["hours"] / results["hours"], least["weights"] / results["weights"]
-    size = f" and {count(fewer)} times fewer weights" if fewer > 1.5 else ""
+    size = f"{count(fewer)} times fewer weights" if fewer > 1.5 else ""
+    if results["hours"] >= least["hours"]:
+        but = f", but {size}" if size else ""
+        return (
+            f"**{own}, as much speech as the smallest of these models had{but}**: {known}, with "
+            f"{count(least['weights'])} weights."
+        )
+    size = f" and {size}" if size else ""
     return (
         f"**{own}: {count(less)} times less speech{size} than the smallest of these models**, where {known}; that "
         "units fail here says nothing about units at that size."

@@ -52,17 +52,23 @@ def say_disagreement(results: dict) -> str:
     topline = results["topline"]
     if topline is None:
         return "No text modality has points, so there is no topline that the three views could disagree about."
+    sameness = _say_slopes(results)
+    if not results["views"]:
+        return (
+            f"No modality but {_label(results, topline)} has points, so there is nothing to compare them with. "
+            f"{sameness}"
+        )
     found = [
         (_are_apart(views), _spread(views), name, task)
         for name, by_axis in results["views"].items()
         for task in results["tasks"]
         if len(views := _views_of(by_axis, task)) > 1
     ]
-    sameness = _say_slopes(results)
     if not found:
+        shorter = ", whose points end before theirs begin" if _ends_before_others(results) else ""
         return (
-            f"No modality has points at as many tokens or FLOPs as {_label(results, topline)} has, whose trainings "
-            f"were shorter in both: only equal epochs can be read here. {sameness}"
+            f"No modality has points at as many tokens or FLOPs as {_label(results, topline)} has{shorter}: only "
+            f"equal epochs can be read here. {sameness}"
         )
     apart, _, name, task = max(found)
     views = _views_of(results["views"][name], task)
@@ -188,6 +194,19 @@ def _say_slopes(results: dict) -> str:
         "each of its epochs has as many tokens and costs as much as the next; what they disagree about is where the "
         "lines of two modalities lie."
     )
+
+
+def _ends_before_others(results: dict) -> bool:
+    """Whether the topline's points end before those of all others begin, in tokens and in FLOPs."""
+    seen = {
+        name: [point for found in by_task.values() for point in found["points"]]
+        for name, by_task in results["scaling"].items()
+    }
+    own = seen.pop(results["topline"], [])
+    others = [point for points in seen.values() for point in points]
+    if not (own and others):
+        return False
+    return all(max(p[axis] for p in own) < min(p[axis] for p in others) for axis in ("tokens", "flops"))
 
 
 def _views_of(by_axis: dict, task: str) -> dict[str, tuple[float, dict]]:

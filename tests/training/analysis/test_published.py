@@ -36,5 +36,7 @@ def test_the_distance_is_measured_in_hours_and_weights(tmp_path):
     sentence = say_distance(measured | load_published_figures())
     assert "90 times less speech and 69 times fewer weights" in sentence and "61.2 % from 600 h" in sentence
     as_much = say_distance({"hours": 6000, "weights": 10**9} | load_published_figures())
-    assert "as much as the smallest" in as_much and "less" not in as_much
+    assert "as much speech as the smallest of these models had**" in as_much and "less" not in as_much
+    few = say_distance({"hours": 700, "weights": 342_848} | load_published_figures())
+    assert "as much speech as the smallest of these models had, but 365 times fewer weights**" in few
     assert "is not known" in say_distance({"hours": None, "weights": None} | load_published_figures())

@@ -1,5 +1,7 @@
 """The part of scaling on made-up runs: three views of the same trainings, and what can be said of them."""
 
+from copy import deepcopy
+
 import pytest
 from fake_run import make_fake_run
 
@@ -50,7 +52,16 @@ def test_views_disagree_where_an_epoch_is_longer(results):
 def test_only_one_view_is_said_to_be_one(results):
     apart = results | {"views": {"phone_repeat": results["views"]["phone_repeat"] | {"flops": None}}}
     assert "only equal epochs can be read here" in say_disagreement(apart)
+    assert "points end before" not in say_disagreement(apart)  # in FLOPs they do not
+    later = deepcopy(apart)
+    for found in later["scaling"]["phone_repeat"].values():
+        for point in found["points"]:
+            point["flops"] += 1e15
+    del later["scaling"]["phone_raw"]
+    assert "as Text-BPE has, whose points end before theirs begin: only" in say_disagreement(later)
     assert "No text modality" in say_disagreement(results | {"topline": None, "views": {}})
+    alone = say_disagreement(results | {"views": {}, "scaling": {"text_bpe": results["scaling"]["text_bpe"]}})
+    assert alone.startswith("No modality but Text-BPE has points") and "have one slope" in alone
 
 
 def test_the_line_of_the_topline_is_checked_by_what_it_reached(results):
