@@ -13,6 +13,7 @@ from ..report.formatting import NBSP
 from ..report.page import write_files
 from ..report.run_folder import ANALYSIS_FILE
 from ..run.environment import describe_commit, describe_versions
+from .made_of import say_left_out
 from .parts import AnalyzedRun, Section, load_part
 
 TITLE = "Why the models of this run are as good as they are"
@@ -28,7 +29,7 @@ def write_analysis(run: AnalyzedRun) -> Path:
     Returns:
         `Path`: `report/analysis.md`; beside it `analysis.html`, `analysis.json` and the figures.
     """
-    sections = {part: load_part(part).write_section(run) for part in get_args(AnalysisPart)}
+    sections = {part: _write_section(run, part) for part in get_args(AnalysisPart)}
     sections = {part: section for part, section in sections.items() if section is not None}
     linked = read_json_if_whole(run.paths.report / ANALYSIS_FILE) or {}
     parts = {part: {"title": section.title} | section.results for part, section in sections.items()}
@@ -38,6 +39,14 @@ def write_analysis(run: AnalyzedRun) -> Path:
     if _titles(linked) != _titles(results):  # the report says what is on the page
         write_report(run.paths.folder)
     return page
+
+
+def _write_section(run: AnalyzedRun, part: str) -> Section | None:
+    """The section of a part, or in its place that it is of earlier models."""
+    section = load_part(part).write_section(run)
+    if section is None or run.is_computed_of_these(part):
+        return section
+    return Section(section.title, [say_left_out(part)])
 
 
 def _titles(results: dict) -> list[str]:

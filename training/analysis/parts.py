@@ -13,8 +13,8 @@ A part is a module of this room with the part's name and three functions:
 Heavy imports (torch, transformers) belong into functions.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,8 @@ from ...models.files import read_json, write_json
 from ..report.figures import Figure
 from ..report.run_folder import FinishedRun, ModalityRun, read_run
 from ..run.folder import Run
-from ..run.stage import Stage
+from ..run.stage import Stage, read_stage
+from .made_of import holds, is_made_of
 
 RESULTS_FILE = "results.json"
 
@@ -69,8 +70,8 @@ class AnalyzedRun:
         inputs = {}
         for name, modality in read_run(self.paths.folder).modalities.items() if seeds else ():
             for seed in seeds(modality):
-                inputs[f"{name}/seed-{seed}"] = self.paths.scores(name, seed)
-                inputs[f"{name}/seed-{seed}/model"] = self.paths.model(name, seed)
+                own = (f"{name}/seed-{seed}", f"{name}/seed-{seed}/model")
+                inputs |= {each: self._folder_of(each) for each in own}
         stage = Stage(self.folder(part), version, config or {}, inputs)
         stage.run(lambda folder: write_json(folder / RESULTS_FILE, compute()), overwrite=True)
 
@@ -78,6 +79,48 @@ class AnalyzedRun:
         """What [`~AnalyzedRun.compute_part`] kept of a part; `None` where nothing was computed."""
         path = self.folder(part) / RESULTS_FILE
         return read_json(path) if path.is_file() else None
+
+    def is_computed_of_these(self, part: str) -> bool:
+        """Whether [`~AnalyzedRun.compute_part`] read the scores and models of a part that the run has now."""
+        keys = (read_stage(self.folder(part)) or {"keys": {}})["keys"]
+        return self.has({name.removeprefix("inputs."): of for name, of in keys.items() if name.startswith("inputs.")})
+
+    def has(self, fingerprints: Mapping[str, str]) -> bool:
+        """
+        Whether the run has these scores and models.
+
+        Args:
+            fingerprints (`Mapping[str, str]`): By `<modality>/seed-<n>`, with `/model` behind it of a model.
+        """
+        return all(holds(self._folder_of(name), each) for name, each in fingerprints.items())
+
+    def find_current(
+        self, folder: Path, inputs: Callable[[str, int], dict[str, Path | None]]
+    ) -> tuple[dict[str, list[int]], list[str]]:
+        """
+        Which stages of models are of the models that the run has now.
+
+        Args:
+            folder (`Path`): Where they lie, as `<modality>/seed-<n>`.
+            inputs (`Callable[[str, int], dict[str, Path]]`): From a modality and training seed to what its stage
+                reads.
+
+        Returns:
+            `tuple[dict[str, list[int]], list[str]]`: Training seeds by modality, and the labels of the modalities of
+            which some stage is of anything else.
+        """
+        current, earlier = {}, []
+        for name, label in self.labels.items():
+            stages = {seed: folder / name / f"seed-{seed}" for seed in self.seeds(name)}
+            made = {seed: is_made_of(stage, inputs(name, seed)) for seed, stage in stages.items() if stage.is_dir()}
+            current[name] = [seed for seed, is_current in made.items() if is_current]
+            earlier += [] if all(made.values()) else [label]
+        return current, earlier
+
+    def _folder_of(self, name: str) -> Path:
+        modality, seed, *model = name.split("/")
+        seed = int(seed.removeprefix("seed-"))
+        return self.paths.model(modality, seed) if model else self.paths.scores(modality, seed)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -116,6 +159,21 @@ class Section:
     paragraphs: list[str]
     figures: dict[str, Figure] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+
+
+def with_left_out(section: Section | None, title: str, left_out: Sequence[str]) -> Section | None:
+    """
+    A section, and behind it what is left out of it.
+
+    Args:
+        section ([`Section`], *optional*): What there is.
+        title (`str`): The heading of what there is not.
+        left_out (`Sequence[str]`): Sentences, which stand alone where there is nothing else.
+    """
+    if not left_out:
+        return section
+    section = section or Section(title, [])
+    return replace(section, paragraphs=[*section.paragraphs, *left_out])
 
 
 def show(figure: Figure) -> str:

@@ -305,7 +305,11 @@ def _analysis(results: dict) -> list[str]:
     if not results["analysis"]:
         return []
     titles = "\n".join(f"- {title}" for title in results["analysis"])
-    return ["## Why", f"[The analysis](analysis.md) of the same models has a page of its own:\n\n{titles}"]
+    return [
+        "## Why",
+        "[The analysis](analysis.md) has a page of its own, of the models that were there when `evoslm analyze` last "
+        f"wrote it:\n\n{titles}",
+    ]
 
 
 def _settings(results: dict) -> list[str | None]:

@@ -11,8 +11,10 @@ import pytest
 
 from evoslm.models.modalities import get_modality
 from evoslm.training.analysis.arguments import AnalyzeArguments
+from evoslm.training.analysis.command import read_analyzed
 from evoslm.training.analysis.layers import part as layers
 from evoslm.training.analysis.layers.accuracies import layer_outcomes
+from evoslm.training.analysis.page import write_analysis
 from evoslm.training.analysis.segmentation.timed_tokens import read_timed_utterances
 from evoslm.training.arguments.parsing import parse_arguments
 from evoslm.training.arguments.study import AnalysisPart
@@ -153,6 +155,27 @@ def test_a_tuned_lens_stands_beside_the_other(analyzed):
     tuned, plain = (found[lens]["phone_repeat"] for lens in ("tuned", "logit"))
     assert tuned["tasks"]["swuggy"]["rules"]["sum"][-1] == plain["tasks"]["swuggy"]["rules"]["sum"][-1]
     assert all(after < before for before, after in zip(*tuned["divergence"].values()))
+
+
+def test_what_is_of_earlier_models_is_left_out_and_named(analyzed, tmp_path):
+    run = shutil.copytree(analyzed, tmp_path / "run")
+
+    def train_anew(stage):
+        record = json.loads((run / stage / "stage.json").read_text())
+        (run / stage / "stage.json").write_text(json.dumps(record | {"fingerprint": "another"}))
+        write_analysis(read_analyzed(str(run)))
+        numbers = json.loads((run / "report" / "analysis.json").read_text())["parts"]
+        return (run / "report" / "analysis.md").read_text(), numbers["layers"], numbers["segmentation"]
+
+    page, layers, boundaries = train_anew("models/phone_repeat/seed-0")
+    assert list(layers["lenses"]["logit"]) == list(boundaries["found"]) == ["text_raw_no_space", "speech_bpe"]
+    for part in ("layers", "segmentation"):
+        command = f"`evoslm analyze RUN --parts {part} --overwrite`"
+        assert f"Left out: Phone-Repeat. What lies there is of earlier models, or is not whole; {command}" in page
+    page, layers, boundaries = train_anew("pairs/rendered")
+    assert (
+        list(layers) == ["title"] and boundaries["found"] and "Left out: Text-Raw, no spaces, Phone-Repeat and" in page
+    )
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def test_the_page_has_them_with_all_their_numbers(run, capsys):
     assert main(["analyze", str(run), "--parts", "scaling", "published", "--num_proc", "1", "--device", "cpu"]) == 0
     made = {part: (run / "analysis" / part / "stage.json").stat().st_mtime_ns for part in PARTS}
     assert made["scaling"] > kept["scaling"] and made["published"] == kept["published"]
+    # What was computed of the earlier scores is no longer on the page.
+    page, report = ((run / "report" / f"{name}.md").read_text() for name in ("analysis", "report"))
+    left_out = "is of earlier models, or is not whole; `evoslm analyze RUN --parts factors` makes it anew."
+    assert f"## What each factor costs, in four views\n\nLeft out: what lies here {left_out}" in page
+    numbers = json.loads((run / "report" / "analysis.json").read_text())["parts"]
+    assert list(numbers["factors"]) == ["title"] and "scaling" in numbers["scaling"]
+    assert "of the models that were there when `evoslm analyze` last wrote it" in report
 
 
 def test_what_a_run_lacks_is_one_sentence(run, tmp_path, capsys):

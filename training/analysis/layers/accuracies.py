@@ -3,6 +3,7 @@
 `items.parquet` of each model, with a list a log-likelihood -> the outcomes and estimates of the report, by layer.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ LENSES = ("logit", "tuned")
 _BY_LAYER = [f"{side}{part}" for side in SIDES for part in ("", "_unconditional")]
 
 
-def read_layers(folder: Path, labels: dict[str, str]) -> dict[str, Any]:
+def read_layers(
+    folder: Path, labels: dict[str, str], seeds: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, Any]:
     """
     Accuracies by layer of the models that were scored through one lens.
 
     Args:
         folder (`Path`): `analysis/layers/<lens>` of a run.
         labels (`dict[str, str]`): The modalities, in their order.
+        seeds (`Mapping[str, Sequence[int]]`, *optional*): Training seeds by modality; all that were scored when not
+            given.
 
     Returns:
         `dict[str, Any]`: By modality: `layers` (how many), `seeds`, `divergence` (of a tuned lens, the KL to the last
@@ -35,6 +40,7 @@ def read_layers(folder: Path, labels: dict[str, str]) -> dict[str, Any]:
     found = {}
     for name in labels:
         paths = {int(path.parent.name[5:]): path for path in folder.glob(f"{name}/seed-*/{ITEMS_FILE}")}
+        paths = {seed: path for seed, path in paths.items() if seeds is None or seed in seeds.get(name, ())}
         if paths:
             items = {seed: pd.read_parquet(path) for seed, path in sorted(paths.items())}
             outcomes = {seed: layer_outcomes(table) for seed, table in items.items()}

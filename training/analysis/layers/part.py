@@ -20,9 +20,10 @@ from ...run.workers import Job, run_jobs
 from ...score.pair_files import CHUNKS_FOLDER, load_for_scoring
 from ...stages.contents import KEYS, read_contents
 from ..arguments import AnalyzeArguments
-from ..parts import AnalyzedRun, Section
+from ..made_of import say_left_out
+from ..parts import AnalyzedRun, Section, with_left_out
 from .accuracies import LENSES, read_layers
-from .text import write_layers
+from .text import TITLE, write_layers
 
 PART = "layers"
 LENS_FILE = "lens.safetensors"
@@ -48,11 +49,8 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
     """Score the pairs by every layer of each model."""
     jobs = []
     for name, seed in run.models:
-        of_model = {
+        of_model = _inputs(run, name, seed) | {
             "folder": run.folder(PART) / arguments.lens / name / f"seed-{seed}",
-            "model": run.paths.model(name, seed),
-            "pairs": run.paths.pairs(run.paths.voices_of(name)),
-            "units": run.paths.pair_units(name) if get_modality(name).is_speech else None,
             "tokenizer": run.paths.tokenizer(name),
             "modality": name,
             "lens": arguments.lens,
@@ -64,10 +62,25 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
-    """Accuracies by layer, through each lens that was used."""
-    found = {lens: read_layers(run.folder(PART) / lens, run.labels) for lens in LENSES}
-    found = {lens: layers for lens, layers in found.items() if layers}
-    return write_layers(found, run.labels) if found else None
+    """Accuracies by layer, through each lens that was used, of the models that the run has now."""
+    found, left_out = {}, []
+    for lens in LENSES:
+        folder = run.folder(PART) / lens
+        seeds, earlier = run.find_current(folder, lambda name, seed: _inputs(run, name, seed))
+        if layers := read_layers(folder, run.labels, seeds):
+            found[lens] = layers
+        if earlier:
+            flags = f"{'' if lens == 'logit' else f'--lens {lens} '}--overwrite"
+            left_out.append(say_left_out(PART, earlier, flags))
+    return with_left_out(write_layers(found, run.labels) if found else None, TITLE, left_out)
+
+
+def _inputs(run: AnalyzedRun, name: str, seed: int) -> dict[str, Path | None]:
+    return {
+        "model": run.paths.model(name, seed),
+        "pairs": run.paths.pairs(run.paths.voices_of(name)),
+        "units": run.paths.pair_units(name) if get_modality(name).is_speech else None,
+    }
 
 
 def build_layer_scores(

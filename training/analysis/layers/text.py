@@ -14,6 +14,7 @@ from ...report.figures.panels import draw_chance, label_ends
 from ...report.formatting import MISSING, listing, markdown_table, number, percent, with_interval
 from ..parts import Section, show
 
+TITLE = "What each layer knows"
 _READ = {
     "logit": "Every layer's states through the final normalisation and the output layer, as they are (logit lens).",
     "tuned": "The same after an affine map for each layer, fitted on training utterances so that the layer says as "
@@ -46,7 +47,7 @@ def write_layers(found: dict[str, dict[str, Any]], labels: dict[str, str]) -> Se
         ]
         if lens == "tuned":
             paragraphs += [_divergence_table(layers, labels)]
-    return Section("What each layer knows", paragraphs, figures, {"lenses": found})
+    return Section(TITLE, paragraphs, figures, {"lenses": found})
 
 
 def _tasks(layers: dict[str, Any]) -> list[str]:

@@ -25,10 +25,11 @@ from ...run.workers import Job, run_jobs
 from ...score.pair_files import load_for_scoring
 from ...stages.baselines import NGRAM_ORDER, collapse_runs
 from ..arguments import AnalyzeArguments
-from ..parts import AnalyzedRun, Section
+from ..made_of import is_made_of, say_left_out
+from ..parts import AnalyzedRun, Section, with_left_out
 from .boundary_rules import above, at_random, choose_step, choose_threshold, count, every_nth
 from .results import BOUNDARIES_FILE, read_segmentation
-from .text import write_segmentation
+from .text import TITLE, write_segmentation
 from .timed_tokens import MOST_UTTERANCES, TimedUtterance, read_timed_utterances
 
 PART = "segmentation"
@@ -86,9 +87,17 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
 
 
 def write_section(run: AnalyzedRun) -> Section | None:
-    """Word boundaries by model."""
-    found = read_segmentation(run.folder(PART), run.labels)
-    return write_segmentation(found, run.labels, TOLERANCE) if found else None
+    """Word boundaries by model, of the models that the run has now."""
+    folder = run.folder(PART)
+    seeds, earlier = run.find_current(
+        folder, lambda name, seed: _inputs(run, name) | {"model": run.paths.model(name, seed)}
+    )
+    for name, own in seeds.items():
+        if own and not is_made_of(folder / name / "rules", _inputs(run, name)):
+            seeds[name], earlier = [], list(dict.fromkeys([*earlier, run.labels[name]]))
+    found = read_segmentation(folder, run.labels, seeds)
+    left_out = [say_left_out(PART, earlier, "--overwrite")] if earlier else []
+    return with_left_out(write_segmentation(found, run.labels, TOLERANCE) if found else None, TITLE, left_out)
 
 
 def build_model_boundaries(

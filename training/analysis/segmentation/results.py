@@ -4,6 +4,7 @@
 which intervals over documents and training seeds are made as those of accuracies.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ DOCUMENTS_AND_SEEDS = PAIRS_AND_SEEDS.replace("pairs", DOCUMENTS)
 """What an interval is over."""
 
 
-def read_segmentation(folder: Path, labels: dict[str, str]) -> dict[str, Any]:
+def read_segmentation(
+    folder: Path, labels: dict[str, str], seeds: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, Any]:
     """
     Word boundaries of the models of a run, and of rules on the same utterances.
 
     Args:
         folder (`Path`): `analysis/segmentation` of a run.
         labels (`dict[str, str]`): The modalities, in their order.
+        seeds (`Mapping[str, Sequence[int]]`, *optional*): Training seeds by modality; all that were measured when not
+            given.
 
     Returns:
         `dict[str, Any]`: By modality `seeds`, `utterances`, `boundaries`, `left_out`; by rule (`model`, `random`,
@@ -40,6 +45,7 @@ def read_segmentation(folder: Path, labels: dict[str, str]) -> dict[str, Any]:
     found = {}
     for name in labels:
         paths = {int(path.parent.name[5:]): path for path in folder.glob(f"{name}/seed-*/{BOUNDARIES_FILE}")}
+        paths = {seed: path for seed, path in paths.items() if seeds is None or seed in seeds.get(name, ())}
         if not paths or not (folder / name / "rules" / BOUNDARIES_FILE).is_file():
             continue
         models = {seed: _read_rules(path) for seed, path in sorted(paths.items())}

@@ -13,7 +13,7 @@ from ...report.figures.panels import label_rows
 from ...report.formatting import listing, markdown_table, number, percent, with_interval
 from ..parts import Section, show
 
-FIGURE = "analysis_segmentation"
+TITLE, FIGURE = "Where words begin", "analysis_segmentation"
 
 
 def write_segmentation(found: dict[str, Any], labels: dict[str, str], tolerance: float) -> Section:
@@ -41,7 +41,7 @@ def write_segmentation(found: dict[str, Any], labels: dict[str, str], tolerance:
         _table(found, labels),
         _notes(found),
     ]
-    return Section("Where words begin", paragraphs, {FIGURE: figure}, {"tolerance_seconds": tolerance, "found": found})
+    return Section(TITLE, paragraphs, {FIGURE: figure}, {"tolerance_seconds": tolerance, "found": found})
 
 
 def _say(found: dict[str, Any], labels: dict[str, str]) -> list[str]:
