@@ -14,11 +14,12 @@ from ...report.page import plain_numbers
 from ...report.run_folder import FinishedRun
 from ...run.execution import Execution
 from ...run.folder import MODEL_FOLDER, Run
+from ...run.stage import read_fingerprint
 from ...run.workers import Job, run_jobs
 from .hearing import find_squim, find_transcriber, hear_with_recogniser, hear_with_units, predict_opinion
 from .results import RECORDED, RESULTS_FILE, compute_results, read_sound
 from .resynthesis import build_sound, check_hop
-from .rows import SPEECH, Row, Spoken, open_others, read_rows
+from .rows import SPEECH, Row, Spoken, find_earlier_joint, open_others, read_rows
 from .unit_bpe import build_sizes, check_sizes, finished_sizes
 
 SPLIT = "test"
@@ -84,9 +85,11 @@ def build_table(
     others = open_others(run, runs)
     if transcriber is not None:
         _check_recogniser(transcriber, execution)
+    seeds = sorted(finished.modalities[SPEECH].items)
     if sizes:
-        build_sizes(run, folder / "unit_bpe", sizes, sorted(finished.modalities[SPEECH].items), execution)
-    rows = read_rows(run, finished, others, finished_sizes(folder / "unit_bpe"))
+        build_sizes(run, folder / "unit_bpe", sizes, seeds, execution)
+    _say_earlier_joint([run, *(other for other, _ in others)])
+    rows = read_rows(run, finished, others, finished_sizes(run, folder / "unit_bpe", seeds, execution))
     sounds, reasons = _build_sounds(run, folder / "sound", rows, num_utterances, execution)
     by = _hear(run, folder, list(sounds), transcriber, num_utterances, execution)
     weights = find_squim()
@@ -99,12 +102,29 @@ def build_table(
         "heard_by": by,
         "opinion_by": None if weights is None else "SQUIM",
         "sounds": {
-            name: read_sound(folder, name) | {"label": label}
+            name: read_sound(folder, name, by is not None, weights is not None) | {"label": label}
             for name, label in {RECORDED: "as recorded", **sounds}.items()
         },
         "not_spoken": reasons,
+        "made_of": _pin_scores(run, rows),
     }
     write_json(folder / RESULTS_FILE, plain_numbers(results))
+
+
+def _say_earlier_joint(runs: Sequence[Run]) -> None:
+    for run in runs:
+        for name in find_earlier_joint(run):
+            print(
+                f"evoslm: without the joint model {name} of {run.folder}, which is of other units than the run has "
+                "now; `evoslm pretrain-joint` with --overwrite makes it anew.",
+                flush=True,
+            )
+
+
+def _pin_scores(run: Run, rows: Sequence[Row]) -> dict[str, str]:
+    """The fingerprints of the run's own scores, by which the page sees whether its models are still there."""
+    own = [row for row in rows if row.run is run and row.key == row.modality]
+    return {f"{row.key}/seed-{seed}": read_fingerprint(run.scores(row.key, seed)) for row in own for seed in row.items}
 
 
 def _check_recogniser(transcriber: str, execution: Execution) -> None:

@@ -116,7 +116,7 @@ def read_errors(folder: Path) -> dict[str, Any] | None:
 
     if not (folder / TRANSCRIPTS_FILE).is_file():
         return None
-    rows = [json.loads(line) for line in (folder / TRANSCRIPTS_FILE).read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / TRANSCRIPTS_FILE).read_text(encoding="utf-8").split("\n") if line]
     said, heard = ([row[name] for row in rows] for name in ("text", "transcript"))
     counts = recognition_errors(said, heard)
     found = error_intervals(said, heard) | {name: counts[name] for name in ("utterances", "empty", "words")}

@@ -6,9 +6,11 @@ a run with several kinds of units, and further runs -> [`~building.build_table`]
 from ....models.files import read_json_if_whole
 from ...run.execution import Execution
 from ..arguments import AnalyzeArguments
+from ..made_of import say_left_out
 from ..parts import AnalyzedRun, Section, show
 
 PART = "mitigations"
+_TITLE = "What each mitigation recovers, and what it costs"
 
 
 def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
@@ -41,9 +43,11 @@ def write_section(run: AnalyzedRun) -> Section | None:
     results = read_json_if_whole(run.folder(PART) / RESULTS_FILE)
     if results is None:
         return None
+    if not run.has(results.get("made_of", {})):
+        return Section(_TITLE, [say_left_out(PART)])
     from .document import write_paragraphs
     from .figure import draw_trade_off
 
     figure = draw_trade_off(results)
     paragraphs = write_paragraphs(results, show(figure))
-    return Section("What each mitigation recovers, and what it costs", paragraphs, {figure.name: figure}, results)
+    return Section(_TITLE, paragraphs, {figure.name: figure}, results)

@@ -81,13 +81,15 @@ def compute_results(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def read_sound(folder: Path, name: str) -> dict[str, Any]:
+def read_sound(folder: Path, name: str, is_heard: bool, is_judged: bool) -> dict[str, Any]:
     """
     What was measured of one sound.
 
     Args:
         folder (`Path`): The folder of the part.
         name (`str`): The sound, or [`RECORDED`].
+        is_heard (`bool`): Whether something has heard it as it is now; what lies there else is of an earlier sound.
+        is_judged (`bool`): Whether an opinion of it was predicted as it is now.
 
     Returns:
         `dict[str, Any]`: `quality` (`mcd` in dB, `f0_rmse_cents`, `f0_spread_cents`, `voicing_error`, `length_ratio`,
@@ -96,8 +98,8 @@ def read_sound(folder: Path, name: str) -> dict[str, Any]:
     """
     return {
         "quality": read_json_if_whole(folder / "sound" / name / QUALITY_FILE),
-        "errors": read_errors(folder / "heard" / name),
-        "opinion": read_json_if_whole(folder / "opinion" / name / MOS_FILE),
+        "errors": read_errors(folder / "heard" / name) if is_heard else None,
+        "opinion": read_json_if_whole(folder / "opinion" / name / MOS_FILE) if is_judged else None,
     }
 
 

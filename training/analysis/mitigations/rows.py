@@ -19,6 +19,7 @@ from ...report.run_folder import FinishedRun, ModalityRun, read_run
 from ...run.folder import ITEMS_FILE, TRAINING_FILE, Run
 from ...run.stage import STAGE_FILE
 from ...run.study_file import open_run
+from ..made_of import is_made_of
 from .comparable import check_comparable
 
 SPEECH = "speech_units"
@@ -221,6 +222,7 @@ def _of_other(run: Run, part: ModalityRun, number: int, changed: str, answer: st
 
 def _of_size(run: Run, finished: FinishedRun, size: int, folder: Path) -> Row:
     items = _read_seeds(folder / "scores", f"best/{ITEMS_FILE}")
+    items = {seed: own for seed, own in items.items() if seed in finished.modalities[SPEECH].items}
     trainings = {seed: read_json(folder / "models" / f"seed-{seed}" / TRAINING_FILE) for seed in items}
     label = f"{get_modality('speech_bpe').label}, {size:,}"
     answer = f"{_ANSWERS['speech_bpe']}, {size:,} ids"
@@ -229,11 +231,11 @@ def _of_size(run: Run, finished: FinishedRun, size: int, folder: Path) -> Row:
 
 
 def _of_joint(run: Run, number: int = 0, changed: str = "") -> Iterator[Row]:
-    """Models of text and speech that lie in a run, by what they make of speech alone."""
-    folder = run.folder / "joint"
+    """Models of text and speech that lie in a run and are of its units, by what they make of speech alone."""
+    folder, earlier = run.folder / "joint", find_earlier_joint(run)
     for name in JOINT_MODELS:
         items = _read_seeds(folder / "scores" / name, f"speech/{ITEMS_FILE}")
-        if items:
+        if items and name not in earlier:
             trainings = {seed: read_json(folder / "models" / name / f"seed-{seed}" / TRAINING_FILE) for seed in items}
             yield Row(
                 f"run-{number}:joint/{name}" if number else f"joint/{name}",
@@ -248,6 +250,19 @@ def _of_joint(run: Run, number: int = 0, changed: str = "") -> Iterator[Row]:
                 is_joint=True,
                 reads_text=name != "speech",
             )
+
+
+def find_earlier_joint(run: Run) -> list[str]:
+    """The joint models of a run that were scored and are, or some of them, of other units than the run has now."""
+    folder, units = run.folder / "joint", run.units() / "utterances"
+    is_of_units = is_made_of(folder / "tokenizer", {"units": units})
+
+    def is_current(scores: Path) -> bool:
+        model = folder / "models" / scores.relative_to(folder / "scores")
+        is_of_tokenizer = is_made_of(model, {"tokenizer": folder / "tokenizer"})
+        return is_of_units and is_of_tokenizer and is_made_of(scores, {"model": model, "units": units})
+
+    return [name for name in JOINT_MODELS if not all(map(is_current, folder.glob(f"scores/{name}/seed-*")))]
 
 
 def reads_frames(tokenizer: Path) -> bool:

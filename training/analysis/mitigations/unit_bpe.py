@@ -13,9 +13,11 @@ from ...arguments.study import GROUPS, Arguments
 from ...external_units.quantizers import read_quantizer_config
 from ...run.execution import Execution
 from ...run.folder import MODEL_FOLDER, SUMMARY_FILE, Run
+from ...run.stage import Stage, read_stage
 from ...run.study_file import read_study
 from ...run.workers import Job, run_jobs
 from ...study import Study
+from ..made_of import is_made_of
 
 MODALITY = "speech_bpe"
 
@@ -72,10 +74,54 @@ def build_sizes(run: Run, folder: Path, sizes: Sequence[int], seeds: Sequence[in
     run_jobs(jobs, execution.device_workers, "language models")
 
 
-def finished_sizes(folder: Path) -> list[tuple[int, Path]]:
-    """The sizes whose models were scored, ascending, and where they lie."""
-    sizes = [path.parent for path in folder.glob("*/scores") if path.parent.name.isdigit()]
-    return sorted((int(path.name), path) for path in sizes)
+def finished_sizes(run: Run, folder: Path, seeds: Sequence[int], execution: Execution) -> list[tuple[int, Path]]:
+    """
+    The sizes that may stand in the table, ascending, and where they lie. Of another one a line says what it lacks.
+
+    Args:
+        run ([`Run`]): A run with units of frames.
+        folder (`Path`): Where [`build_sizes`] put them.
+        seeds (`Sequence[int]`): The training seeds of the run, each of which a size needs a scored model of, made as
+            the run now would.
+        execution ([`Execution`]): How it is done.
+    """
+    found = []
+    for size, own in sorted((int(path.name), path) for path in folder.glob("*") if path.name.isdigit()):
+        if lack := _find_lack(_study(run, size, execution), own, seeds):
+            print(
+                f"evoslm: without Speech-BPE of {size} pieces, {lack}; --unit_bpe_sizes {size} --overwrite makes it.",
+                flush=True,
+            )
+        else:
+            found.append((size, own))
+    return found
+
+
+def _find_lack(study: Study, folder: Path, seeds: Sequence[int]) -> str | None:
+    """What of a size is not finished, or was made of other units or otherwise than the study makes its own models."""
+    if not _is_made(replace(study.tokenizer_stage(MODALITY), folder=folder / "tokenizer")):
+        return "whose tokenizer is not finished or of other units or settings"
+    for seed in seeds:
+        model, scores = (folder / kind / f"seed-{seed}" for kind in ("models", "scores"))
+        stage = study.model_stage(MODALITY, seed)
+        if not _is_made(replace(stage, folder=model, inputs=stage.inputs | {"tokenizer": folder / "tokenizer"})):
+            return f"whose model of training seed {seed} is not finished or of other settings"
+        pairs, units = study.run.pairs(study.run.voices_of(MODALITY)), study.run.pair_units(MODALITY)
+        if not is_made_of(scores, {"model": model, "pairs": pairs, "units": units}):
+            return f"whose scores of training seed {seed} are not finished or of other pairs"
+    return None
+
+
+def _is_made(stage: Stage) -> bool:
+    """Whether a stage is finished as it would be now. In which precision is a matter of the device that trained it."""
+    record = read_stage(stage.folder)
+    if record is None:
+        return False
+    made, now = (
+        {name: value for name, value in keys.items() if name != "configuration.precision"}
+        for keys in (record["keys"], stage.keys())
+    )
+    return made == now
 
 
 def _study(run: Run, size: int, execution: Execution) -> Study:

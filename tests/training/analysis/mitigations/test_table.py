@@ -48,10 +48,10 @@ def test_there_is_a_row_for_every_model_of_units_and_for_the_anchors(results):
     rows = {row["key"]: row for row in results["rows"]}
     assert list(rows)[:5] == ["text_bpe", "text_raw", "phone_bpe", "phone_raw", "phone_repeat"]
     answers = {"speech_dedup", "speech_bpe", f"speech_bpe/{SIZE}", "speech_syllable", "speech_syllable_unsupervised"}
-    answers |= {"speech_duration_penalized", "joint/speech", "joint/ast", "normalised:speech_units"}
+    answers |= {"speech_duration_penalized", "joint/speech", "joint/ast", "run-1:speech_units"}
     assert {key for key, row in rows.items() if row["recovered"]} == answers
     assert set(rows) == answers | set(list(rows)[:5]) | {"speech_units"}
-    assert rows["normalised:speech_units"]["label"] == "Speech-MFCC, normalised by speaker"
+    assert rows["run-1:speech_units"]["label"] == "Speech-MFCC, normalised by speaker"
     assert rows["joint/ast"]["reads_text"] and not rows["joint/speech"]["reads_text"]
     assert rows["speech_units"]["rates"]["tokens_per_second"] == pytest.approx(50)
     assert rows["speech_dedup"]["rates"]["tokens_per_second"] < 45
@@ -64,7 +64,7 @@ def test_there_is_a_row_for_every_model_of_units_and_for_the_anchors(results):
 def test_pieces_of_runs_sound_as_runs_do_and_each_sound_was_heard(results):
     rows = {row["key"]: row["sound"] for row in results["rows"]}
     assert rows["speech_bpe"] == rows["speech_dedup"] == rows["joint/ast"] == "runs"
-    assert rows["normalised:speech_units"] == "run-1-frames" and rows["phone_raw"] is None
+    assert rows["run-1:speech_units"] == "run-1-frames" and rows["phone_raw"] is None
     kinds = {"recorded", "frames", "runs", "syllable", "syllable_unsupervised", "duration_penalized", "run-1-frames"}
     assert set(results["sounds"]) == kinds
     for name, sound in results["sounds"].items():
