@@ -95,7 +95,7 @@ def continuation_table(results: dict, continuation: dict) -> str:
             ([names, step["factor"]], "perplexity", "difference", NOT_IN_THIS_RUN),
             (["", ""], "%", "percent", MISSING),
         ):
-            cells = dict.fromkeys(_VIEWS, elsewhere) | {at_end: _continued(change, key, len(results["seeds"]) > 1)}
+            cells = dict.fromkeys(_VIEWS, elsewhere) | {at_end: _continued(change, key)}
             figure = number(own[key], sign=True) if own else None
             rows.append([*first, unit, *cells.values(), papers(figure, (after or {}).get("shown_as"))])
     header = ["Continuation", "Factor", "in", "converged", "equal epochs", "equal tokens", "equal FLOPs", "*paper*"]
@@ -147,11 +147,11 @@ def say_missing_parts(results: dict) -> str:
     ).strip()
 
 
-def _continued(change: dict, key: str, several: bool) -> str:
+def _continued(change: dict, key: str) -> str:
     """A change of the mean perplexity; perplexity that rises is a cost."""
     low, high = change[f"{key}_low"], change[f"{key}_high"]
     text = f"{number(change[key], sign=True)} [{number(low, sign=True)}, {number(high, sign=True)}]"
-    return f"**{text}**" if several and (low > 0 or high < 0) else text
+    return f"**{text}**" if change["can_show"] and (low > 0 or high < 0) else text
 
 
 def _points(view: str, change: dict | None) -> str:

@@ -21,10 +21,10 @@ from ....models.pipelines.batches import speak_symbols
 from ...joint.continuations import find_silent_units
 from ...run.execution import Execution
 from ...run.folder import SUMMARY_FILE, Run
-from ...run.stage import Stage
+from ...run.stage import Stage, fingerprint_files
 from ...run.study_file import read_study
 from .prompts import ContinuationPrompt, hear_prompts, read_prompts
-from .to_text import TextChannel
+from .to_text import BY_EAR, TextChannel
 
 OUTPUTS_FILE, AUDIO_FOLDER = "outputs.parquet", "audio"
 VERSION = 1
@@ -91,16 +91,33 @@ class Continued:
         """The stage of the true continuations, as the channel gives them back."""
         return self.folder / "outputs" / self.modality / "true"
 
+    @property
+    def is_of_own_frames(self) -> bool:
+        """Whether it is of units of frames in the voices of the run, which the run's vocoder speaks."""
+        own = get_modality(self.modality)
+        return own.is_speech and own.unit_of == "frame" and own.voices is None
+
+    @property
+    def vocoder(self) -> Path | None:
+        """The vocoder that was trained on the run's units, where it speaks them; else it is read off the quantizer."""
+        trained = self.run.folder / "vocoder"
+        return trained if self.is_of_own_frames and (trained / "config.json").is_file() else None
+
+    @property
+    def way_to_text(self) -> dict[str, Any]:
+        """What brings outputs to text, as a stage of them is told it."""
+        way = {"channel": self.channel.kind, "transcriber": self.pinned}
+        if self.channel.kind == BY_EAR and self.vocoder is not None:
+            way["vocoder"] = fingerprint_files(self.vocoder)
+        return way
+
     def pipeline(self, training_seed: int, device: str):
         """The model with its alphabet, and a vocoder that was read off the run's own speech."""
         from ....pipelines import SPEECH_CONTINUATION, pipeline
         from ...transcription.sounds import CODEBOOK, load_vocoder
 
-        run, own = self.run, get_modality(self.modality)
-        vocoder = None
-        if own.is_speech and own.unit_of == "frame" and own.voices is None:
-            trained = run.folder / "vocoder"
-            vocoder = load_vocoder(run, str(trained) if (trained / "config.json").is_file() else CODEBOOK)
+        run = self.run
+        vocoder = load_vocoder(run, str(self.vocoder or CODEBOOK)) if self.is_of_own_frames else None
         synthesizer = read_study(run.folder)["configuration"]["corpus"].get("synthesizer", "espeak")
         model = run.model(self.modality, training_seed)
         return pipeline(SPEECH_CONTINUATION, model, vocoder=vocoder, device=device, synthesizer=synthesizer)
@@ -186,7 +203,7 @@ def build_outputs(
         pd.DataFrame(table).to_parquet(folder / OUTPUTS_FILE)
 
     inputs = asked.inputs() | {"model": asked.run.model(asked.modality, training_seed)}
-    configuration = asdict(asked.settings) | {"channel": asked.channel.kind, "transcriber": asked.pinned}
+    configuration = asdict(asked.settings) | asked.way_to_text
     _stage(asked.outputs(training_seed), configuration, inputs).run(build, execution.overwrite)
     if report_progress is not None:
         report_progress(1.0)
@@ -215,8 +232,7 @@ def build_true(
         table = {"prompt_id": [prompt.id for prompt in prompts], "text": texts}
         pd.DataFrame(table).to_parquet(folder / OUTPUTS_FILE)
 
-    configuration = {"channel": asked.channel.kind, "transcriber": asked.pinned}
-    _stage(asked.true, configuration, asked.inputs()).run(build, execution.overwrite)
+    _stage(asked.true, asked.way_to_text, asked.inputs()).run(build, execution.overwrite)
     if report_progress is not None:
         report_progress(1.0)
 

@@ -57,7 +57,7 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
     from ...joint.external import EmbeddedModel, external_language_model
     from .judging import judge_prompts, judge_settings, judge_texts, judged_folder, load_judge
 
-    asked, left_out = _continued(run, arguments)
+    asked, left_out = _continued(run, arguments, execution)
     folder = run.folder(PART)
     _build_prompts(run, folder, arguments, execution)
     _train_transcribers(run, [own.modality for own in asked], arguments, execution)
@@ -75,7 +75,8 @@ def build(run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution) -
     load = lru_cache(maxsize=1)(partial(load_judge, external, execution.device))
     prompts = folder / "prompts"
     for own in asked:
-        for outputs in [*map(own.outputs, run.seeds(own.modality)), *([own.true] if own.true.is_dir() else [])]:
+        true = [own.true] if arguments.prompts == HELD_OUT else []
+        for outputs in [*map(own.outputs, run.seeds(own.modality)), *true]:
             judge_texts(judged_folder(own, outputs), outputs, prompts, external, load, execution)
     if arguments.prompts == HELD_OUT:
         judge_prompts(folder / "judged" / "true", prompts, external, load, execution)
@@ -109,7 +110,9 @@ def _settings(arguments: AnalyzeArguments) -> GenerationSettings:
     )
 
 
-def _continued(run: AnalyzedRun, arguments: AnalyzeArguments) -> tuple[list[Continued], list[str]]:
+def _continued(
+    run: AnalyzedRun, arguments: AnalyzeArguments, execution: Execution
+) -> tuple[list[Continued], list[str]]:
     """The modalities that are asked, and those whose units nothing brings to text."""
     pinned = _pin_recognizer(arguments.transcriber) if arguments.transcriber else {}
     names = list(dict.fromkeys(name for name, _ in run.models))
@@ -117,7 +120,7 @@ def _continued(run: AnalyzedRun, arguments: AnalyzeArguments) -> tuple[list[Cont
     asked = []
     for name in names:
         if kinds[name] is not None:
-            channel = TextChannel(run.paths, name, arguments.transcriber, pinned.get("revision"))
+            channel = TextChannel(run.paths, name, arguments.transcriber, pinned.get("revision"), execution.device)
             is_heard = kinds[name] == "by ear"
             asked.append(
                 Continued(run.paths, run.folder(PART), channel, pinned if is_heard else {}, _settings(arguments))

@@ -3,21 +3,24 @@
 outputs and perplexities of all models -> [`describe_outputs`] by modality -> tables, sentences, numbers.
 """
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ....metrics.continuation_perplexity.continuation_perplexity import describe_outputs
-from ....metrics.continuation_perplexity.output_statistics import compare_means
 from ...report.formatting import MISSING, NBSP, markdown_table, number, papers, percent
 from ...report.results import CONTRASTS, FINER_CONTRASTS, load_paper_figures
+from ..made_of import is_made_of, say_left_out
 from ..parts import AnalyzedRun, Section
+from .changes import change_of_mean
 from .judging import PERPLEXITIES_FILE
-from .outputs import OUTPUTS_FILE, sound_name
+from .outputs import OUTPUTS_FILE, GenerationSettings, sound_name
 from .prompts import HELD_OUT, ContinuationPrompt, read_prompts
 from .to_text import AS_IT_IS, BY_EAR, BY_SYMBOLS, SPACED
 
+_TITLE = "Continuations"
 _EXAMPLES = 5
 _ENDS = ("_low", "_high")
 _LONGEST_EXAMPLE = 160  # characters
@@ -37,12 +40,21 @@ def describe_continuations(run: AnalyzedRun, folder: Path, made_with: dict[str, 
         [`Section`]
     """
     labels = {name: label for name, label in run.labels.items() if name in made_with["channels"]}
+    earlier = {name: label for name, label in labels.items() if not _is_whole(run, folder, made_with, name)}
+    left_out = [say_left_out("continuation", earlier.values(), "--overwrite")] if earlier else []
+    labels = {name: label for name, label in labels.items() if name not in earlier}
+    if not labels:
+        return Section(_TITLE, left_out)
     prompts = read_prompts(folder / "prompts")
     tables = {name: _read_outputs(folder, name, made_with["seeds"][name]) for name in labels}
     modalities = {name: _describe(tables[name]) for name in labels}
-    true = _read_true(folder / "judged" / "true")
+    # What held-out prompts left behind says nothing of others: nobody knows how a text goes on that nobody has spoken.
+    is_known = made_with["prompts"] == HELD_OUT and is_made_of(
+        folder / "judged" / "true", {"prompts": folder / "prompts"}, _pinned_judge(made_with)
+    )
+    true = _read_true(folder / "judged" / "true") if is_known else None
     for name in labels:
-        modalities[name]["true_through_channel"] = _read_true(folder / "judged" / name / "true")
+        modalities[name]["true_through_channel"] = _read_true(folder / "judged" / name / "true") if is_known else None
     changes = _changes(modalities)
     outcomes = {name: found.pop("outcomes") for name, found in modalities.items()}
     paper = load_paper_figures()["continuation"]
@@ -57,7 +69,7 @@ def describe_continuations(run: AnalyzedRun, folder: Path, made_with: dict[str, 
     ]
     if changes:
         paragraphs += [_change_table(changes, run.labels, paper), _about_changes(made_with)]
-    paragraphs += _examples(run, prompts, tables, labels, made_with)
+    paragraphs += [*_examples(run, prompts, tables, labels, made_with), *left_out]
     results = {
         "made_with": made_with,
         "prompts": [vars(prompt) for prompt in prompts],
@@ -66,7 +78,32 @@ def describe_continuations(run: AnalyzedRun, folder: Path, made_with: dict[str, 
         "changes": changes,
         "outputs": {name: len(rows) for name, rows in outcomes.items()},
     }
-    return Section("Continuations", paragraphs, results=results)
+    return Section(_TITLE, paragraphs, results=results)
+
+
+def _is_whole(run: AnalyzedRun, folder: Path, made_with: dict[str, Any], modality: str) -> bool:
+    """
+    Whether a modality's outputs are of the models that the run has now, were made as they are said to be, and are
+    those that were judged: what is begun anew and not finished has some of both.
+    """
+    told = {field.name: made_with[field.name] for field in fields(GenerationSettings)}
+    told["channel"] = made_with["channels"][modality]
+    judge = _pinned_judge(made_with)
+    prompts, places = folder / "prompts", [f"{modality}/seed-{seed}" for seed in made_with["seeds"][modality]]
+    models = [run.paths.model(modality, seed) for seed in made_with["seeds"][modality]]
+    whole = [
+        is_made_of(folder / "outputs" / place, {"prompts": prompts, "model": model}, told)
+        and is_made_of(folder / "judged" / place, {"prompts": prompts, "outputs": folder / "outputs" / place}, judge)
+        for place, model in zip(places, models)
+    ]
+    if made_with["prompts"] == HELD_OUT:
+        true = {"prompts": prompts, "outputs": folder / "outputs" / modality / "true"}
+        whole.append(is_made_of(folder / "judged" / modality / "true", true, judge))
+    return all(whole)
+
+
+def _pinned_judge(made_with: dict[str, Any]) -> dict[str, str]:
+    return {"external.fingerprint": made_with["external"]["fingerprint"]}
 
 
 def _read_outputs(folder: Path, modality: str, seeds: list[int]) -> pd.DataFrame:
@@ -126,7 +163,7 @@ def _changes(modalities: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         sides = [[row for row in side if row["training_seed"] in shared] for side in sides]
         if all(any(row["perplexity"] == row["perplexity"] for row in side) for side in sides):
             names = {"baseline": baseline, "result": result, "factor": factor}
-            changes.append(names | compare_means(*sides))
+            changes.append(names | change_of_mean(*sides))
     return changes
 
 
@@ -222,8 +259,8 @@ def _how_to_read(made_with: dict[str, Any], labels: dict[str, str], has_true: bo
     sentences = [f"{', '.join(names)}: {ways[kind]}." for kind, names in by_kind.items()]
     if has_true:
         sentences.append(
-            "What that costs is in the columns of the true continuations, which went the same way: no model of a "
-            "modality can be expected below them, and two modalities are comparable only where theirs are alike."
+            "What that costs is in the columns of the true continuations, which went the same way: two modalities are "
+            "comparable only where theirs are alike."
         )
     if made_with["left_out"]:
         sentences.append(f"Without {', '.join(made_with['left_out'])}, whose units nothing here brings to text.")
@@ -235,13 +272,15 @@ def _how_to_read(made_with: dict[str, Any], labels: dict[str, str], has_true: bo
 
 
 def _about_changes(made_with: dict[str, Any]) -> str:
-    over = (
-        "prompts and training seeds" if max(map(len, made_with["seeds"].values())) > 1 else "prompts, of one training"
-    )
+    intervals = "95 % bootstrap intervals over prompts, of one training."
+    if max(map(len, made_with["seeds"].values())) > 1:
+        intervals = (
+            "95 % intervals over prompts and training seeds, with Student's t of their few degrees of freedom. Those "
+            "of the means above are of a bootstrap, which two or three trainings make too narrow."
+        )
     return (
-        "The same change both ways, with 95 % bootstrap intervals over "
-        f"{over}. The paper's table gives +7.8 for Text-BPE to Phone-BPE, which is the difference of its means, and "
-        "per cents for the other steps; here both stand for all of them."
+        f"The same change both ways, with {intervals} The paper's table gives +7.8 for Text-BPE to Phone-BPE, which "
+        "is the difference of its means, and per cents for the other steps; here both stand for all of them."
     )
 
 

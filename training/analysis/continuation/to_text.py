@@ -19,7 +19,7 @@ from ....datasets_scripts.shards.reading import find_shards
 from ....models.modalities import MODALITIES, get_modality
 from ....models.pipelines.batches import speak_symbols
 from ....models.tokenizers.text import letters_of
-from ...external_units.quantizers import read_quantizer_config
+from ...external_units.quantizers import is_external, read_quantizer_config
 from ...run.folder import MODEL_FOLDER, Run
 from .spacing import WordSpacer
 
@@ -45,10 +45,13 @@ def find_channel(run: Run, modality: str, transcriber: str | None) -> str | None
         transcriber (`str`, *optional*): A recogniser that hears phones and units.
 
     Returns:
-        `str`: One of `CHANNELS`; `None` of units that nothing brings to text: by ear, of those without a vocoder, and
-        by symbols, of all but frames in the voices of the run.
+        `str`: One of `CHANNELS`; `None` of units that nothing brings to text: by ear, of those without a vocoder, by
+        symbols, of all but frames in the voices of the run, and of external units, which nothing here makes of a
+        prompt.
     """
     own = get_modality(modality)
+    if own.is_speech and is_external(run.quantizer(modality)):
+        return None
     if own.column == "text":
         return SPACED if own.tokenizer == "text_raw_no_space" else AS_IT_IS
     if transcriber is not None:

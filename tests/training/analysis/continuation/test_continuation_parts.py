@@ -6,7 +6,10 @@ import pytest
 
 from evoslm.datasets_scripts.synthesis.prompt_speech import PromptSynthesizer
 from evoslm.models.pipelines.alphabets import PhoneAlphabet, TextAlphabet
-from evoslm.training.analysis.continuation.outputs import _write_rest
+from evoslm.training.analysis.arguments import AnalyzeArguments
+from evoslm.training.analysis.command import read_analyzed
+from evoslm.training.analysis.continuation.outputs import Continued, GenerationSettings, _write_rest
+from evoslm.training.analysis.continuation.part import _continued
 from evoslm.training.analysis.continuation.prompts import (
     ContinuationPrompt,
     choose_prompts,
@@ -16,7 +19,9 @@ from evoslm.training.analysis.continuation.prompts import (
     read_texts,
 )
 from evoslm.training.analysis.continuation.spacing import WordSpacer
-from evoslm.training.analysis.continuation.to_text import find_channel, needed_transcribers, phones_once
+from evoslm.training.analysis.continuation.to_text import TextChannel, find_channel, needed_transcribers, phones_once
+from evoslm.training.run.execution import Execution
+from evoslm.training.run.folder import Run
 from evoslm.training.run.study_file import open_run
 
 TEXT = "the girl has a goat and an old boat and the girl is at home"
@@ -121,3 +126,36 @@ def test_phones_and_units_go_through_one_kind_of_channel(run):
         "speech_dedup",
     ]
     assert needed_transcribers(run, ["phone_bpe", "speech_bpe"], "a recogniser") == []
+
+
+def test_units_from_elsewhere_go_through_no_channel(table_run):
+    """Nothing but their table has them, and it has none of what a model writes."""
+    run = open_run(table_run)
+    assert find_channel(run, "speech_units", None) is find_channel(run, "speech_units", "a recogniser") is None
+    assert find_channel(run, "phone_repeat", None) == "by symbols"
+    assert needed_transcribers(run, ["phone_repeat", "speech_units"], None) == ["phone_raw"]
+
+
+def test_what_is_heard_through_a_vocoder_is_made_anew_with_another(tmp_path):
+    run = Run(tmp_path)
+    (run.folder / "vocoder").mkdir()
+
+    def ways(transcriber):
+        channels = (TextChannel(run, name, transcriber) for name in ("speech_units", "phone_raw"))
+        return [Continued(run, tmp_path, channel, {}, GenerationSettings()).way_to_text for channel in channels]
+
+    before = {"channel": "by symbols", "transcriber": {}}
+    for weights in (b"some", b"others"):
+        (run.folder / "vocoder" / "config.json").write_text("{}")
+        (run.folder / "vocoder" / "model.safetensors").write_bytes(weights)
+        units, phones = ways("a recogniser")
+        assert units["channel"] == "by ear" and units["vocoder"] != before.get("vocoder")
+        assert phones == {"channel": "by ear", "transcriber": {}}
+        before = units
+    assert ways(None) == [{"channel": "by symbols", "transcriber": {}}] * 2
+
+
+def test_what_brings_outputs_to_text_runs_where_models_do(finished_run):
+    arguments = AnalyzeArguments(str(finished_run))
+    asked, _ = _continued(read_analyzed(str(finished_run), ["phone_raw"]), arguments, Execution(device="cuda"))
+    assert [own.channel.device for own in asked] == ["cuda"]

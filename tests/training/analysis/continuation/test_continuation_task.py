@@ -11,8 +11,11 @@ from tiny_joint_model import make_text_model
 from tiny_recognizers import save_whisper
 
 from evoslm.metrics.continuation_texts import write_form
+from evoslm.training.analysis.command import read_analyzed
+from evoslm.training.analysis.continuation import judging
 from evoslm.training.analysis.continuation import outputs as outputs_module
 from evoslm.training.analysis.continuation import part as part_module
+from evoslm.training.analysis.page import write_analysis
 from evoslm.training.cli import main
 
 MODALITIES = ("text_bpe", "text_raw_no_space", "phone_repeat", "speech_units")
@@ -115,6 +118,52 @@ def test_other_settings_are_refused_and_say_what_differs(analyzed, flags, capsys
     run, _ = analyzed
     assert main([*flags, "--modalities", "text_bpe", "--top_p", "0.5"]) == 2
     assert "top_p (0.9 there, 0.5 now)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def copied(analyzed, flags, tmp_path):
+    """A copy of what was analyzed, and the flags of its command."""
+    run = shutil.copytree(analyzed[0], tmp_path / "run")
+    return run, [str(run) if word == str(analyzed[0]) else word for word in flags]
+
+
+def read_section(run):
+    numbers = json.loads((run / "report" / "analysis.json").read_text())["parts"]["continuation"]
+    return numbers, (run / "report" / "analysis.md").read_text()
+
+
+def test_other_prompts_have_no_true_continuation_of_those_before(copied):
+    run, flags = copied
+    assert main([*flags, "--modalities", "text_bpe", "--prompts", "topics", "--num_prompts", "2", "--overwrite"]) == 0
+    numbers, page = read_section(run)
+    assert (run / "analysis" / "continuation" / "outputs" / "text_bpe" / "true").is_dir()
+    assert numbers["true"] is None and numbers["modalities"]["text_bpe"]["true_through_channel"] is None
+    assert "what was said" not in page and "written for EvoSLM" in page
+
+
+def test_outputs_that_were_not_judged_are_not_on_the_page(copied, monkeypatch):
+    """A kill between new outputs and their judgement leaves perplexities of the old ones."""
+    run, flags = copied
+
+    def die(*anything):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(judging, "judge_texts", die)
+    assert main([*flags, "--modalities", "text_bpe", "--generation_seeds", "1", "--overwrite"]) == 130
+    write_analysis(read_analyzed(str(run)))
+    numbers, page = read_section(run)
+    assert set(numbers["modalities"]) == set(MODALITIES) - {"text_bpe"}
+    assert "Left out: Text-BPE. What lies there is of earlier models, or is not whole" in page
+
+
+def test_outputs_of_earlier_models_are_not_on_the_page(copied):
+    run, _ = copied
+    for modality in MODALITIES:
+        path = run / "models" / modality / "seed-0" / "stage.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "another"}))
+    write_analysis(read_analyzed(str(run)))
+    numbers, page = read_section(run)
+    assert list(numbers) == ["title"] and "`evoslm analyze RUN --parts continuation --overwrite` makes it anew" in page
 
 
 def test_a_recogniser_hears_phones_and_units_by_ear(run, flags, tmp_path):
