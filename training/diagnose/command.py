@@ -45,7 +45,8 @@ class DiagnoseArguments:
         export_audio (`str`, *optional*): Write the audio that a table needs ids of to this folder, and stop.
         num_proc (`int`, *optional*): Worker processes; the number of cores when not given.
         device (`str`, *optional*, defaults to `"auto"`): Where adapters and language models run.
-        overwrite (`bool`, *optional*, defaults to `False`): Redo a tokenizer that has other ids than it had.
+        overwrite (`bool`, *optional*, defaults to `False`): Redo what a tokenizer has of other ids, or of another
+            preset.
     """
 
     tokenizers: list[str] | None = None

@@ -100,7 +100,7 @@ class DiagnosisCorpus:
         """The pairs that an anchor reads: of Phone-Repeat those with as many frames a second."""
         return anchor.run.pairs() if anchor.is_of_units else self.run.pairs()
 
-    def build_anchor_pairs(self, anchor: Measured) -> None:
+    def build_anchor_pairs(self, anchor: Measured, execution: Execution) -> None:
         """The minimal pairs with Phone-Repeat at an anchor's rate, in the voices in which tokenizers hear them."""
         corpus, pairs = self.arguments.corpus, self.arguments.pairs
         settings = SpokenPairSettings(
@@ -112,7 +112,7 @@ class DiagnosisCorpus:
             frame_samples=frame_samples_at(anchor.frame_rate),
             synthesizer=corpus.synthesizer,
         )
-        build_spoken_pairs(anchor.run.pairs(), self.run.pairs_text, self.run.utterances(), settings, self.execution)
+        build_spoken_pairs(anchor.run.pairs(), self.run.pairs_text, self.run.utterances(), settings, execution)
 
     def tokenizer_settings(self, measured: Measured, num_units: int | None) -> TokenizerSettings:
         """How contents become ids."""

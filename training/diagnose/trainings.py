@@ -5,17 +5,17 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ...models.files import read_json
-from ..analysis.layers.part import build_layer_scores
+from ..analysis.layers.part import build_layer_scores, layer_stage
 from ..run.execution import Execution
 from ..run.folder import SUMMARY_FILE
-from ..run.stage import read_stage
+from ..run.stage import Stage
 from ..run.workers import Job
-from ..stages.baselines import build_baselines
-from ..stages.scores import ScoreSettings
+from ..stages.baselines import baseline_stage, build_baselines
+from ..stages.models import model_stage
+from ..stages.scores import ScoreSettings, score_stage
 from ..stages.tokenizers import build_tokenizer
 from ..study import train_and_score
 from .canonical_units import build_canonical_units, count_canonical_units
@@ -26,7 +26,7 @@ from .phone_units import build_phone_units
 def prepare_anchor(anchor: Measured, corpus: DiagnosisCorpus, execution: Execution) -> None:
     """Everything of an anchor but its models."""
     if anchor.is_of_units:
-        corpus.build_anchor_pairs(anchor)
+        corpus.build_anchor_pairs(anchor, execution)
         pairs, utterances = corpus.anchor_pairs(anchor), corpus.run.utterances()
         build_phone_units(anchor.raw, utterances, pairs, anchor.frame_rate, execution)
         build_canonical_units(anchor.raw, anchor.canonical, execution)
@@ -56,18 +56,19 @@ def training_jobs(
         execution ([`Execution`]): How it is done.
 
     Returns:
-        `list[Job]`: One a seed that was not scored yet, and one of n-grams.
+        `list[Job]`: One a seed that was not trained and scored in just this way yet, and one of n-grams.
+
+    Raises:
+        `ValueError`: If it was in another way, and is not to be overwritten.
     """
     run, modality = measured.run, measured.modality
     tokens = read_json(run.tokenizer(modality) / SUMMARY_FILE)["train_tokens"]
-    read, jobs = _read(measured, corpus), []
+    read, how, jobs = _read(measured, corpus), {"execution": execution}, []
     for seed in seeds:
-        training = {
+        model = {
             "folder": run.model(modality, seed),
             "tokenizer": run.tokenizer(modality),
             "settings": corpus.model_settings(measured, seed),
-            "hardware": corpus.arguments.hardware,
-            "execution": execution,
         }
         scores = {
             "folder": run.scores(modality, seed),
@@ -75,31 +76,35 @@ def training_jobs(
             "settings": ScoreSettings(
                 modality, corpus.arguments.pairs.point_pairs, corpus.arguments.corpus.corpus_seed
             ),
-            "execution": execution,
         } | read
-        if not _is_up_to_date(run.scores(modality, seed), read | {"model": run.model(modality, seed)}):
-            jobs.append(Job(train_and_score, {"training": training, "scores": scores}, cost=_cost(measured, tokens)))
+        if not _are_finished([model_stage(**model), score_stage(**scores)], execution):
+            training = model | {"hardware": corpus.arguments.hardware} | how
+            job = {"training": training, "scores": scores | how}
+            jobs.append(Job(train_and_score, job, cost=_cost(measured, tokens)))
     baselines = {
         "folder": run.baselines(modality),
         "tokenizer": run.tokenizer(modality),
         "texts": corpus.run.pairs_text,
         "modality": modality,
-        "execution": execution,
-    }
-    if not _is_up_to_date(run.baselines(modality), read | {"tokenizer": run.tokenizer(modality)}):
-        jobs.append(Job(build_baselines, baselines | read, cost=0.05 * tokens))
+    } | read
+    if not _are_finished([baseline_stage(**baselines)], execution):
+        jobs.append(Job(build_baselines, baselines | how, cost=0.05 * tokens))
     return jobs
 
 
 def layer_jobs(measured: Measured, seeds: Sequence[int], corpus: DiagnosisCorpus, execution: Execution) -> list[Job]:
     """What scores the pairs by every layer of the models of a tokenizer or an anchor."""
-    run, modality, read = measured.run, measured.modality, _read(measured, corpus)
-    jobs = []
+    run, modality, jobs = measured.run, measured.modality, []
     for seed in seeds:
-        folder = measured.layers / modality / f"seed-{seed}"
-        if not _is_up_to_date(folder, read | {"model": run.model(modality, seed)}):
-            job = {"folder": folder, "model": run.model(modality, seed), "tokenizer": run.tokenizer(modality)}
-            job |= {"modality": modality, "lens": LENS, "execution": execution} | read
+        layers = {
+            "folder": measured.layers / modality / f"seed-{seed}",
+            "model": run.model(modality, seed),
+            "tokenizer": run.tokenizer(modality),
+            "modality": modality,
+            "lens": LENS,
+        } | _read(measured, corpus)
+        if not _are_finished([layer_stage(**layers)], execution):
+            job = layers | {"execution": execution}
             jobs.append(Job(build_layer_scores, job, cost=measured.frame_rate or 10))
     return jobs
 
@@ -109,16 +114,20 @@ def _read(measured: Measured, corpus: DiagnosisCorpus) -> dict[str, Any]:
     return {"pairs": corpus.run.pairs(), "units": measured.canonical.pairs if measured.is_of_units else None}
 
 
-def _is_up_to_date(folder: Path, inputs: dict[str, Path | None]) -> bool:
-    """Whether a stage is finished, and was made of what now lies in the folders that it read."""
-    record = read_stage(folder)
-    if record is None:
+def _are_finished(stages: Sequence[Stage], execution: Execution) -> bool:
+    """
+    Whether stages are whole, and made by exactly what makes them now.
+
+    Raises:
+        `ValueError`: If one was made by something else and is not to be overwritten: now, and not hours later in a
+            queue.
+    """
+    try:
+        for stage in stages:
+            stage.check(execution.overwrite)
+        return all(stage.is_finished() for stage in stages)
+    except FileNotFoundError:  # a stage that one of them was made of is gone
         return False
-    now = {name: read_stage(path) for name, path in inputs.items() if path is not None}
-    return all(
-        stage is not None and record["keys"].get(f"inputs.{name}") == stage["fingerprint"]
-        for name, stage in now.items()
-    )
 
 
 def _cost(measured: Measured, tokens: int) -> float:

@@ -71,6 +71,16 @@ class Stage:
         record = read_stage(self.folder)
         return record is not None and record["fingerprint"] == fingerprint(self.keys())
 
+    def check(self, overwrite: bool = False) -> None:
+        """
+        Look beforehand whether [`~Stage.run`] would replace what is there.
+
+        Raises:
+            `ValueError`: If the folder was finished with another configuration and `overwrite` is not set.
+        """
+        if self.folder.exists() and not self.is_finished():
+            self._check_folder(self.keys(), overwrite)
+
     def run(self, build: Callable[[Path], None], overwrite: bool = False, together: bool = False) -> bool:
         """
         Build the folder unless it is there already. Of processes that a launcher started, the main one builds, and

@@ -24,6 +24,14 @@ from .contents import KEYS, read_contents
 NGRAM_ORDER = 5
 
 
+def baseline_stage(
+    folder: Path, tokenizer: Path, pairs: Path, texts: Path, units: Path | None, modality: str
+) -> Stage:
+    """What makes the scores of n-grams; the arguments are those of [`build_baselines`]."""
+    inputs = {"tokenizer": tokenizer, "pairs": pairs, "texts": texts} | ({"units": units} if units else {})
+    return Stage(folder, 4, {"modality": modality, "max_order": NGRAM_ORDER}, inputs)
+
+
 def build_baselines(
     folder: Path,
     tokenizer: Path,
@@ -55,8 +63,7 @@ def build_baselines(
         score_baselines(tokenizer, contents, entry, read_overlap(texts)).to_parquet(partial / BASELINES_FILE)
         write_json(partial / SUMMARY_FILE, {"orders": NGRAM_ORDER, "smoothing": "Witten-Bell, interpolated"})
 
-    inputs = {"tokenizer": tokenizer, "pairs": pairs, "texts": texts} | ({"units": units} if units else {})
-    Stage(folder, 4, {"modality": modality, "max_order": NGRAM_ORDER}, inputs).run(build, execution.overwrite)
+    baseline_stage(folder, tokenizer, pairs, texts, units, modality).run(build, execution.overwrite)
 
 
 def read_overlap(texts: Path) -> pd.DataFrame:

@@ -53,6 +53,12 @@ class ScoreSettings:
     corpus_seed: int
 
 
+def score_stage(folder: Path, model: Path, pairs: Path, units: Path | None, settings: ScoreSettings) -> Stage:
+    """What makes the scores of one model; the arguments are those of [`build_scores`]."""
+    inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
+    return Stage(folder, 3, asdict(settings), inputs, packages=("torch", "transformers"))
+
+
 def build_scores(
     folder: Path,
     model: Path,
@@ -94,9 +100,7 @@ def build_scores(
             if report_progress is not None:
                 report_progress((index + 1) / len(weights))
 
-    inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
-    stage = Stage(folder, 3, asdict(settings), inputs, packages=("torch", "transformers"))
-    stage.run(build, execution.overwrite, together=True)
+    score_stage(folder, model, pairs, units, settings).run(build, execution.overwrite, together=True)
     if distributed.is_main():
         for chunks in folder.glob(f"*/{CHUNKS_FOLDER}"):
             shutil.rmtree(chunks)

@@ -83,6 +83,18 @@ def _inputs(run: AnalyzedRun, name: str, seed: int) -> dict[str, Path | None]:
     }
 
 
+def layer_stage(
+    folder: Path, model: Path, pairs: Path, units: Path | None, tokenizer: Path, modality: str, lens: str
+) -> Stage:
+    """What makes the scores of one model's layers; the arguments are those of [`build_layer_scores`]."""
+    inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
+    configuration = {"modality": modality, "lens": lens}
+    if lens == "tuned":
+        inputs["tokenizer"] = tokenizer
+        configuration |= {"fitted_positions": _FITTED_POSITIONS}
+    return Stage(folder, 1, configuration, inputs, packages=("torch", "transformers"))
+
+
 def build_layer_scores(
     folder: Path,
     model: Path,
@@ -122,13 +134,7 @@ def build_layer_scores(
             pd.concat([contents[KEYS], pd.DataFrame(scores)], axis=1).to_parquet(unfinished)
         shutil.rmtree(chunks)
 
-    inputs = {"model": model, "pairs": pairs} | ({"units": units} if units else {})
-    configuration = {"modality": modality, "lens": lens}
-    if lens == "tuned":
-        inputs["tokenizer"] = tokenizer
-        configuration |= {"fitted_positions": _FITTED_POSITIONS}
-    stage = Stage(folder, 1, configuration, inputs, packages=("torch", "transformers"))
-    stage.run(build, execution.overwrite)
+    layer_stage(folder, model, pairs, units, tokenizer, modality, lens).run(build, execution.overwrite)
 
 
 def _fit(partial: Path, model, tokenizer, ids: Path):
