@@ -88,7 +88,7 @@ def _other_seeds(corpus: DiagnosisCorpus, seeds: list[int], folder: Path) -> str
     jobs = training_jobs(permuted, others, corpus, corpus.execution)
     run_jobs(jobs, corpus.execution.num_proc, "other seeds")
     anchor = next(each for each in corpus.anchors if each.modality == UNITS and each.frame_rate == 50.0)
-    own, of_others = (outcomes_of(read_trained(place), kept) for place, kept in ((anchor, seeds), (permuted, others)))
+    own, of_others = (outcomes_of(read_trained(place, kept)) for place, kept in ((anchor, seeds), (permuted, others)))
     rows = []
     for task in TASKS:
         relabelled = dict(zip(seeds, headlines_by_seed(of_others, task).values()))

@@ -6,6 +6,7 @@ distance; scores and training records -> accuracies, n-grams, lines over tokens,
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -37,14 +38,19 @@ _DRAWS_PER_WORD = 20
 _SEED = 0
 
 
-def read_trained(measured: Measured) -> ModalityRun:
-    """What the trainings and scores of a tokenizer or an anchor left in its folder."""
-    return read_modality(measured.run, get_modality(measured.modality), measured.name)
+def read_trained(measured: Measured, seeds: Sequence[int]) -> ModalityRun:
+    """
+    What the trainings of some seeds and their scores left in the folder of a tokenizer or an anchor, where those of
+    other seeds may lie, too.
+    """
+    part = read_modality(measured.run, get_modality(measured.modality), measured.name)
+    by_seed = {name: getattr(part, name) for name in ("trainings", "items", "points")}
+    return replace(part, **{name: {seed: of[seed] for seed in seeds if seed in of} for name, of in by_seed.items()})
 
 
-def outcomes_of(part: ModalityRun, seeds: Sequence[int]) -> Outcomes:
-    """Outcomes of the pairs by the models of some training seeds."""
-    return {seed: task_outcomes(part.items[seed]) for seed in seeds if seed in part.items}
+def outcomes_of(part: ModalityRun) -> Outcomes:
+    """Outcomes of the pairs by the models of each training seed."""
+    return {seed: task_outcomes(items) for seed, items in part.items.items()}
 
 
 def accuracies(part: ModalityRun, outcomes: Outcomes) -> dict[str, dict]:
@@ -83,15 +89,16 @@ def training_measures(part: ModalityRun, corpus: DiagnosisCorpus) -> dict:
     }
 
 
-def layer_accuracies(measured: Measured) -> dict:
+def layer_accuracies(measured: Measured, seeds: Sequence[int]) -> dict:
     """
-    By task, the accuracy of each layer by the headline's rule (`accuracies`, as `estimate` gives it, that of the
-    embeddings first), and the first layer at or above half of the last one's gain over 50 % (`half`).
+    By task, the accuracy of each layer of the models of some training seeds by the headline's rule (`accuracies`, as
+    `estimate` gives it, that of the embeddings first), and the first layer at or above half of the last one's gain
+    over 50 % (`half`).
     """
-    found = read_layers(measured.layers, {measured.modality: measured.name}).get(measured.modality, {"tasks": {}})
+    found = read_layers(measured.layers, {measured.modality: measured.name}, {measured.modality: seeds})
     return {
         task: {"accuracies": layers["rules"][TASKS[task].rule], "half": layers["half"]}
-        for task, layers in found["tasks"].items()
+        for task, layers in found.get(measured.modality, {"tasks": {}})["tasks"].items()
     }
 
 

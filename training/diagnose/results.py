@@ -79,15 +79,16 @@ class _Trained:
     """What lies in the folder of a tokenizer or an anchor."""
 
     def __init__(self, measured: Measured, seeds: Sequence[int]):
-        self.measured, self.part = measured, read_trained(measured)
-        self.outcomes: Outcomes = outcomes_of(self.part, seeds)
+        self.measured, self.seeds = measured, seeds
+        self.part = read_trained(measured, seeds)
+        self.outcomes: Outcomes = outcomes_of(self.part)
 
 
 def _describe_anchor(anchor: _Trained, corpus: DiagnosisCorpus) -> dict:
     described = {"frame_rate": anchor.measured.frame_rate, "accuracies": accuracies(anchor.part, anchor.outcomes)}
     described |= training_measures(anchor.part, corpus)
     described["unigram_bits_per_second"] = unigram_bits(anchor.measured, corpus)
-    described["layers"] = layer_accuracies(anchor.measured)
+    described["layers"] = layer_accuracies(anchor.measured, anchor.seeds)
     return described | (measure_units(anchor.measured, corpus) if anchor.measured.is_of_units else {})
 
 
@@ -127,7 +128,7 @@ def _diagnose(
         "steps": steps,
         "at_half_the_rate": halved,
         "accuracies": accuracies(own.part, own.outcomes),
-        "layers": layer_accuracies(place),
+        "layers": layer_accuracies(place, seeds),
         "equal_sides": share_of_equal_sides(place.canonical),
         "quality": read_quality(place),
         "unigram_bits_per_second": unigram_bits(place, corpus),

@@ -1,12 +1,16 @@
-"""What is trained: what was not made in just this way yet."""
+"""What is trained: what was not made in just this way yet; and of which trainings a report speaks."""
 
 import json
+import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from evoslm.training.diagnose.corpus import UNITS, DiagnosisCorpus, Measured, open_corpus
+from evoslm.training.diagnose.measures import layer_accuracies, outcomes_of, read_trained, training_measures
 from evoslm.training.diagnose.trainings import layer_jobs, training_jobs
 from evoslm.training.run.execution import Execution
 from evoslm.training.run.folder import Run
@@ -130,3 +134,43 @@ def test_a_model_that_is_gone_is_trained_again(workplace):
     shutil.rmtree(workplace.place.run.model(UNITS, 1))
     assert workplace.train() == [f"models/{UNITS}/seed-1"]
     assert read_stage(workplace.place.run.model(UNITS, 1)) is not None
+
+
+def leave_results(place: Measured, seed: int, loss: float, second_pair_is_right: bool) -> None:
+    """What the report reads of a model that was asked two pairs."""
+    keys = {"task": "swuggy", "group": "g", "band": "1-5", "voice": "v", "positive_tokens": 2, "negative_tokens": 2}
+    scored = pd.DataFrame({"pair_id": ["a", "b"], "cluster": ["a", "b"]}).assign(**keys)
+    scored = scored.assign(positive=-2.0, negative=[-3.0, -3.0 if second_pair_is_right else -1.0])
+    scored = scored.assign(positive_unconditional=math.nan, negative_unconditional=math.nan)
+    log_likelihoods = [name for name in scored if name.startswith(("positive", "negative")) and "tokens" not in name]
+    by_layer = scored.assign(**{name: [[value] * 2 for value in scored[name]] for name in log_likelihoods})
+    for folder, table in (
+        (place.run.scores(UNITS, seed) / "best", scored),
+        (place.run.scores(UNITS, seed) / "updates-1", scored),
+        (place.layers / UNITS / f"seed-{seed}", by_layer),
+    ):
+        folder.mkdir(parents=True)
+        table.to_parquet(folder / "items.parquet")
+    place.run.model(UNITS, seed).mkdir(parents=True)
+    training = {"best_validation_loss": loss, "epochs": 1, "points": [{"name": "updates-1", "tokens": 5}]}
+    (place.run.model(UNITS, seed) / "training.json").write_text(json.dumps(training))
+
+
+def test_a_report_speaks_of_the_seeds_that_were_asked_for_alone(tmp_path):
+    place, corpus = Measured("T", Run(tmp_path / "own")), Run(tmp_path / "corpus")
+    leave_results(place, 0, 1.0, True)
+    leave_results(place, 1, 2.0, True)
+    leave_results(place, 2, 9.0, False)  # of an earlier command
+    for path, summary in (
+        (place.run.tokenizer(UNITS) / "summary.json", {"validation_seconds": 100, "validation_tokens": 5000}),
+        (corpus.corpus_summary, {"utterances": {"validation": 0}}),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(summary))
+    part = read_trained(place, SEEDS)
+    measures = training_measures(part, SimpleNamespace(run=corpus))
+    assert measures["losses"]["best"]["nats_per_token"] == 1.5 and sorted(outcomes_of(part)) == [0, 1]
+    assert measures["scaling"]["swuggy"]["points"][0]["value"] == 1.0
+    for seeds, accuracy in (((0, 1), 1.0), ((0, 2), 0.75)):
+        layers = layer_accuracies(place, seeds)["swuggy"]["accuracies"]
+        assert [layer["value"] for layer in layers] == [accuracy] * 2
