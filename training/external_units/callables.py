@@ -77,19 +77,23 @@ class CallableUnits:
         names = names or [f"audio {index}" for index in range(len(audio))]
         return [self._units(waveform, name) for waveform, name in zip(audio, names)]
 
-    def check_repeats(self, audio: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    def check_repeats(self, audio: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         """
         Call the function twice on the same audio.
+
+        Returns:
+            `list[np.ndarray]`: As [`~CallableUnits.units`].
 
         Raises:
             `ValueError`: As [`~CallableUnits.units`], or if the second time gives other ids.
         """
-        for waveform, name in zip(audio, names):
-            check_same(*(call(self.function, waveform, self.config, name) for _ in range(2)), self.config.source, name)
+        return [self._units(waveform, name, calls=2) for waveform, name in zip(audio, names)]
 
-    def _units(self, waveform: np.ndarray, name: str) -> np.ndarray:
-        ids = call(self.function, waveform, self.config, name)
-        return fit_to_frames(ids, len(waveform), self.config.frame_rate, self.config.source, name)
+    def _units(self, waveform: np.ndarray, name: str, calls: int = 1) -> np.ndarray:
+        first, *others = (call(self.function, waveform, self.config, name) for _ in range(calls))
+        for other in others:
+            check_same(first, other, self.config.source, name)
+        return fit_to_frames(first, len(waveform), self.config.frame_rate, self.config.source, name)
 
 
 def call(function: Callable, waveform: np.ndarray, config: ExternalUnitsConfig, name: str) -> np.ndarray:

@@ -17,11 +17,11 @@ from evoslm.datasets_scripts.text.passages import Passage
 from evoslm.models.audio import decode_flac, frame_samples_at
 from evoslm.models.files import write_json
 from evoslm.training.cli import main
-from evoslm.training.external_units.quantizers import load_quantizer, open_units
+from evoslm.training.external_units.quantizers import load_quantizer, open_units, save_units
 from evoslm.training.report.unit_source import describe_lost_phones, describe_source
 from evoslm.training.run.execution import Execution
 from evoslm.training.run.folder import Run
-from evoslm.training.run.stage import Stage
+from evoslm.training.run.stage import Stage, read_stage
 from evoslm.training.run.study_file import write_study
 from evoslm.training.stages.spoken_pairs import summarize_pairs
 from evoslm.training.stages.tokenizers import TokenizerSettings, build_tokenizer
@@ -169,6 +169,36 @@ def test_a_function_that_tires_is_found_out_on_the_runs_own_audio(tmp_path, run)
         ValueError, match=r"mine.py:levels gives other ids for \d+ of \d+ frames of p-\d the second time"
     ):
         build_external_units(tmp_path / "model", run.utterances(), run.pairs(), open_units(source), Execution())
+
+
+def test_a_function_that_changes_on_the_runs_own_audio_alone_is_refused_or_asked_again(tmp_path, run):
+    source, _ = make_function(tmp_path, 50)
+    path, folder = Path(source.rpartition(":")[0]), tmp_path / "model"
+
+    def build(overwrite: bool = False) -> str:
+        execution = Execution(overwrite=overwrite)
+        build_external_units(folder, run.utterances(), run.pairs(), open_units(source), execution)
+        return read_stage(folder)["fingerprint"]
+
+    first = build()
+    assert build() == build(overwrite=True) == first
+    before = open_units(source).config
+    path.write_text(path.read_text().replace("0, 15)", "4, 15)"))  # of quiet frames, which the test tones have none of
+    assert open_units(source).config == before
+    with pytest.raises(ValueError, match="ids_of_checked_audio .* --overwrite"):
+        build()
+    assert build(overwrite=True) != first
+
+
+def test_a_function_of_a_run_that_was_made_before_its_ids_were_kept_is_taken_as_it_is(tmp_path, run):
+    units = open_units(make_function(tmp_path, 50)[0])
+    inputs = {"utterances": run.utterances(), "pairs": run.pairs()}
+    Stage(tmp_path / "model", 1, units.config.describe(), inputs).run(lambda partial: save_units(units, partial))
+    before = read_stage(tmp_path / "model")
+    build_external_units(tmp_path / "model", run.utterances(), run.pairs(), units, Execution())
+    assert read_stage(tmp_path / "model") == before
+    build_external_units(tmp_path / "model", run.utterances(), run.pairs(), units, Execution(overwrite=True))
+    assert "configuration.ids_of_checked_audio" in read_stage(tmp_path / "model")["keys"]
 
 
 def test_phones_without_a_frame_are_counted_and_told(tmp_path, run):

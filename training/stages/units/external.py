@@ -4,11 +4,14 @@ utterances and spoken pairs + what `--units` opened -> [`build_external_units`] 
 `check.json`, which says what was checked.
 """
 
+import hashlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import soundfile
 
@@ -31,7 +34,9 @@ def build_external_units(
 ) -> None:
     """
     Check units from elsewhere: of a table, that it has every utterance and every part of a pair with as many ids as it
-    has frames; of a callable, that it gives the same ids for some of them when it is called twice.
+    has frames; of a callable, that it gives the same ids for some of them when it is called twice. These ids are part
+    of what makes the stage, so that a callable whose code has changed is noticed by what it makes of the run's own
+    audio; a stage that was finished without them is taken as it is, and redone on request.
 
     Args:
         folder (`Path`): Where to.
@@ -41,16 +46,20 @@ def build_external_units(
         execution ([`Execution`]): How it is done.
 
     Raises:
-        `ValueError`: If a check fails.
+        `ValueError`: If a check fails, or a callable gives other ids than those that the folder was made with and
+            nothing is to be overwritten.
     """
-
-    inputs = {"utterances": utterances, "pairs": pairs}
-    stage = Stage(folder, 1, units.config.describe(), inputs)
-    if stage.is_finished():
+    stage = Stage(folder, 1, units.config.describe(), {"utterances": utterances, "pairs": pairs})
+    is_table = isinstance(units, TableUnits)
+    if stage.is_finished() and (is_table or not execution.overwrite):
         return
     # Before the stage begins: what is refused leaves nothing behind that the next try would have to overwrite.
-    check = _check_table if isinstance(units, TableUnits) else _check_callable
-    kept, checked = check(units, utterances, pairs)
+    if is_table:
+        kept, checked = _check_table(units, utterances, pairs)
+    else:
+        names, digest = _check_callable(units, utterances, pairs)
+        stage = replace(stage, configuration=stage.configuration | {"ids_of_checked_audio": digest})
+        kept, checked = units, {"called_twice": names}
 
     def build(partial: Path) -> None:
         save_units(kept, partial)
@@ -68,13 +77,15 @@ def _check_table(units: TableUnits, utterances: Path, pairs: Path) -> tuple[Tabl
     return kept, {"names": len(lengths), "not_used": len(units.names) - len(lengths)}
 
 
-def _check_callable(units: CallableUnits, utterances: Path, pairs: Path) -> tuple[CallableUnits, dict]:
-    """On the first utterances and the first parts of pairs: long audio and short."""
+def _check_callable(units: CallableUnits, utterances: Path, pairs: Path) -> tuple[list[str], str]:
+    """
+    On the first utterances and the first parts of pairs, long audio and short: their names, and sixteen hexadecimal
+    digits that stand for their ids on the CPU.
+    """
     some = (islice(parts, _CALLED_TWICE) for parts in (read_utterances(utterances), read_pairs(pairs)))
     names, audio = zip(*((name, decode_flac(data)) for name, data in chain.from_iterable(some)))
-    units.check_repeats(audio, names)
-    units.units(audio, names=names)
-    return units, {"called_twice": list(names)}
+    ids = np.concatenate(units.to("cpu").check_repeats(audio, names))
+    return list(names), hashlib.sha256(ids.astype("<u2").tobytes()).hexdigest()[:16]
 
 
 def read_utterances(utterances: Path) -> Iterator[tuple[str, bytes]]:
