@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -209,9 +210,7 @@ def _import(place: str) -> Any:
         path = Path(place)
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {place}; --units names one as FILE.py:function.")
-        spec = spec_from_file_location(path.stem, path)
-        module = module_from_spec(spec)
-        load, wanted = (lambda: spec.loader.exec_module(module) or module), path.stem
+        load, wanted = (lambda: _run_file(path)), path.stem
     else:
         if "" not in sys.path and str(Path.cwd()) not in sys.path:  # as `python -m` has it
             sys.path.append(str(Path.cwd()))
@@ -226,6 +225,19 @@ def _import(place: str) -> Any:
         raise ValueError(f"{place} needs the module {error.name}, which is not installed.") from error
     except Exception as error:
         raise ValueError(f"{place} cannot be imported: {_first_line(error)}") from error
+
+
+def _run_file(path: Path) -> ModuleType:
+    """A file as a module with a name of its own, by which what it defines, such as a dataclass, finds the module."""
+    name = f"_evoslm_units_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    spec = spec_from_file_location(name, path)
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
 
 
 def _first_line(error: Exception) -> str:

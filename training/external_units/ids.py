@@ -12,6 +12,8 @@ from ...models.audio import SAMPLE_RATE, count_frames, frame_samples_at
 
 MAX_UNITS = 2**16
 """A unit has two bytes."""
+MIN_FRAME_RATE, MAX_FRAME_RATE = 5, 200
+"""Ids a second."""
 _EDGE_SECONDS = 0.04  # what tokenizers pad or leave out at the edges
 
 

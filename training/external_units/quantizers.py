@@ -4,6 +4,7 @@ flags -> [`open_units`], checked as far as that goes without a corpus -> `save_u
 [`load_quantizer`], which loads a speech-unit model from a folder that has one.
 """
 
+import operator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from ...models.files import read_json, write_json
 from .callables import CallableUnits, file_stamp, load_callable, probe
-from .ids import MAX_UNITS
+from .ids import MAX_FRAME_RATE, MAX_UNITS, MIN_FRAME_RATE
 from .settings import MODEL_TYPE, ExternalUnitsConfig
 from .tables import TABLE_SUFFIXES, TableUnits, read_table
 
@@ -40,8 +41,8 @@ def open_units(
 
     Raises:
         `FileNotFoundError`: If there is no such file.
-        `ValueError`: If it does not say how many ids a second or how many different ones there are, if ids are not
-            ids, or a callable gives others the second time.
+        `ValueError`: If it does not say how many ids a second or how many different ones there are, or says what is
+            no such number, if ids are not ids, or a callable gives others the second time.
     """
     file = source if Path(source).suffix in TABLE_SUFFIXES else source.rpartition(":")[0]
     return _open_units(source, model, frame_rate, codebook_size, name, file_stamp(file))
@@ -72,11 +73,34 @@ def _open_units(
     ):
         if value is None:
             raise ValueError(f"{source} does not say {what}; give {flag}.")
+    frame_rate, codebook_size = _check_rate(source, frame_rate), _check_size(source, codebook_size)
+    label = str(name or getattr(function, "label", None) or source.rpartition(":")[2])
+    config = ExternalUnitsConfig(source, "callable", frame_rate, codebook_size, label, model)
+    return CallableUnits(replace(config, fingerprint=probe(function, config)), function)
+
+
+def _check_rate(source: str, frame_rate: Any) -> float:
+    try:
+        frame_rate = float(frame_rate)
+    except (TypeError, ValueError):
+        raise ValueError(f"{source} has frame_rate = {frame_rate!r}; it is a number of ids a second.") from None
+    if not MIN_FRAME_RATE <= frame_rate <= MAX_FRAME_RATE:
+        raise ValueError(
+            f"{source} has {frame_rate:g} ids a second; {MIN_FRAME_RATE} to {MAX_FRAME_RATE} are read, one a frame."
+        )
+    return frame_rate
+
+
+def _check_size(source: str, codebook_size: Any) -> int:
+    try:
+        codebook_size = operator.index(codebook_size)
+    except TypeError:
+        raise ValueError(
+            f"{source} has num_units = {codebook_size!r}; it is a whole number of different ids."
+        ) from None
     if not 2 <= codebook_size <= MAX_UNITS:
         raise ValueError(f"{source} has {codebook_size} different ids; 2 to {MAX_UNITS} are read.")
-    label = name or getattr(function, "label", None) or source.rpartition(":")[2]
-    config = ExternalUnitsConfig(source, "callable", float(frame_rate), codebook_size, label, model)
-    return CallableUnits(replace(config, fingerprint=probe(function, config)), function)
+    return codebook_size
 
 
 def save_units(units: CallableUnits | TableUnits, folder: Path) -> None:

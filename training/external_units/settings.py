@@ -72,5 +72,6 @@ class ExternalUnitsConfig:
 
 def _without_folder(name: str) -> str:
     """A name that says nothing of a machine: the id of a model as it is, of a file or folder the last of its path."""
-    path = Path(name.partition(":")[0])
-    return name[len(str(path.parent)) :].lstrip("/") if path.exists() and path.parent != Path() else name
+    place, colon, function = name.partition(":")
+    path = Path(place)
+    return f"{path.name}{colon}{function}" if path.name and path.exists() else name

@@ -1,5 +1,8 @@
 """Functions that make units: found, tried out before anything starts, and refused in one sentence."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 
@@ -39,13 +42,28 @@ BAD = {
     ),
 }
 
+SAYS_OF_ITSELF = """
+def fast(waveform, rate):
+    return levels(waveform, rate)
+
+def odd(waveform, rate):
+    return levels(waveform, rate)
+
+def product(waveform, rate):
+    return levels(waveform, rate)
+
+fast.frame_rate, fast.num_units = 800, 8.5
+odd.frame_rate = "fifty"
+product.frame_rate, product.num_units, product.label = np.float32(50), np.prod([2, 2, 2]), np.str_("FSQ")
+"""
+
 
 @pytest.fixture
 def module(tmp_path):
     """A file of functions, good and bad."""
     bodies = [f"def {name}(waveform, rate):\n    {body}\n" for name, (body, _) in BAD.items()]
     path = tmp_path / "mine.py"
-    path.write_text(LEVELS + "\ncalls = []\n" + "\n".join(bodies) + "\nnumber = 7\n")
+    path.write_text(LEVELS + "\ncalls = []\n" + "\n".join(bodies) + "\nnumber = 7\n" + SAYS_OF_ITSELF)
     return path
 
 
@@ -67,6 +85,9 @@ def test_what_is_no_tokenizer_is_refused_in_a_sentence(module, name):
         ("{module}:levels", {"frame_rate": None}, "does not say how many ids a second has; give --units_frame_rate"),
         ("{module}:levels", {"codebook_size": None}, "how many different ids it has; give --units_codebook_size"),
         ("{module}:levels", {"frame_rate": 75}, "gives 100 ids for 2 s of test tones, .* 150 frames at 75 Hz"),
+        ("{module}:fast", {"frame_rate": None}, "fast has 800 ids a second; 5 to 200 are read, one a frame"),
+        ("{module}:fast", {"codebook_size": None}, "fast has num_units = 8.5; it is a whole number of different ids"),
+        ("{module}:odd", {"frame_rate": None}, "odd has frame_rate = 'fifty'; it is a number of ids a second"),
         ("{module}:number", {"model": "some/model"}, "cannot be made of some/model: TypeError"),
     ],
 )
@@ -109,6 +130,50 @@ def test_a_fingerprint_is_of_the_ids_and_the_name_and_not_of_places_or_labels(mo
     assert described[0] == described[1] and described[0]["source"] == "mine.py:levels"
     copy.write_text(module.read_text().replace("* 40", "* 30"))
     assert open_units(f"{copy}:levels", frame_rate=50, codebook_size=8).config.describe() != described[0]
+
+
+def test_what_numpy_says_of_an_adapter_are_plain_values(module):
+    config = open_units(f"{module}:product").config
+    described = json.loads(json.dumps(config.to_dict()))
+    assert [type(config.num_units), type(config.frame_rate), type(config.label)] == [int, float, str]
+    assert (described["num_units"], described["frame_rate"], described["label"]) == (8, 50.0, "FSQ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("sub/mine.py:f", "mine.py:f"),
+        ("./sub/mine.py:f", "mine.py:f"),
+        ("./mine.py:f", "mine.py:f"),
+        ("mine.py:f", "mine.py:f"),
+        ("ckpt/", "ckpt"),
+        ("ckpt", "ckpt"),
+        ("sub/ckpt/", "ckpt"),
+        ("user/model", "user/model"),
+        ("module.of:f", "module.of:f"),
+    ],
+)
+def test_a_place_is_no_part_of_a_name_however_it_is_typed(tmp_path, monkeypatch, typed, known):
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path, tmp_path / "sub"):
+        (path / "ckpt").mkdir(parents=True)
+        (path / "mine.py").touch()
+    assert ExternalUnitsConfig("f", "callable", 50.0, 8, "F", model=typed).describe()["model"] == known
+
+
+def test_a_file_may_hold_dataclasses_whose_annotations_are_text(tmp_path):
+    path = tmp_path / "dataclasses_units.py"
+    path.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n"
+        "@dataclass\nclass Config:\n    hop: int = 320\n\n\n"
+        "def units(waveform, rate):\n    return [index % 7 for index in range(len(waveform) // Config().hop)]\n"
+    )
+    open_units(f"{path}:units", frame_rate=50, codebook_size=7)
+    path.write_text("1 / 0\n")
+    modules = set(sys.modules)
+    with pytest.raises(ValueError, match="cannot be imported: ZeroDivisionError"):
+        load_callable(f"{path}:units")
+    assert not set(sys.modules) - modules and "dataclasses_units" not in sys.modules
 
 
 def test_a_function_that_has_changed_since_is_refused(module, tmp_path):
