@@ -3,6 +3,7 @@
 caption + what draws each panel -> [`Figure`] -> png and svg files, or svg text whose colours follow the page's theme.
 """
 
+import html
 import io
 import math
 import re
@@ -97,4 +98,4 @@ def themed_svg(canvas: Canvas, name: str, label: str) -> str:
     svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)
     for color, (light, _) in (INK | COLORS).items():
         svg = svg.replace(light, f"var(--{color.replace('_', '-')})")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
