@@ -27,6 +27,8 @@ from .canonical_units import UnitFolders
 FOLDER = "diagnosis"
 ANCHOR_RATES = (12.5, 25.0, 50.0, 100.0)
 """Rates of Phone-Repeat, in symbols a second, between which it is interpolated."""
+PLAIN_ANCHORS = {"text_bpe": "Text-BPE", "phone_raw": "Phone-Raw"}
+"""Labels of the anchors that have no rate, by name."""
 UNITS = "speech_units"
 """The modality that units of any kind are read as."""
 LENS = "logit"
@@ -88,12 +90,12 @@ class DiagnosisCorpus:
     @cached_property
     def anchors(self) -> list[Measured]:
         """Text-BPE, Phone-Raw, and Phone-Repeat at [`ANCHOR_RATES`]."""
-        plain = [Measured(name, self.run, name) for name in ("text_bpe", "phone_raw")]
+        plain = [Measured(name, self.run, name) for name in PLAIN_ANCHORS]
         return plain + [self.phone_repeat(rate) for rate in ANCHOR_RATES]
 
     def phone_repeat(self, rate: float) -> Measured:
         """Phone-Repeat at one of the rates."""
-        name = f"phone_repeat_{rate:g}"
+        name = phone_repeat_name(rate)
         return Measured(name, Run(self.run.folder / name, self.run.voices), frame_rate=rate)
 
     def anchor_pairs(self, anchor: Measured) -> Path:
@@ -139,6 +141,22 @@ class DiagnosisCorpus:
     def seconds(self) -> float:
         """Of the speech of all utterances."""
         return sum(read_json(self.run.corpus_summary)["seconds"].values())
+
+
+def phone_repeat_name(rate: float) -> str:
+    """The name of the anchor with so many phones a second."""
+    return f"phone_repeat_{rate:g}"
+
+
+def anchor_label(name: str) -> str:
+    """An anchor's name as tables and figures show it."""
+    return PLAIN_ANCHORS.get(name) or f"Phone-Repeat, {name.removeprefix('phone_repeat_')} Hz"
+
+
+def anchor_words() -> set[str]:
+    """Every name and label of an anchor, in small letters: what no tokenizer can be called beside them."""
+    names = [*PLAIN_ANCHORS, *map(phone_repeat_name, ANCHOR_RATES)]
+    return {word.lower() for name in names for word in (name, anchor_label(name))}
 
 
 def nearest_rate(rate: float) -> float:

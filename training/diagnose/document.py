@@ -17,11 +17,10 @@ from ..report.formatting import (
     rate,
     with_interval,
 )
+from .corpus import anchor_label
 from .decomposition import STEPS
 from .verdict import CHANCE, describe_verdict
 from .waterfall import Waterfall
-
-_SHOWN_AS = {"text_bpe": "Text-BPE", "phone_raw": "Phone-Raw"}
 
 
 def write_document(results: dict, figures: dict[str, Waterfall | Figure]) -> str:
@@ -48,11 +47,6 @@ def write_document(results: dict, figures: dict[str, Waterfall | Figure]) -> str
         "## How it was made\n\n" + _how(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def anchor_label(name: str) -> str:
-    """An anchor's name as tables show it."""
-    return _SHOWN_AS.get(name) or f"Phone-Repeat, {name.removeprefix('phone_repeat_')} Hz"
 
 
 def _head(results: dict) -> str:

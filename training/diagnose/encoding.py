@@ -19,7 +19,7 @@ from ..stages.units.encoding import build_pair_units, build_utterance_units
 from ..stages.units.external import build_external_units, read_pairs, read_utterances
 from .canonical_units import UnitFolders, build_canonical_units
 from .corpus import UNITS, DiagnosisCorpus, Measured
-from .tokenizer_specs import DiagnosedTokenizer
+from .tokenizer_specs import DiagnosedTokenizer, in_options
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Encoding:
     What it took to hear everything.
 
     Args:
-        seconds (`float`): Wall-clock time of utterances and pairs, their checks included.
+        seconds (`float`): Wall-clock time until the units of utterances and pairs were kept: to read the audio, have
+            it encoded or looked up, and measure PNMI. What was tried out and checked before is not part of it.
         speech_seconds (`float`): Length of what was heard.
     """
 
@@ -62,9 +63,12 @@ def encode_tokenizer(
     """
     utterances, pairs = corpus.run.utterances(), corpus.run.pairs()
     quantizer = measured.run.quantizer(UNITS)
-    build_external_units(quantizer, utterances, pairs, tokenizer.units, execution)
-    build_utterance_units(measured.raw.utterances, quantizer, utterances, "fp32", execution)
-    build_pair_units(measured.raw.pairs, quantizer, pairs, "fp32", execution)
+    try:
+        build_external_units(quantizer, utterances, pairs, tokenizer.units, execution)
+        build_utterance_units(measured.raw.utterances, quantizer, utterances, "fp32", execution)
+        build_pair_units(measured.raw.pairs, quantizer, pairs, "fp32", execution)
+    except ValueError as error:
+        raise ValueError(in_options(str(error))) from error
     if build_canonical_units(measured.raw, measured.canonical, execution) < 2:
         raise ValueError(
             f"{tokenizer.name} gives one id for everything that is said, as if it heard silence only; look at how it "

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..external_units.callables import CallableUnits
+from ..external_units.ids import MAX_FRAME_RATE, MAX_UNITS, MIN_FRAME_RATE
 from ..external_units.quantizers import open_units
 from ..external_units.tables import TableUnits
+from .corpus import anchor_words
 
 _OPTIONS = ("model", "frame_rate", "codebook_size")
-_OPTION = re.compile(rf",({'|'.join(_OPTIONS)})=")
+_OPTION = re.compile(rf",\s*({'|'.join(_OPTIONS)})=")
 _NAME = re.compile(r"[\w .+-]+")
 _SENTENCES = (
     "The old sailors often find a lantern near the pier.",
@@ -59,6 +61,11 @@ class DiagnosedTokenizer:
     folder: str
     units: CallableUnits | TableUnits
 
+    @property
+    def is_function(self) -> bool:
+        """Whether it hears sound; the ids of a table are looked up."""
+        return isinstance(self.units, CallableUnits)
+
 
 def read_spec(text: str) -> TokenizerSpec:
     """
@@ -79,7 +86,7 @@ def read_spec(text: str) -> TokenizerSpec:
     for option, value in zip(options[::2], options[1::2]):
         if option in given:
             raise ValueError(f"{text!r} gives {option} twice; give it once.")
-        given[option] = value
+        given[option] = value.strip()
     name, separator, rest = source.partition("=")
     if separator and _NAME.fullmatch(name):
         source = rest
@@ -91,8 +98,8 @@ def read_spec(text: str) -> TokenizerSpec:
         source,
         name,
         given.get("model"),
-        _number(text, given, "frame_rate", float, 5, 200),
-        _number(text, given, "codebook_size", int, 2, 2**16),
+        _number(text, given, "frame_rate", float, MIN_FRAME_RATE, MAX_FRAME_RATE),
+        _number(text, given, "codebook_size", int, 2, MAX_UNITS),
     )
 
 
@@ -107,17 +114,18 @@ def open_tokenizers(specs: Sequence[str]) -> list[DiagnosedTokenizer]:
         `list[DiagnosedTokenizer]`: In their order.
 
     Raises:
-        `FileNotFoundError`, `ValueError`: As [`open_units`]; if two have one name; if a function fails on speech, does
-            not give an id a frame of it, others the second time, or the same id for all of it; if a table has one id
-            only.
+        `FileNotFoundError`, `ValueError`: As [`open_units`]; if two have one name, or one that of an anchor or that
+            is no name; if a function fails on speech, does not give an id a frame of it, others the second time, or
+            the same id for all of it; if a table has one id only.
     """
     found: list[DiagnosedTokenizer] = []
     for spec in map(read_spec, specs):
         try:
             units = open_units(spec.source, spec.model, spec.frame_rate, spec.codebook_size, spec.name)
         except ValueError as error:
-            raise ValueError(_in_options(str(error))) from error
+            raise ValueError(in_options(str(error))) from error
         name = spec.name or units.config.label
+        _check_name(name, spec)
         folder = re.sub(r"[^\w.-]+", "_", name).strip("._") or "tokenizer"
         for other in found:
             if folder.lower() == other.folder.lower():
@@ -130,6 +138,16 @@ def open_tokenizers(specs: Sequence[str]) -> list[DiagnosedTokenizer]:
     return found
 
 
+def _check_name(name: str, spec: TokenizerSpec) -> None:
+    """A name stands in tables, figures and folders, beside those of the anchors."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{spec.source} is called {name!r}; give it a name of letters, digits, spaces and _ . + -: NAME=SPEC."
+        )
+    if name.lower() in anchor_words():
+        raise ValueError(f"{spec.source} is called {name}, as an anchor is; give it another name, NAME=SPEC.")
+
+
 def _try_on_speech(units: CallableUnits) -> None:
     """Two sentences, each in another voice: a function may do well on tones and badly on speech."""
     from ...datasets_scripts.synthesis.synthesizer import shared_synthesizer
@@ -139,10 +157,9 @@ def _try_on_speech(units: CallableUnits) -> None:
     audio = [speaking.render(text, voice=voices[5 * index]).audio for index, text in enumerate(_SENTENCES)]
     names = [f"a spoken sentence ({text!r})" for text in _SENTENCES]
     try:
-        units.check_repeats(audio, names)
-        encoded = units.units(audio, names=names)
+        encoded = units.check_repeats(audio, names)
     except ValueError as error:
-        raise ValueError(_in_options(str(error))) from error
+        raise ValueError(in_options(str(error))) from error
     _check_alphabet(units.config.source, encoded)
 
 
@@ -156,10 +173,11 @@ def _check_alphabet(source: str, sequences: Sequence[np.ndarray]) -> None:
         )
 
 
-def _in_options(message: str) -> str:
-    """A message that names flags of a study, in the words of a tokenizer's options."""
+def in_options(message: str) -> str:
+    """A message that names flags and commands of a study, in the words of a diagnosis."""
     for option in ("model", "frame_rate", "codebook_size"):
         message = message.replace(f"--units_{option}", f"{option}=... behind a comma")
+    message = message.replace("`evoslm export-audio RUN --to DIR`", "`evoslm diagnose --export_audio DIR`")
     return message.replace("--units ", "A tokenizer ")
 
 

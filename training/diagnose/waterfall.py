@@ -16,7 +16,7 @@ from ...metrics.tasks import TASKS
 from ..report.figures.figure import Figure, save_canvas, themed_svg
 from ..report.figures.looks import COLORS, INK, STYLE
 from ..report.formatting import number, percent
-from .corpus import nearest_rate
+from .corpus import PLAIN_ANCHORS, anchor_label, nearest_rate, phone_repeat_name
 from .decomposition import STEPS
 
 _CHANCE = 0.5
@@ -159,10 +159,10 @@ def layer_figure(results: dict) -> Figure:
     Args:
         results (`dict`): As `compute_diagnosis` gives them.
     """
-    nearest = {f"phone_repeat_{nearest_rate(found['frame_rate']):g}" for found in results["tokenizers"].values()}
+    nearest = {phone_repeat_name(nearest_rate(found["frame_rate"])) for found in results["tokenizers"].values()}
     colors = [COLORS[name][0] for name in ("speech_units", "speech_units_one_voice", "speech_dedup", "speech_bpe")]
-    lines = {"Text-BPE": ("text_bpe", COLORS["text_bpe"][0]), "Phone-Raw": ("phone_raw", COLORS["phone_raw"][0])}
-    lines |= {f"Phone-Repeat, {name[13:]} Hz": (name, COLORS["phone_repeat"][0]) for name in sorted(nearest)}
+    lines = {label: (name, COLORS[name][0]) for name, label in PLAIN_ANCHORS.items()}
+    lines |= {anchor_label(name): (name, COLORS["phone_repeat"][0]) for name in sorted(nearest)}
     lines |= {name: (name, colors[place % len(colors)]) for place, name in enumerate(results["tokenizers"])}
 
     def draw(axes: Axes, task: str) -> None:

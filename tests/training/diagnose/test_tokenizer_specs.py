@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evoslm.training.diagnose.tokenizer_specs import TokenizerSpec, open_tokenizers, read_spec
+from evoslm.training.diagnose.tokenizer_specs import TokenizerSpec, in_options, open_tokenizers, read_spec
 
 FUNCTIONS = """
 import numpy as np
@@ -32,6 +32,11 @@ def shorter_later(waveform, rate):
 def hears_silence(waveform, rate):
     return levels(waveform, rate) * (len(waveform) == 32_000)  # what it is first tried on, and no speech
 
+def labelled(waveform, rate):
+    return levels(waveform, rate)
+
+labelled.label = 'HuBERT "L9" <img src=x>'
+
 def dies_of_speech(waveform, rate):
     if len(waveform) != 32_000:
         raise RuntimeError("too long")
@@ -56,6 +61,7 @@ def mine(tmp_path):
             TokenizerSpec("units.jsonl", "a b", frame_rate=12.5, codebook_size=500),
         ),
         ("folder,with,commas/mine.py:f,frame_rate=50", TokenizerSpec("folder,with,commas/mine.py:f", frame_rate=50)),
+        ("X=u.jsonl, frame_rate=50 , codebook_size=9", TokenizerSpec("u.jsonl", "X", frame_rate=50, codebook_size=9)),
         ("/data/x=y/units.parquet,frame_rate=50", TokenizerSpec("/data/x=y/units.parquet", frame_rate=50)),
     ],
 )
@@ -118,3 +124,31 @@ def test_tokenizers_have_names_of_their_own(mine):
     assert (found.name, found.folder, found.units.config.num_units) == ("A", "A", 8)
     with pytest.raises(ValueError, match="Two tokenizers are called A"):
         open_tokenizers([spec, spec])
+
+
+@pytest.mark.parametrize("name", ["Phone-Raw", "text-bpe", "phone_repeat_50", "Phone_Repeat_12.5", "TEXT_BPE"])
+def test_no_tokenizer_is_called_as_an_anchor_is(mine, name):
+    with pytest.raises(ValueError, match=f"mine.py:levels is called {name}, as an anchor is; give it another name"):
+        open_tokenizers([f"{name}={mine}:levels,frame_rate=50,codebook_size=8"])
+
+
+def test_the_name_of_a_table_may_be_that_of_an_anchor_only_if_it_is_given_another(tmp_path):
+    table = tmp_path / "phone_repeat_50.jsonl"
+    table.write_text("".join(json.dumps({"file": f"{name}.wav", "units": [3, 4] * 9}) + "\n" for name in "ab"))
+    with pytest.raises(ValueError, match="is called phone_repeat_50, as an anchor is"):
+        open_tokenizers([f"{table},frame_rate=50"])
+    assert open_tokenizers([f"Mine={table},frame_rate=50"])[0].name == "Mine"
+
+
+def test_a_label_that_is_no_name_has_to_be_given_one(mine):
+    options = "frame_rate=50,codebook_size=8"
+    with pytest.raises(ValueError, match="labelled is called .*<img src=x>.*; give it a name of letters, .*NAME=SPEC"):
+        open_tokenizers([f"{mine}:labelled,{options}"])
+    assert open_tokenizers([f"L9={mine}:labelled,{options}"])[0].name == "L9"
+
+
+def test_errors_of_a_study_are_said_in_the_words_of_a_diagnosis():
+    said = in_options("u lacks 1; `evoslm export-audio RUN --to DIR` writes all; give it by --units_frame_rate.")
+    assert (
+        said == "u lacks 1; `evoslm diagnose --export_audio DIR` writes all; give it by frame_rate=... behind a comma."
+    )
