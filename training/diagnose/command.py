@@ -126,17 +126,22 @@ def place_tokenizers(
 def encode_all(
     tokenizers: list[DiagnosedTokenizer], measured: list[Measured], corpus: DiagnosisCorpus, execution: Execution
 ) -> list[Encoding]:
-    """Each tokenizer hears everything before any model is trained, and it is said how long that took."""
+    """
+    Each tokenizer hears everything before any model is trained, or its table is read, and it is said how long hearing
+    took.
+    """
     encodings = []
     for tokenizer, place in zip(tokenizers, measured):
-        say(f"encoding by {tokenizer.name}")
+        say(f"encoding by {tokenizer.name}" if tokenizer.is_function else f"looking up the ids of {tokenizer.name}")
         encodings.append(encode_tokenizer(tokenizer, place, corpus, execution))
         taken = encodings[-1]
-        print(
+        done = (
             f"{tokenizer.name} encoded {duration(taken.speech_seconds)} of speech in {duration(taken.seconds)}, "
-            f"{number(taken.real_time, 0)} times real time; its units are kept in {place.raw.utterances.parent}.",
-            flush=True,
+            f"{number(taken.real_time, 0)} times real time"
+            if tokenizer.is_function
+            else f"The ids of {tokenizer.name} were looked up for {duration(taken.speech_seconds)} of speech"
         )
+        print(f"{done}; its units are kept in {place.raw.utterances.parent}.", flush=True)
     return encodings
 
 

@@ -185,7 +185,8 @@ def _units(results: dict) -> str:
         "changes from one token of it to another, by the same or another speaker (edit distance, in per cent). ABX: "
         "how often another word is nearer, in per cent. PNMI: the share of the phones' information."
     )
-    return "\n\n".join([how, markdown_table(head, rows), _changes(results), _encoding(results)])
+    parts = [how, markdown_table(head, rows), _changes(results), _encoding(results)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _changes(results: dict) -> str:
@@ -213,12 +214,14 @@ def _changes(results: dict) -> str:
 
 
 def _encoding(results: dict) -> str:
+    """How long it took functions; the ids of a table are looked up."""
     parts = [
         f"{name} took {duration(result['encoding']['seconds'])} for "
         f"{duration(result['encoding']['speech_seconds'])} of speech"
         for name, result in results["tokenizers"].items()
+        if result["is_function"]
     ]
-    return f"Encoding: {'; '.join(parts)}."
+    return f"Encoding: {'; '.join(parts)}." if parts else ""
 
 
 def _scaling(results: dict) -> str:

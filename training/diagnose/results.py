@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 from ...metrics.tasks import TASKS
 from ...models.files import read_json
-from ..external_units.callables import CallableUnits
-from ..report.estimates import Outcomes, headlines_by_seed
+from ..report.estimates import Outcomes, difference, headlines_by_seed
 from ..report.results import INTERVALS
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.places import without_places
-from .corpus import ANCHOR_RATES, DiagnosisCorpus, Measured, nearest_rate
+from .corpus import ANCHOR_RATES, DiagnosisCorpus, Measured, nearest_rate, phone_repeat_name
 from .decomposition import RateAnchor, decompose, find_rate_anchor, interpolate
 from .encoding import Encoding, share_of_equal_sides
 from .measures import (
@@ -102,28 +101,24 @@ def _diagnose(
     corpus: DiagnosisCorpus,
 ) -> dict:
     """One tokenizer: its accuracies, the steps down to it, its measures, what is named and what to try next."""
-    own, config = _Trained(place, seeds), tokenizer.units.config
+    own, config, is_function = _Trained(place, seeds), tokenizer.units.config, tokenizer.is_function
     rate = find_rate_anchor(config.frame_rate, ANCHOR_RATES)
     slower = find_rate_anchor(config.frame_rate * _SLOWER, ANCHOR_RATES)
     steps, halved = {}, {}
     for task in TASKS:
         chain = [headlines_by_seed(anchors[name].outcomes, task) for name in ("text_bpe", "phone_raw")]
-        by_rate = {each: headlines_by_seed(anchors[f"phone_repeat_{each:g}"].outcomes, task) for each in ANCHOR_RATES}
+        by_rate = {each: headlines_by_seed(anchors[phone_repeat_name(each)].outcomes, task) for each in ANCHOR_RATES}
         repeated = interpolate(rate, by_rate)
         if step := decompose(*chain, repeated, headlines_by_seed(own.outcomes, task)):
             steps[task] = step
             if not slower.is_outside:
-                halved[task] = _mean(interpolate(slower, by_rate)) - _mean(repeated)
+                halved[task] = difference(repeated, interpolate(slower, by_rate))["points"]
     result = {
         "label": tokenizer.name,
         "source": without_places(config.source),
         "frame_rate": config.frame_rate,
         "codebook_size": config.num_units,
-        "encoding": {
-            "seconds": encoding.seconds,
-            "speech_seconds": encoding.speech_seconds,
-            "real_time": encoding.real_time,
-        },
+        "encoding": _describe_encoding(encoding) if is_function else None,
         "rate_anchor": _describe_rate(rate),
         "steps": steps,
         "at_half_the_rate": halved,
@@ -133,14 +128,23 @@ def _diagnose(
         "quality": read_quality(place),
         "unigram_bits_per_second": unigram_bits(place, corpus),
         "unit_edit_distance": measure_changes(tokenizer.units, corpus),
-        "is_function": isinstance(tokenizer.units, CallableUnits),
+        "is_function": is_function,
     }
     result |= training_measures(own.part, corpus) | measure_units(place, corpus)
-    phones = described[f"phone_repeat_{nearest_rate(config.frame_rate):g}"]
-    result["phone_stability"] = phones["word_stability"]["same_word_other_speaker"]["value"]
+    phones = described[phone_repeat_name(nearest_rate(config.frame_rate))]
+    stable = phones["word_stability"]["same_word_other_speaker"]["value"]
+    result["phone_stability"] = {"frame_rate": phones["frame_rate"], "value": stable}
     result["factors"] = name_factors(steps)
     result["warnings"] = check_results(result)
     return result | {"next": next_steps(result, halved)}
+
+
+def _describe_encoding(encoding: Encoding) -> dict:
+    return {
+        "seconds": encoding.seconds,
+        "speech_seconds": encoding.speech_seconds,
+        "real_time": encoding.real_time,
+    }
 
 
 def _describe_rate(anchor: RateAnchor) -> dict:
@@ -151,7 +155,3 @@ def _describe_rate(anchor: RateAnchor) -> dict:
         "weight": anchor.weight,
         "is_outside": anchor.is_outside,
     }
-
-
-def _mean(by_seed: dict) -> float:
-    return sum(outcomes.mean() for outcomes in by_seed.values()) / len(by_seed)

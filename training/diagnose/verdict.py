@@ -13,6 +13,7 @@ LEAST_COST = 0.02
 Accuracy, as a fraction, that a step has to cost to be named, beside an interval that leaves zero out. Chosen on
 constructed tokenizers of corpora with seeds from 100 up (docs/diagnose.md).
 """
+_LEAST = f"{100 * LEAST_COST:g}"
 CHANCE = 0.5
 SIGN_ERROR = 0.4
 """An accuracy below this is not chance: the wrong side is preferred."""
@@ -34,9 +35,7 @@ def name_factors(steps_by_task: dict[str, dict]) -> dict:
     by_task, dearest = {}, {}
     for task, found in steps_by_task.items():
         costs = {
-            step: -change["points"]["value"]
-            for step, change in found["steps"].items()
-            if change["points"]["high"] < 0 and -change["points"]["value"] >= LEAST_COST
+            step: -change["points"]["value"] for step, change in found["steps"].items() if _is_loss(change["points"])
         }
         by_task[task] = sorted(costs, key=lambda step: -costs[step])
         for step, cost in costs.items():
@@ -48,28 +47,28 @@ def describe_verdict(name: str, result: dict) -> str:
     """What is named, in a sentence or two."""
     named, by_task = result["factors"]["named"], result["factors"]["by_task"]
     if not named:
-        return f"**{name}**: no step from text to its units is shown to cost anything at this size."
+        return f"**{name}**: no step from text to its units is shown to cost {_LEAST} points or more at this size."
     parts = []
     for step in named:
         costs = [
-            f"{TASKS[task].label} {percent(-change['value'])} {interval(_cost_of(change))}"
+            f"{TASKS[task].label} {percent(-change['value'])} {interval(_negative(change))}"
             for task, found in result["steps"].items()
             if step in by_task[task] and (change := found["steps"][step]["points"])
         ]
         parts.append(f"{step} costs {listing(costs)}")
     quiet = [step for step in STEPS if step not in named]
-    unshown = f" {listing(quiet).capitalize()}: nothing is shown." if quiet else ""
+    unshown = f" {listing(quiet).capitalize()}: nothing of {_LEAST} points or more is shown." if quiet else ""
     return f"**{name}**: {'; '.join(parts)} points.{unshown}"
 
 
-def next_steps(result: dict, halved: dict[str, float]) -> list[str]:
+def next_steps(result: dict, halved: dict[str, dict]) -> list[str]:
     """
     What to try next, by the failure signatures of 2412.17048.
 
     Args:
         result (`dict`): Of a tokenizer: `factors, steps, accuracies, scaling, frame_rate, word_stability` and others.
-        halved (`dict[str, float]`): By task, how much better Phone-Repeat is at half the rate: what a lower rate could
-            give back at most. Empty where no anchor is that slow.
+        halved (`dict[str, dict]`): By task, `value, low, high` of how much better Phone-Repeat is at half the rate:
+            what a lower rate could give back at most. Empty where no anchor is that slow.
 
     Returns:
         `list[str]`: Sentences, the most urgent first.
@@ -82,20 +81,27 @@ def next_steps(result: dict, halved: dict[str, float]) -> list[str]:
             "Take a larger preset (`--preset laptop`), or a lower rate."
         )
     elif words and words["levels"]["tokenizer"]["low"] <= CHANCE:
+        at_chance = "variability" in by_task["swuggy"] and words["levels"]["tokenizer"]["high"] >= CHANCE
         advice.append(
             "Words are at chance, the paper's signature of variability (its factor C): the same word has too many "
             "spellings to be learned, and nothing can be read off syntax and topics before that changes."
+            if at_chance
+            else "Words are not shown above chance, and nothing can be read off syntax and topics before that changes."
         )
     if "variability" in named:
-        stable = result["word_stability"]["same_word_other_speaker"]
+        stable, phones = result["word_stability"]["same_word_other_speaker"], result["phone_stability"]
         advice.append(
             f"Variability: of a word's units {percent(stable['value'])} % change from one speaker to another "
-            f"(a phone transcript at this rate: {percent(result['phone_stability'])} %). Normalise by speaker, take a "
-            "deeper layer, train the tokenizer on perturbed speech, or use fewer units; collapsing runs does not help "
-            "against it."
+            f"(a phone transcript at {phones['frame_rate']:g} Hz: {percent(phones['value'])} %). Normalise by "
+            "speaker, take a deeper layer, train the tokenizer on perturbed speech, or use fewer units; collapsing "
+            "runs does not help against it."
         )
     if "length" in named:
-        gains = [f"{TASKS[task].label} {number(100 * gain, sign=True)}" for task, gain in halved.items() if gain > 0]
+        gains = [
+            f"{TASKS[task].label} {percent(gain['value'], sign=True)}"
+            for task, gain in halved.items()
+            if _is_loss(_negative(gain))
+        ]
         could = (
             f" Phones at half the rate do better by {listing(gains)} points, which is about what a lower rate can "
             "give back."
@@ -118,7 +124,7 @@ def next_steps(result: dict, halved: dict[str, float]) -> list[str]:
         )
     for task, entry in result["scaling"].items():
         line = entry.get("line")
-        if line and line["high"] < 0 and line["value"] <= -LEAST_COST:
+        if line and _is_loss(line):
             advice.append(
                 f"{TASKS[task].label} falls with more training ({percent(line['value'], sign=True)} points for ten "
                 "times the tokens), the paper's sign that its alphabet carries too little meaning."
@@ -163,5 +169,11 @@ def check_results(result: dict) -> list[str]:
     return warnings
 
 
-def _cost_of(change: dict) -> dict:
-    return {"low": -change["high"], "high": -change["low"]}
+def _is_loss(change: dict) -> bool:
+    """Whether a change of accuracy is shown to be one for the worse, and large enough to be named."""
+    return change["high"] < 0 and -change["value"] >= LEAST_COST
+
+
+def _negative(change: dict) -> dict:
+    """The same change in the other direction."""
+    return {"value": -change["value"], "low": -change["high"], "high": -change["low"]}

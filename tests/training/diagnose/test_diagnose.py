@@ -135,8 +135,13 @@ def test_permuted_phones_are_phone_repeat_and_anchors_are_trained_once(workplace
     permuted = workplace.table("permuted", Faults(seed=3))
     results = workplace.diagnose(permuted, workplace.levels, output_dir="second")
     assert workplace.trained() == before
-    assert "permuted encoded" in capsys.readouterr().out.partition("language models")[0]
+    said = capsys.readouterr().out.partition("language models")[0]
+    assert "The ids of permuted were looked up for" in said and "permuted encoded" not in said
+    assert "Levels encoded" in said and "times real time" in said
+    text = (workplace.folder / "second" / "report" / "report.md").read_text()
+    assert "Encoding: Levels took" in text and "permuted took" not in text
     result, anchor = results["tokenizers"]["permuted"], results["anchors"]["phone_repeat_50"]
+    assert result["encoding"] is None
     for task, found in result["steps"].items():
         points = found["steps"]["variability"]["points"]
         assert points == {"value": 0, "low": 0, "high": 0}, "the models are the anchor's, to the bit"
@@ -160,7 +165,8 @@ def test_a_table_that_lacks_audio_or_has_other_lengths_is_refused_before_any_tra
     pq.write_table(whole.slice(0, len(whole) - 3), short)
     for path, rate, message in (
         (short, 50, f"lacks 3 of {len(whole)} utterances and sides of pairs"),
-        (workplace.folder / "whole.parquet", 25, "frames at 25 Hz"),
+        (short, 50, "`evoslm diagnose --export_audio DIR` writes all of them"),
+        (workplace.folder / "whole.parquet", 25, "frames at 25 Hz; give the rate of its ids by frame_rate=... behind"),
     ):
         assert main(workplace.command(f"{path},frame_rate={rate}", output_dir="third")) == 2
         assert message in capsys.readouterr().err
