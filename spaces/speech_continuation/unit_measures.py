@@ -20,6 +20,7 @@ from .known_utterances import KnownUtterance, KnownUtterances
 USUAL_RATES = (12.5, 21.5, 25.0, 37.5, 40.0, 50.0, 75.0, 86.1, 100.0)
 """Ids a second of common tokenizers; one that is nearer than the edges of utterances can tell is taken."""
 _NEAR = 0.03
+_EDGE_SECONDS = 0.04  # what a tokenizer may pad or leave out, beside rounding to whole frames
 _RECURRING = 4
 _DRAWS, _RESAMPLES = 20, 500
 _PHONES = "Phones, one a frame"
@@ -65,8 +66,10 @@ def measure_units(table: dict[str, np.ndarray], rate: float, known: KnownUtteran
     seconds_known = sum(utterance.seconds for utterance in found)
     of_known = {utterance.name: table[utterance.name] for utterance in found}
     inferred = rate == 0
-    if inferred and found:
+    if inferred and len(found) > 1:
         rate = _guess_rate(sum(map(len, of_known.values())) / seconds_known)
+    elif inferred and found:
+        notes.append("Word stability is not measured: one utterance does not show that units have a fixed rate.")
     framewise = _fit(of_known, found, rate, inferred, notes) if found and rate else None
     # Without a rate or a length, ids have no seconds.
     whole = len(found) == len(table)
@@ -143,20 +146,37 @@ def _guess_rate(measured: float) -> float:
 def _fit(
     ids: dict[str, np.ndarray], found: list[KnownUtterance], rate: float, inferred: bool, notes: list[str]
 ) -> list[np.ndarray] | None:
-    """An id for each frame of each utterance; `None` where they are not one a frame."""
+    """An id for each frame of each utterance; `None` where they are not one a frame, which the notes then say."""
+    fitted = None
     try:
-        return [
-            fit_to_frames(ids[each.name], round(each.seconds * SAMPLE_RATE), rate, "The file", repr(each.name))
-            for each in found
-        ]
+        if not inferred or _is_fixed([len(ids[each.name]) for each in found], found, rate):
+            fitted = [
+                fit_to_frames(ids[each.name], round(each.seconds * SAMPLE_RATE), rate, "The file", repr(each.name))
+                for each in found
+            ]
     except ValueError as error:
         if not inferred:
             raise ValueError(f"{str(error).partition(';')[0]}; give the rate of its ids, or 0.") from error
+    if fitted is None:
         notes.append(
-            "Word stability is not measured: these units are not one a frame of a fixed rate, so that nobody knows "
-            "which belong to a word."
+            "Word stability is not measured: by their lengths these units are not one a frame of a fixed rate, so "
+            "that nobody knows which belong to a word; give their rate if they have one."
         )
-        return None
+    elif inferred:
+        notes.append(
+            f"A fixed rate of {rate:.4g} units a second was inferred from the lengths of {len(found)} utterances; if "
+            "these units have none, what is said of words means nothing."
+        )
+    return fitted
+
+
+def _is_fixed(counts: list[int], found: list[KnownUtterance], rate: float) -> bool:
+    """
+    Whether so many ids are one a frame of a fixed rate: a tokenizer rounds all lengths in one way, so that what it has
+    too many or too few of differs by a frame at most, and by what it does at the edges.
+    """
+    beyond = [count - each.seconds * rate for count, each in zip(counts, found)]
+    return max(beyond) - min(beyond) <= 1 + _EDGE_SECONDS * rate
 
 
 def _anchors(known: KnownUtterances | None, utterances: list[KnownUtterance]) -> list[Sequences]:

@@ -1,6 +1,7 @@
 """The tab of units from elsewhere: what it says of a run's own units, of phones, of noise, and of bad files."""
 
 import json
+import math
 from pathlib import Path
 
 import gradio as gr
@@ -43,7 +44,12 @@ def ask(client, path: Path, rate: float = 0) -> dict:
 
 def test_a_runs_own_units_are_measured_as_its_anchor_is(client, own, tmp_path):
     found = ask(client, write_units(tmp_path / "own.jsonl", {f"audio/{name}.wav": row for name, row in own.items()}))
-    assert found["utterances"] == found["known"] == len(own) and found["rate"] == 50 and found["notes"] == []
+    assert found["utterances"] == found["known"] == len(own) and found["rate"] == 50
+    assert found["notes"] == [
+        f"A fixed rate of 50 units a second was inferred from the lengths of {len(own)} utterances; if these units "
+        "have none, what is said of words means nothing."
+    ]
+    assert ask(client, tmp_path / "own.jsonl", rate=50)["notes"] == []
     yours, phones, anchor = found["rows"]
     assert [row["label"] for row in found["rows"][1:]] == ["Phones, one a frame", "Speech-MFCC of this run"]
     assert {**yours, "label": ""} == {**anchor, "label": ""}
@@ -81,6 +87,26 @@ def test_what_is_not_one_a_frame_has_bits_and_no_words(client, own, tmp_path):
 def test_units_at_half_the_rate_are_found_to_be_so(own, known):
     found = measure_units({name: row[::2] for name, row in own.items()}, 0, known)
     assert found["rate"] == 25 and "stability" in found["rows"][0]
+
+
+@pytest.mark.parametrize("rate", [5, 12.5, 25])
+def test_slow_units_have_words_only_where_their_lengths_fit_one_rate(known, rate):
+    whole = {each.name: np.arange(math.ceil(each.seconds * rate)) % 7 for each in known.some()}
+    assert "stability" in measure_units(whole, rate, known)["rows"][0]
+    if rate > 5:  # a rate that many tokenizers have
+        assert "stability" in measure_units(whole, 0, known)["rows"][0]
+    varying = {name: np.arange(len(row) + (-1) ** place) % 7 for place, (name, row) in enumerate(whole.items())}
+    found = measure_units(varying, 0, known)
+    assert found["rate"] is None and "stability" not in found["rows"][0]
+    assert "not one a frame of a fixed rate" in found["notes"][0]
+
+
+def test_no_rate_is_inferred_from_one_utterance(own, known):
+    name = next(iter(own))
+    found = measure_units({name: own[name]}, 0, known)
+    assert found["rate"] is None and "one utterance does not show" in found["notes"][0]
+    assert "stability" not in found["rows"][0] and found["rows"][0]["tokens_per_second"] == pytest.approx(50, rel=0.05)
+    assert measure_units({name: own[name]}, 50, known)["rate"] == 50
 
 
 def test_utterances_that_nobody_knows_have_bits_a_unit_and_anchors_of_others(client, own, tmp_path):
