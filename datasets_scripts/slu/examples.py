@@ -112,8 +112,8 @@ def make_task(
         dropped (`Counter`, *optional*): What the reader has left out already, by reason.
 
     Raises:
-        `ValueError`: If a text is empty, an entity is not in its text, there are fewer examples than `limit` or than
-            splits, or the training split has one class only, or no entity.
+        `ValueError`: If a text is empty, an entity is not in its text or its label has no letter or digit, there are
+            fewer examples than `limit` or than splits, or the training split has one class only, or no entity.
     """
     dropped = Counter(dropped or ())
     splits: dict[str | None, list[SluExample]] = defaultdict(list)
@@ -177,10 +177,13 @@ def _spoken_entities(name: str, source: SourceExample, text: str) -> tuple[tuple
         start = written.find(phrase) if entity.start is None else entity.start
         if not phrase or start < 0:
             raise ValueError(f"{name}: the entity {entity.label} {entity.phrase!r} of {source.id} is not in its text.")
+        label = canonical_label(entity.label)
+        if not label:
+            raise ValueError(f"{name}: the label {entity.label!r} of {source.id} has no letter or digit; give it one.")
         said = _words(spoken_text(entity.phrase))
         if not said or not re.search(rf"(?<!\w){re.escape(said)}(?!\w)", spoken):
             return None
-        placed.append((start, canonical_label(entity.label), said))
+        placed.append((start, label, said))
     return tuple((label, phrase) for _, label, phrase in sorted(placed, key=lambda entity: entity[0]))
 
 

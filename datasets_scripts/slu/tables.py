@@ -5,6 +5,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..text.hub_rows import checked_hub_rows, hub_errors, open_hub_rows
 from .entity_spans import read_entities
 from .examples import CLASSIFICATION, ENTITIES, KINDS, SourceExample
 
+_UNLABELLED = object()
+"""A class of the Hub that is none of those that its dataset names, by which rows are published without one."""
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SPLITS = {
     **dict.fromkeys(("train", "training", "fine-tune"), "train"),
@@ -32,6 +35,7 @@ def read_table_task(
     id_column: str | None = None,
     config: str | None = None,
     revision: str | None = None,
+    dropped: Counter | None = None,
 ) -> tuple[str, Iterator[SourceExample]]:
     """
     Read rows of texts with a label, or with entities.
@@ -48,6 +52,7 @@ def read_table_task(
         id_column (`str`, *optional*): The column of ids; without one they are the numbers of rows.
         config (`str`, *optional*): Configuration of a dataset of the Hub.
         revision (`str`, *optional*): Its commit, branch or tag.
+        dropped (`Counter`, *optional*): Counts what is left out: rows of the Hub without a label (-1).
 
     Returns:
         `tuple[str, Iterator[SourceExample]]`: The kind, and the examples.
@@ -69,7 +74,7 @@ def read_table_task(
             columns = ", ".join(table.columns) or "none"
             raise ValueError(f"{source} has no column {column!r}; its columns are {columns}: name one as {name}.")
     rows = ((split, row) for split, read in table.parts for row in read(tuple(wanted.values())))
-    return kind, _examples(rows, kind, text_column, target, id_column)
+    return kind, _examples(rows, kind, text_column, target, id_column, Counter() if dropped is None else dropped)
 
 
 class _Table(NamedTuple):
@@ -91,17 +96,30 @@ def _open(source: str | Path, config: str | None, revision: str | None) -> _Tabl
 
 
 def _examples(
-    rows: Iterable[tuple[str | None, Mapping]], kind: str, text_column: str, target: str, id_column: str | None
+    rows: Iterable[tuple[str | None, Mapping]],
+    kind: str,
+    text_column: str,
+    target: str,
+    id_column: str | None,
+    dropped: Counter,
 ) -> Iterator[SourceExample]:
-    for number, (split, row) in enumerate(rows):
+    for number, (split, given) in enumerate(rows):
+        row = {column: None if _is_missing(value) else value for column, value in given.items()}
         name = f"row-{number:06d}" if not id_column or row[id_column] is None else str(row[id_column])
         text = "" if row[text_column] is None else str(row[text_column])
         if kind == ENTITIES:
             yield SourceExample(name, text, entities=read_entities(row[target], text, name), split=split)
+        elif row[target] is _UNLABELLED:
+            dropped["without a label"] += 1
         elif row[target] is None or not str(row[target]).strip():
             raise ValueError(f"The row {name} has nothing in the column {target!r}; give its class.")
         else:
             yield SourceExample(name, text, label=str(row[target]).strip(), split=split)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a cell is empty: `None`, or the NaN that tables are filled up with."""
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def _files(path: Path) -> list[tuple[Path, str | None]]:
@@ -130,6 +148,7 @@ def _columns(file: Path) -> list[str]:
 
 
 def _read_file(file: Path, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    number = 0
     try:
         for number, row in enumerate(_rows_of(file, wanted), 1):
             for column in wanted:
@@ -138,6 +157,10 @@ def _read_file(file: Path, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]
             yield row
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 text; save it as UTF-8.") from error
+    except csv.Error as error:
+        raise ValueError(
+            f"Row {number + 1} of {file} cannot be read ({error}); look for a quotation mark without its pair there."
+        ) from error
 
 
 def _rows_of(file: Path, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]:
@@ -157,8 +180,19 @@ def _rows_of(file: Path, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]:
                         yield json.loads(line)
                     except json.JSONDecodeError as error:
                         raise ValueError(f"Line {number} of {file} is not JSON: {error}.") from None
+        elif file.suffix == ".tsv":  # in most of them a quotation mark is a character like any other
+            for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+                yield {_unquoted(name): _unquoted(value) for name, value in row.items()}
         else:
-            yield from csv.DictReader(lines, delimiter="\t" if file.suffix == ".tsv" else ",")
+            yield from csv.DictReader(lines)
+
+
+def _unquoted(value: Any) -> Any:
+    """A cell without the quotation marks that it was written in whole."""
+    if not isinstance(value, str) or len(value) < 2 or not value[0] == value[-1] == '"':
+        return value
+    inside = value[1:-1]
+    return inside.replace('""', '"') if '"' not in inside.replace('""', "") else value
 
 
 def _hub_splits(dataset: str, config: str | None, revision: str | None) -> dict[str, str | None]:
@@ -187,4 +221,7 @@ def _hub_rows(
     text_column, target = columns[:2]
     names = getattr((opened.features or {}).get(target), "names", None)
     for row in checked_hub_rows(opened, dataset, text_column):
-        yield row if names is None or row[target] is None else {**row, target: names[row[target]]}
+        label = row[target]
+        if names is not None and label is not None:
+            label = names[label] if label >= 0 else _UNLABELLED
+        yield {**row, target: label}

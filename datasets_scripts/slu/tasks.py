@@ -115,11 +115,11 @@ def _check_options(task: str, reader, options: dict) -> None:
 
 def _read_source(task: str, options: dict) -> _Source:
     dropped: Counter = Counter()
+    # A generator counts while it is read: all of it is read before what was left out is asked for.
     if task in _SLUE:
-        # A generator counts while it is read: all of it is read before what was left out is asked for.
         examples = list(read_slue(task, _SLUE[task], dropped, **options))
         return _Source(_SLUE[task], examples, dropped)
     if task == "sentence_polarity":
         return _Source(CLASSIFICATION, read_polarity(**options), dropped)
-    kind, examples = read_table_task(task, **options)
-    return _Source(kind, examples, dropped)
+    kind, rows = read_table_task(task, dropped=dropped, **options)
+    return _Source(kind, list(rows), dropped)

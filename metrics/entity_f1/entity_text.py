@@ -14,6 +14,7 @@ NO_ENTITIES = "none"
 
 _SEPARATOR = re.compile(r"[;\n]+")
 _BRACKETED = re.compile(r"(?P<phrase>.*?)\s*[(\[](?P<label>[^()\[\]]*)[)\]]")
+_BETWEEN_WORDS = r"(?:[^\w:;,]|_)+"  # of a label
 _AROUND_PHRASES = string.punctuation + string.whitespace + "“”‘’"
 
 
@@ -38,8 +39,11 @@ class ParsedEntities(NamedTuple):
 
 
 def canonical_label(label: str) -> str:
-    """A label in capitals, with `_` for spaces and hyphens: `"work of art"` is `"WORK_OF_ART"`."""
-    return re.sub(r"[\s-]+", "_", label.strip().strip(_AROUND_PHRASES)).upper()
+    """
+    A label in capitals, with `_` for whatever is neither letter nor digit: `"work of art"` is `"WORK_OF_ART"`, and
+    `"geo:city"` is `"GEO_CITY"`; empty where it has neither.
+    """
+    return re.sub(r"[\W_]+", "_", label).strip("_").upper()
 
 
 def canonical_phrase(phrase: str) -> str:
@@ -96,7 +100,8 @@ def _parts(text: str, known: set[str]) -> list[str]:
     """What may be one entity each: between separators, and from one known label with a colon to the next."""
     parts = _SEPARATOR.split(text)
     if known:
-        names = "|".join(re.escape(label).replace("_", r"[\s_-]+") for label in sorted(known, key=len, reverse=True))
+        longest_first = sorted(known, key=len, reverse=True)
+        names = "|".join(re.escape(label).replace("_", _BETWEEN_WORDS) for label in longest_first)
         before_label = re.compile(rf"(?<![:\w])(?=(?:{names})\s*:)", re.IGNORECASE)
         parts = [piece for part in parts for piece in before_label.split(part)]
     return [part for part in parts if part.strip(_AROUND_PHRASES)]

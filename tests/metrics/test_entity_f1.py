@@ -65,6 +65,28 @@ def test_what_is_malformed_is_counted_and_the_rest_is_read(text, entities, witho
     assert parse_entities(text, KNOWN) == (entities, without_label, without_phrase)
 
 
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("geo:city", "GEO_CITY"),
+        ("DATE/TIME", "DATE_TIME"),
+        ("LOC;CITY", "LOC_CITY"),
+        ("loc.city", "LOC_CITY"),
+        ("PER (M)", "PER_M"),
+        ("B-PER", "B_PER"),
+        ("R&D", "R_D"),
+        ("n\u00e9", "N\u00c9"),
+    ],
+)
+def test_a_label_with_punctuation_is_read_as_it_was_written(entity_f1, label, written):
+    text = format_entities([(label, "new york"), (label, "rome")])
+    assert text == f"{written}: new york; {written}: rome"
+    for labels in ((), (label, "TIME", "CITY")):
+        assert parse_entities(text, labels) == ([(written, "new york"), (written, "rome")], 0, 0)
+    result = entity_f1.compute(predictions=[text], references=[[[label, "new york"], [label, "rome"]]])
+    assert result["f1"] == 1 and result["malformed"] == 0
+
+
 def test_multisets_of_each_sentence_are_compared_in_no_order(entity_f1):
     references = [
         [["GPE", "eu"], ["DATE", "today"], ["GPE", "eu"]],

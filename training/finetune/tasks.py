@@ -12,6 +12,7 @@ import numpy as np
 
 from ...datasets_scripts.slu import SluExample, SluTask, read_task
 from ...datasets_scripts.slu.spoken import SUMMARY_FILE, TASK_FILE
+from ...metrics.entity_f1.entity_text import canonical_label
 from ...models.files import read_json
 from ...models.slu.configuration_slu import CLASSIFICATION
 from ...models.slu.contents import SPEECH, write_contents
@@ -39,9 +40,14 @@ def open_task(task: str, seed: int = 0, limit: int | None = None, source: str | 
     splits: dict[str, list[SluExample]] = {}
     for line in (folder / TASK_FILE).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        entities = None if row["entities"] is None else tuple(map(tuple, row["entities"]))
+        entities = row["entities"]
+        if entities is not None:
+            entities = tuple((canonical_label(label), phrase) for label, phrase in entities)
         splits.setdefault(row["split"], []).append(SluExample(row["id"], row["text"], row["label"], entities))
-    return SluTask(summary["task"], summary["kind"], tuple(summary["labels"]), splits)
+    labels = summary["labels"]
+    if summary["kind"] != CLASSIFICATION:
+        labels = sorted(set(map(canonical_label, labels)))
+    return SluTask(summary["task"], summary["kind"], tuple(labels), splits)
 
 
 def keep_spoken(

@@ -28,6 +28,7 @@ push("user/slue", "voxceleb", "sentiment", ["Positive", "Neutral", "<mixed>", "N
 entity = [{"type": "PLACE", "start": 5, "length": 6}]
 push("user/slue", "voxpopuli", "normalized_combined_ner", [entity, []], spans)
 push("user/moods", "default", "mood", [1, 0], ClassLabel(names=["bad", "good"]))
+push("user/half", "default", "mood", [1, 0, -1], ClassLabel(names=["bad", "good"]))
 """
 READ = """
 import json, sys
@@ -38,6 +39,7 @@ def show(task):
     return [task.kind, task.labels, splits, task.dropped]
 answers = [show(read_task(name, source="user/slue")) for name in ("slue_sa", "slue_ner")]
 answers.append(show(read_task("user/moods", text_column="normalized_text", label_column="mood", id_column="id")))
+answers.append(show(read_task("user/half", text_column="normalized_text", label_column="mood", id_column="id")))
 for name, options in (("user/moods", {}), ("user/nothing", {})):
     try:
         read_task(name, **options)
@@ -87,5 +89,11 @@ def test_any_dataset_is_a_task_and_its_classes_have_their_names(answers):
 
 
 def test_a_missing_column_and_a_missing_dataset_are_named(answers):
-    assert "user/moods has no column 'text'; its columns are" in answers[3]
-    assert "user/nothing" in answers[4]
+    assert "user/moods has no column 'text'; its columns are" in answers[4]
+    assert "user/nothing" in answers[5]
+
+
+def test_rows_without_a_label_are_left_out_and_counted(answers):
+    _, labels, splits, dropped = answers[3]
+    assert labels == ["bad", "good"] and dropped == {"without a label": 1}
+    assert [name for name, _, _ in splits["train"]] == ["train-a", "train-b", "train-d"]

@@ -60,6 +60,32 @@ def test_a_file_of_texts_and_labels_is_a_task(tmp_path, suffix):
     assert texts_of(again) != texts_of(task)
 
 
+def test_a_quotation_mark_without_its_pair_is_a_character_of_a_tsv(tmp_path):
+    lines = [f'"{row["text"]}\t{row["label"]}' for row in ROWS[:5]]
+    lines += [f'"{row["text"].replace(" ", chr(34) * 2)}"\t"{row["label"]}"' for row in ROWS[5:]]
+    (tmp_path / "moods.tsv").write_text("\n".join(["text\tlabel", *lines]))
+    task = read_task(str(tmp_path / "moods.tsv"))
+    assert task.labels == ("bad", "good") and sum(map(len, task.splits.values())) == 10
+
+
+def test_a_row_that_a_quotation_mark_has_swallowed_is_named(tmp_path):
+    lines = [
+        "text,label",
+        *(f"{row['text']},{row['label']}" for row in ROWS),
+        '"Oh,bad',
+        *["word " * 20 + ",bad"] * 2_000,
+    ]
+    (tmp_path / "moods.csv").write_text("\n".join(lines))
+    message = r"Row 11 of .*moods.csv cannot be read \(field larger than .*\); look for a quotation mark"
+    with pytest.raises(ValueError, match=message):
+        read_task(str(tmp_path / "moods.csv"))
+
+
+def test_labels_of_entities_are_written_in_letters_and_digits(tmp_path):
+    rows = [{"text": f"She stayed in Paris {n} times", "entities": [["geo:city", "Paris"]]} for n in range(5)]
+    assert read_task(write_rows(tmp_path / "trips.jsonl", rows)).labels == ("GEO_CITY",)
+
+
 def test_splits_of_a_folder_are_kept_and_share_no_text(tmp_path):
     write_rows(tmp_path / "moods" / "train.csv", ROWS[:7])
     write_rows(tmp_path / "moods" / "dev.csv", ROWS[6:8])
@@ -154,6 +180,12 @@ def test_a_limit_keeps_every_split_and_asks_for_no_more_than_there_is(tmp_path):
             [{"text": text, "entities": [["ANIMAL", 4, 90]]} for text in TEXTS],
             "The entity ANIMAL of row-000000 is at characters 4 to 94, which are not in its text, of 15 characters",
         ),
+        (
+            [{"text": text, "entities": [["+", text.split()[1]]]} for text in TEXTS],
+            "moods: the label '\\+' of row-000000 has no letter or digit; give it one",
+        ),
+        ([*ROWS, {"text": "Hm", "label": float("nan")}], "row-000010 has nothing in the column 'label'"),
+        ([*ROWS, {"text": float("nan"), "label": "bad"}], "moods: the example row-000010 has an empty text"),
         ([{"text": text, "entities": "cat"} for text in TEXTS], r"The entities of row-000000 are 'cat'; give \[label"),
         ([{"text": text, "entities": [7]} for text in TEXTS], r"An entity of row-000000 is 7; give \[label"),
     ],
