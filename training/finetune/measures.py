@@ -29,23 +29,30 @@ class Measure:
     Args:
         numerators (`np.ndarray` of shape `(num_examples, num_labels)`): Of F1 `2 * correct`.
         denominators (`np.ndarray` of the same shape): Of F1 `predicted + there`.
+        there (`np.ndarray` of the same shape): Which labels an example has: above 0. As in
+            [`classification_scores`], the mean is over the labels of the examples that are drawn.
     """
 
     numerators: np.ndarray
     denominators: np.ndarray
+    there: np.ndarray
+
+    @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a draw of examples takes the means of, in the order of [`Measure.of_means`]."""
+        return self.numerators, self.denominators, self.there
 
     @property
     def value(self) -> float:
-        """The measure, between 0 and 1. A label that is neither there nor predicted does not count."""
-        return float(self.of_means(self.numerators.mean(axis=0), self.denominators.mean(axis=0)))
+        """The measure, between 0 and 1."""
+        return float(self.of_means(*(table.mean(axis=0) for table in self.tables)))
 
-    def of_means(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-        """The measure of means over other draws of the examples, of shape `(..., num_labels)`."""
-        counts = self.denominators.sum(axis=0) > 0
-        if not counts.any():
-            return np.zeros(numerators.shape[:-1])
-        ratios = np.divide(numerators, denominators, out=np.zeros_like(numerators), where=denominators > 0)
-        return ratios[..., counts].mean(axis=-1)
+    @staticmethod
+    def of_means(numerators: np.ndarray, denominators: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """The measure of means over draws of the examples, of shape `(..., num_labels)`; 0 where no label is there."""
+        counts = there > 0
+        ratios = np.divide(numerators, denominators, out=np.zeros_like(numerators), where=counts)
+        return ratios.sum(axis=-1) / np.maximum(counts.sum(axis=-1), 1)
 
     def contributions(self) -> np.ndarray:
         """
@@ -55,7 +62,7 @@ class Measure:
         Returns:
             `np.ndarray` of shape `(num_examples,)`.
         """
-        counts = self.denominators.sum(axis=0) > 0
+        counts = self.there.sum(axis=0) > 0
         if not counts.any():
             return np.zeros(len(self.numerators))
         numerators, denominators = self.numerators[:, counts], self.denominators[:, counts]
@@ -74,11 +81,11 @@ def class_measures(true: Sequence[str], predicted: Sequence[str], labels: Sequen
         labels (`Sequence[str]`): All classes that there are.
     """
     there, found = _one_hot(true, labels), _one_hot(predicted, labels)
-    correct = there * found
+    correct, each = there * found, np.ones((len(there), 1))
     return {
-        "macro_f1": Measure(2 * correct, there + found),
-        "macro_recall": Measure(correct, there),
-        "accuracy": Measure(correct.sum(axis=1, keepdims=True), np.ones((len(there), 1))),
+        "macro_f1": Measure(2 * correct, there + found, there),
+        "macro_recall": Measure(correct, there, there),
+        "accuracy": Measure(correct.sum(axis=1, keepdims=True), each, each),
     }
 
 
@@ -96,7 +103,21 @@ def entity_measures(
     sentences, _ = compare_sentences(predicted, true, labels)
     counts = np.array([_count(sentence) for sentence in sentences], float)
     correct, correct_labels, both = (counts[:, place, None] for place in range(3))
-    return {"f1": Measure(2 * correct, both), "label_f1": Measure(2 * correct_labels, both)}
+    return {"f1": Measure(2 * correct, both, both), "label_f1": Measure(2 * correct_labels, both, both)}
+
+
+def check_test(examples: Sequence) -> None:
+    """
+    Refuse a test split that has no control.
+
+    Args:
+        examples (`Sequence`): Those of the split.
+
+    Raises:
+        `ValueError`: If there is one only.
+    """
+    if len(examples) < 2:
+        raise ValueError("The test split has one example; the control needs the input of another one.")
 
 
 def with_other_inputs(
@@ -116,16 +137,12 @@ def with_other_inputs(
     Raises:
         `ValueError`: If there is one example only.
     """
+    check_test(predicted)
     num = len(predicted)
-    if num < 2:
-        raise ValueError("The test split has one example; the control needs the input of another one.")
     steps = np.random.default_rng(seed).permutation(np.arange(1, num))[:_OTHERS]
     drawn = [judge([predicted[(place + step) % num] for place in range(num)]) for step in steps]
     return {
-        name: Measure(
-            np.mean([each[name].numerators for each in drawn], axis=0),
-            np.mean([each[name].denominators for each in drawn], axis=0),
-        )
+        name: Measure(*(np.mean(tables, axis=0) for tables in zip(*(each[name].tables for each in drawn))))
         for name in drawn[0]
     }
 
@@ -168,10 +185,10 @@ def describe(own: Sequence[Measure], control: Sequence[Measure], seed: int = 0) 
 
 def _draw(own: Measure, control: Measure, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Both measures on the same draws of examples."""
-    tables = [own.numerators, own.denominators, control.numerators, control.denominators]
+    tables = [*own.tables, *control.tables]
     drawn = resampled_means(np.hstack(tables), seed, _RESAMPLES)
     parts = np.split(drawn, np.cumsum([table.shape[1] for table in tables])[:-1], axis=1)
-    return own.of_means(*parts[:2]), control.of_means(*parts[2:])
+    return Measure.of_means(*parts[:3]), Measure.of_means(*parts[3:])
 
 
 def _count(sentence: Sentence) -> tuple[int, int, int]:

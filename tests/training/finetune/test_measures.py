@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
+from evoslm.metrics.classification import classification_scores
 from evoslm.metrics.entity_f1.entity_scores import entity_scores
 from evoslm.training.finetune.measures import (
     Measure,
@@ -33,10 +34,26 @@ def test_measures_of_classes_are_those_of_scikit_learn(accuracy):
     assert found["accuracy"] == pytest.approx(accuracy_score(true, predicted))
 
 
-def test_a_label_that_is_neither_there_nor_predicted_does_not_count():
-    true, predicted = ["negative", "positive"], ["negative", "negative"]
-    measures = class_measures(true, predicted, LABELS)
-    assert measures["macro_f1"].value == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0))
+@pytest.mark.parametrize("wrong", ["negative", "neutral"])
+def test_a_label_that_is_not_there_does_not_count(wrong):
+    true, predicted = ["negative", "positive"] * 20, ["negative", wrong] * 20
+    measures, scores = class_measures(true, predicted, LABELS), classification_scores(predicted, true, LABELS)
+    for name, measure in measures.items():
+        assert measure.value == pytest.approx(scores[name])
+
+
+def test_a_draw_of_examples_without_a_label_is_judged_by_the_others():
+    true = ["negative"] * 60 + ["positive"] * 38 + ["neutral"]
+    judge = partial(class_measures, true, labels=LABELS)
+    own, control = judge(true), with_other_inputs(judge, true)
+    for name in own:
+        found = describe([own[name]], [control[name]])
+        assert (found["mean"], found["low"], found["high"]) == (1, 1, 1)
+    predicted = ["negative"] * 70 + ["positive"] * 28 + ["neutral"]
+    found = describe([judge(predicted)["macro_f1"]], [control["macro_f1"]])
+    scores = classification_scores(predicted, true, LABELS)
+    assert found["low"] == pytest.approx(scores["macro_f1_low"], abs=0.02)
+    assert found["high"] == pytest.approx(scores["macro_f1_high"], abs=0.02)
 
 
 def test_measures_of_entities_are_those_of_the_metric():
@@ -55,7 +72,7 @@ def test_contributions_have_the_measure_as_mean_and_move_with_it(name):
     contributions = measure.contributions()
     assert contributions.mean() == pytest.approx(measure.value)
     weights = 1 + 1e-4 * np.random.default_rng(1).standard_normal(60)
-    means = [np.average(table, axis=0, weights=weights) for table in (measure.numerators, measure.denominators)]
+    means = [np.average(table, axis=0, weights=weights) for table in measure.tables]
     moved = np.average(contributions, weights=weights)
     assert measure.of_means(*means) - measure.value == pytest.approx(moved - measure.value, rel=0.01)
 
@@ -95,5 +112,5 @@ def test_a_model_that_says_the_same_of_all_is_no_better_than_with_others_inputs(
 
 
 def test_of_nothing_a_measure_is_nothing():
-    nothing = Measure(np.zeros((3, 1)), np.zeros((3, 1)))
+    nothing = Measure(np.zeros((3, 1)), np.zeros((3, 1)), np.zeros((3, 1)))
     assert nothing.value == 0 and not nothing.contributions().any()
