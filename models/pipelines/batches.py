@@ -66,7 +66,7 @@ def continue_encoded(
     found: list[list[WrittenSymbols]] = [[] for _ in prompts]
     for number, continuation in enumerate(written):
         prompt = prompts[number % len(prompts)]
-        reader = alphabet.reader(tokenizer, prompt.ids[len(prompt.ids) - len(prompt.tokens) :])
+        reader = alphabet.reader(tokenizer, prompt.ids[prompt.first :])
         symbols = [symbol for index in continuation.ids for symbol in reader.read(index)]
         own = WrittenSymbols(symbols, alphabet.join(symbols), continuation.reason, len(continuation.ids))
         found[number % len(prompts)].append(own)

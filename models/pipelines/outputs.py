@@ -19,10 +19,13 @@ class EncodedPrompt:
         audio (`np.ndarray` of shape `(num_samples,)`): float32, mono: the recording, or the text as it was spoken, be
             it given or recognised.
         sampling_rate (`int`): Samples per second of `audio` and `resynthesized`.
-        tokens (`list[str]`): What each scored id stands for, in order: all but `<s>` and the token of a modality.
+        tokens (`list[str]`): What each scored id stands for, in order: all but `<s>` and the tokens of modalities.
         starts (`list[float]`): When each of them begins in `audio`, in seconds.
         seconds_per_symbol (`float`): How long a symbol lasts on average, in seconds.
         resynthesize (`Callable`): Makes `resynthesized`.
+        direction (`str`): For which modalities of prompt and continuation it is written, `"t2t"` of a model of one.
+        first (`int`): Where the first id that `tokens` name stands in `ids`; behind the last of them may stand the
+            token that changes to the other modality.
     """
 
     content: str
@@ -34,6 +37,8 @@ class EncodedPrompt:
     starts: list[float] = field(repr=False)
     seconds_per_symbol: float
     resynthesize: Callable[[], np.ndarray | None] = field(repr=False, compare=False)
+    direction: str
+    first: int
 
     @cached_property
     def resynthesized(self) -> np.ndarray | None:

@@ -50,18 +50,20 @@ class PromptEncoder:
         The modalities of prompt and continuation, one of `DIRECTIONS`; of a model of one modality `"t2t"`.
 
         Raises:
-            `ValueError`: If there is no such direction, or the model has one modality.
+            `ValueError`: If there is no such direction, the model has one modality, or the prompt is written for
+                another direction.
         """
         if not self._is_joint:
             if direction is not None:
                 raise ValueError("A direction is for joint models; this one has one modality, so leave it out.")
             return "t2t"
+        written_for = prompt.direction if isinstance(prompt, EncodedPrompt) else None
         if direction is None:
-            if isinstance(prompt, EncodedPrompt):
-                return "u2u" if self._begins_with_units(prompt) else "t2t"
-            return "t2t" if isinstance(prompt, str) else "u2u"
+            return written_for or ("t2t" if isinstance(prompt, str) else "u2u")
         if direction not in DIRECTIONS:
             raise ValueError(f"There is no direction {direction!r}; choose from {', '.join(DIRECTIONS)}.")
+        if written_for not in (None, direction):
+            raise ValueError(f"The prompt was encoded for {written_for}, not for {direction}; encode it for that.")
         return direction
 
     def encode(self, prompt: Any, direction: str) -> EncodedPrompt:
@@ -101,6 +103,8 @@ class PromptEncoder:
             starts=starts,
             seconds_per_symbol=writing.seconds_per_symbol,
             resynthesize=partial(self._resynthesize, alphabet, heard, writing),
+            direction=direction,
+            first=first,
         )
 
     def _hear(self, prompt: Any, alphabet: Alphabet) -> HeardPrompt:
@@ -161,9 +165,6 @@ class PromptEncoder:
 
     def _first_tokens(self) -> list[int]:
         return self._tokenizer.convert_tokens_to_ids([SPEECH_TOKEN, TEXT_TOKEN])
-
-    def _begins_with_units(self, prompt: EncodedPrompt) -> bool:
-        return self._tokenizer.convert_tokens_to_ids(SPEECH_TOKEN) in prompt.ids
 
     def _transcribe(self, symbols: list[str], heard: HeardPrompt) -> str | None:
         (text,) = transcribe(self._components.transcriber, [symbols], [heard.audio], heard.sampling_rate)

@@ -225,8 +225,8 @@ class SpeechContinuationPipeline:
             `FileNotFoundError`, `ValueError`: As for a call.
         """
         encoded = self.encode(prompt)
-        first = len(encoded.ids) - len(encoded.tokens)
-        ids = torch.tensor([encoded.ids], device=self.model.device)
+        first, last = encoded.first, encoded.first + len(encoded.tokens)
+        ids = torch.tensor([encoded.ids[:last]], device=self.model.device)
         logits = self.model(ids, use_cache=False).logits[0, first - 1 : -1]
         found = logits.double().log_softmax(-1).gather(1, ids[0, first:, None])[:, 0].tolist()
         return TokenScores(encoded.tokens, found, encoded.starts, sum(found))
@@ -257,7 +257,7 @@ class SpeechContinuationPipeline:
                 f"{drawing.max_new_tokens}, and the model reads {window}; give a shorter prompt or lower max_seconds."
             )
         stream = ContinuationStream(self.model, encoded.ids, settings.num_continuations, drawing)
-        context = encoded.ids[len(encoded.ids) - len(encoded.tokens) :] if before == after else []
+        context = encoded.ids[encoded.first :] if before == after else []
         seconds_per_symbol = encoded.seconds_per_symbol
         if before != after and after == UNITS:  # how long units last is not told by a text
             heard = HeardPrompt(encoded.audio, encoded.sampling_rate)

@@ -57,3 +57,14 @@ def test_text_is_scored_as_text_and_sound_as_units(pipe):
     assert all(part.isdigit() for token in of_sound.tokens for part in token.split())
     assert of_text.starts == sorted(of_text.starts)
     assert of_sound.starts == sorted(of_sound.starts)
+
+
+def test_an_encoded_prompt_keeps_its_direction(pipe):
+    written = pipe.encode(PROMPT, direction="t2u")
+    alone, encoded = pipe.score(PROMPT), pipe.score(written)
+    assert encoded.tokens == alone.tokens and encoded.log_likelihoods == pytest.approx(alone.log_likelihoods)
+    (of_prompt,), (of_encoded,) = pipe(PROMPT, direction="t2u", max_seconds=0.5), pipe(written, max_seconds=0.5)
+    assert of_encoded.units == of_prompt.units is not None
+    for encoded, direction in ((written, "t2t"), (pipe.encode(PROMPT), "t2u")):
+        with pytest.raises(ValueError, match=f"was encoded for {encoded.direction}, not for {direction}"):
+            pipe(encoded, direction=direction)
