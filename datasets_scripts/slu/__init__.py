@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "TASKS": ".tasks",
         "read_task": ".tasks",
         "speak_task": ".spoken",
+        "spoken_text": ".examples",
     },
 )

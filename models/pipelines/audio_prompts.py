@@ -46,22 +46,35 @@ def read_audio(prompt: Any, sampling_rate: int, max_seconds: float = MAX_SECONDS
     num_samples = max(np.shape(samples), default=0)
     _check_length(num_samples / rate, max_seconds)
     waveform = to_mono(samples, rate, sampling_rate)
-    levels = _levels(waveform, round(_PART * sampling_rate))
-    if levels.max() < _SILENCE:
+    if _levels(waveform, sampling_rate).max() < _SILENCE:
         raise ValueError("The recording is silent; speak closer to the microphone, or give another one.")
-    return _cut_edges(waveform, levels, sampling_rate)
+    return cut_edges(waveform, sampling_rate)
 
 
-def _levels(waveform: np.ndarray, size: int) -> np.ndarray:
-    """The root of the mean square of parts of some samples each; of the last part, too, if it is shorter."""
+def cut_edges(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """
+    Leave 0.1 s of the silence at either end of a recording, as utterances of the project's synthesis have it.
+
+    Args:
+        waveform (`np.ndarray` of shape `(num_samples,)`): int16 or floating point.
+        sampling_rate (`int`): Samples per second.
+
+    Returns:
+        `np.ndarray` of shape `(num_samples,)`: Of the same type; all of it where nothing sounds.
+    """
+    levels = _levels(waveform, sampling_rate)
+    sounding = np.flatnonzero(levels > levels.max() * _EDGE_LEVEL)
+    if not len(sounding):
+        return waveform
+    first, last = sounding[0] * _PART - _EDGE_SILENCE, (sounding[-1] + 1) * _PART + _EDGE_SILENCE
+    return waveform[max(0, round(first * sampling_rate)) : round(last * sampling_rate)]
+
+
+def _levels(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """The root of the mean square of each 20 ms; of what is left at the end, too, if it is shorter."""
+    size = round(_PART * sampling_rate)
     padded = np.pad(waveform.astype(np.float64), (0, -len(waveform) % size))
     return np.sqrt(np.square(padded.reshape(-1, size)).mean(1))
-
-
-def _cut_edges(waveform: np.ndarray, levels: np.ndarray, rate: int) -> np.ndarray:
-    sounding = np.flatnonzero(levels > levels.max() * _EDGE_LEVEL)
-    first, last = sounding[0] * _PART - _EDGE_SILENCE, (sounding[-1] + 1) * _PART + _EDGE_SILENCE
-    return waveform[max(0, round(first * rate)) : round(last * rate)]
 
 
 def _read(prompt: Any, max_seconds: float) -> tuple[np.ndarray, int]:

@@ -48,6 +48,10 @@ class SluConfig:
         characters (`tuple[str, ...]`): Of entities, characters that are one token each.
         max_new_tokens (`int`): Of entities, the longest answer.
         quantizer (`str`, *optional*): The folder of the quantizer, where speech was read.
+        unit_quantizer_hash (`str`, *optional*): Which quantizer its units are of ([`quantizer_hash`]), where that is
+            known.
+        cut_edges (`bool`): Whether silence at the ends of a recording is cut to what the training's speech has there,
+            as far as that was the project's synthesis.
     """
 
     task: str
@@ -60,6 +64,8 @@ class SluConfig:
     characters: tuple[str, ...] = ()
     max_new_tokens: int = 64
     quantizer: str | None = None
+    unit_quantizer_hash: str | None = None
+    cut_edges: bool = False
 
     @property
     def answers(self) -> AnswerFormat:
@@ -86,6 +92,6 @@ class SluConfig:
             raise FileNotFoundError(
                 f"{folder} has no {SLU_CONFIG_FILE}: it is not the folder of a model that `evoslm finetune` made."
             )
-        own = {item.name: values[item.name] for item in fields(cls)}
+        own = {item.name: values[item.name] for item in fields(cls) if item.name in values}
         own |= {name: tuple(own[name]) for name in ("labels", "characters")}
         return cls(**own | {"base": BaseModel(**own["base"])})

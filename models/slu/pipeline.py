@@ -3,15 +3,17 @@
 text, or audio -> units by the quantizer -> contents -> the class with its probabilities, or the entities.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..audio import to_speech
+from ..audio import SAMPLE_RATE, to_speech
+from ..pipelines.audio_prompts import cut_edges
 from ..speech_units import SpeechUnitModel
+from ..speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from .adapters import load_finetuned
 from .configuration_slu import CLASSIFICATION, SluConfig
 from .contents import SPEECH, TEXT, check_input, write_contents
@@ -28,6 +30,11 @@ class SluPipeline:
         config ([`SluConfig`]): What it does.
         quantizer ([`SpeechUnitModel`] or `str`, *optional*): Makes its units; needed for recordings. A folder or an
             id on the Hub is loaded when the first recording comes.
+        write_text (`Callable[[str], str]`, *optional*): Writes a text as those of the training were written; needed
+            for texts. It is `spoken_text` of `evoslm.datasets_scripts.slu` unless a model was trained otherwise.
+
+    Raises:
+        `ValueError`: If the quantizer is not the one whose units the model reads.
 
     Examples:
 
@@ -40,15 +47,32 @@ class SluPipeline:
     ```
     """
 
-    def __init__(self, model, tokenizer, config: SluConfig, quantizer: SpeechUnitModel | str | None = None):
-        self.model, self.tokenizer, self.config, self._quantizer = model, tokenizer, config, quantizer
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        config: SluConfig,
+        quantizer: SpeechUnitModel | str | None = None,
+        write_text: Callable[[str], str] | None = None,
+    ):
+        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self._quantizer, self._write_text = quantizer, write_text
+        if isinstance(quantizer, SpeechUnitModel):
+            self._check_quantizer(quantizer)
 
     @property
     def quantizer(self) -> SpeechUnitModel | None:
         """Makes the model's units."""
         if isinstance(self._quantizer, str):
-            self._quantizer = SpeechUnitModel.from_pretrained(self._quantizer).eval().to(self.model.device)
+            loaded = SpeechUnitModel.from_pretrained(self._quantizer).eval().to(self.model.device)
+            self._check_quantizer(loaded)
+            self._quantizer = loaded
         return self._quantizer
+
+    def _check_quantizer(self, quantizer: SpeechUnitModel) -> None:
+        own = {HASH_KEY: self.config.unit_quantizer_hash or getattr(self.model.config, HASH_KEY, None)}
+        given = {HASH_KEY: quantizer_hash(quantizer), "_name_or_path": quantizer.config._name_or_path}
+        check_same_quantizer(own | {"_name_or_path": f"The model of {self.config.task}"}, given)
 
     @classmethod
     def from_pretrained(
@@ -57,6 +81,7 @@ class SluPipeline:
         base_model: str | Path | None = None,
         quantizer: str | Path | None = None,
         device: str = "cpu",
+        write_text: Callable[[str], str] | None = None,
     ) -> "SluPipeline":
         """
         Load a fine-tuned folder, with what it needs.
@@ -68,9 +93,11 @@ class SluPipeline:
             quantizer (`str` or `Path`, *optional*): The folder of the quantizer, or its id on the Hub; that of the
                 training, if it is still there, or of the release, when not given.
             device (`str`, *optional*, defaults to `"cpu"`): Where models run.
+            write_text (`Callable[[str], str]`, *optional*): As of the class.
 
         Raises:
-            `FileNotFoundError`, `ValueError`: As [`load_finetuned`].
+            `FileNotFoundError`: As [`load_finetuned`].
+            `ValueError`: As [`load_finetuned`], or if the quantizer is not the one whose units the model reads.
         """
         model, tokenizer, config = load_finetuned(folder, base_model)
         if quantizer is not None:
@@ -79,7 +106,7 @@ class SluPipeline:
             makes_units = config.quantizer
             if makes_units is not None and Path(makes_units).is_absolute() and not Path(makes_units).is_dir():
                 makes_units = None  # where the training had it
-        return cls(model.to(device), tokenizer, config, makes_units)
+        return cls(model.to(device), tokenizer, config, makes_units, write_text)
 
     def __call__(
         self,
@@ -91,7 +118,7 @@ class SluPipeline:
         Answer on one text or recording.
 
         Args:
-            text (`str`, *optional*): What is said.
+            text (`str`, *optional*): What is said, in any writing.
             audio (`str`, `Path` or `np.ndarray`, *optional*): A file that libsndfile reads, or samples of shape
                 `(num_samples,)`, int16 or floating point in [-1, 1].
             sampling_rate (`int`, *optional*, defaults to 16000): Samples a second, of samples.
@@ -101,14 +128,14 @@ class SluPipeline:
             the input was left out because the model reads no more.
 
         Raises:
-            `ValueError`: If not one of both is given, the model does not read it, the file is no audio, or there is no
-                quantizer.
+            `ValueError`: If not one of both is given, the model does not read it, the file is no audio, there is
+                nothing to read in the text, or there is no `write_text` or quantizer, or that of another model.
         """
         if (text is None) == (audio is None):
             raise ValueError("Give either text or audio.")
         kind = TEXT if audio is None else SPEECH
         check_input(self.config.modality, kind, "The model")
-        example = text if audio is None else self.encode(audio, sampling_rate)
+        example = self.write(text) if audio is None else self.encode(audio, sampling_rate)
         contents = write_contents(self.config.modality, kind, [example], self.config.collapse)
         window = getattr(self.model.config, "max_position_embeddings", None)
         prompts = encode_prompts(self.tokenizer, self.config, contents, kind, window)
@@ -118,6 +145,26 @@ class SluPipeline:
             return {"label": max(scores, key=scores.get), "scores": scores} | cut
         (answer,) = find_entities(self.model, self.tokenizer, self.config, prompts.ids)
         return {"entities": answer.text} | cut
+
+    def write(self, text: str) -> str:
+        """
+        A text as those that the model was trained on are written.
+
+        Args:
+            text (`str`): What is said, in any writing.
+
+        Raises:
+            `ValueError`: If there is nothing to read in it, or no `write_text`.
+        """
+        if self._write_text is None:
+            raise ValueError(
+                "The pipeline does not know how texts were written for the training; give it as write_text, such as "
+                "spoken_text of evoslm.datasets_scripts.slu."
+            )
+        written = self._write_text(text)
+        if not written:
+            raise ValueError(f"There is nothing to read in the text {text!r}; give words.")
+        return written
 
     def encode(self, audio: str | Path | np.ndarray, sampling_rate: int = 16_000) -> np.ndarray:
         """
@@ -131,13 +178,16 @@ class SluPipeline:
             `np.ndarray` of shape `(num_units,)`: uint16.
 
         Raises:
-            `ValueError`: If the file is no audio, or there is no quantizer.
+            `ValueError`: If the file is no audio, or there is no quantizer, or that of another model.
         """
         if self.quantizer is None:
             raise ValueError("The pipeline has no quantizer; give its folder as quantizer (--quantizer).")
         if isinstance(audio, (str, Path)):
             audio, sampling_rate = _read(Path(audio))
-        return encode_audio(self.quantizer, [to_speech(np.asarray(audio).reshape(len(audio), -1), sampling_rate)])[0]
+        speech = to_speech(np.asarray(audio).reshape(len(audio), -1), sampling_rate)
+        if self.config.cut_edges:
+            speech = cut_edges(speech, SAMPLE_RATE)
+        return encode_audio(self.quantizer, [speech])[0]
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...datasets_scripts.recordings.reading import read_waveform
+from ...datasets_scripts.slu import spoken_text
 from ...models.slu.pipeline import SluPipeline
 from ..run.workers import resolve_device
 
@@ -21,7 +22,7 @@ class AnswerArguments:
     Args:
         model (`str`): The folder of an adapter or of a whole model that `evoslm finetune` made.
         audio (`list[str]`, *optional*): Recordings, in any format that libsndfile reads.
-        text (`list[str]`, *optional*): Texts.
+        text (`list[str]`, *optional*): Texts, which are written as those of the training were.
         base_model (`str`, *optional*): Of an adapter, where its base lies, if it is not where it was.
         quantizer (`str`, *optional*): The folder of the quantizer, if it is not where it was.
         device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
@@ -56,7 +57,9 @@ def answer(arguments: AnswerArguments) -> list[dict]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # that the head of a classifier is new before its adapter is read
     device = resolve_device(arguments.device)
-    pipeline = SluPipeline.from_pretrained(arguments.model, arguments.base_model, arguments.quantizer, device)
+    pipeline = SluPipeline.from_pretrained(
+        arguments.model, arguments.base_model, arguments.quantizer, device, write_text=spoken_text
+    )
     answers = [{"input": name} | pipeline(audio=read_waveform(Path(name), name)) for name in arguments.audio or []] + [
         {"input": text} | pipeline(text=text) for text in arguments.text or []
     ]

@@ -4,7 +4,7 @@ checkpoint + task (+ its speech and a quantizer) -> units -> a fine-tuned model 
 on text, on speech and in noise -> a report.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,9 @@ from ...models.slu.adapters import describe_base
 from ...models.slu.answers import AnswerFormat
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ...models.slu.contents import SPEECH, check_input
+from ...models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ..arguments.fields import check_values
+from ..external_units.quantizers import load_quantizer
 from ..pretrain.deepspeed_config import refuse_sharing_alone
 from ..pretrain.hardware import resolve_precision
 from ..run import distributed
@@ -24,6 +26,7 @@ from ..run.environment import describe_commit, describe_device, describe_version
 from ..run.execution import Execution
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from ..score.pair_files import find_model
+from .measures import check_test
 from .report import REPORT_FILE, write_report
 from .speech import (
     NOISES,
@@ -134,12 +137,14 @@ def finetune(arguments: FinetuneArguments) -> Path:
 
     Raises:
         `FileNotFoundError`: If there is no such checkpoint, task, speech or quantizer.
-        `ValueError`: If the checkpoint does not read the input, the task has no audio, an argument is out of range, or
-            the folder holds models of another configuration and `overwrite` is not set.
+        `ValueError`: If the checkpoint does not read the input or the quantizer's units, the task has no audio, its
+            test split has one example only, an argument is out of range, or the folder holds models of another
+            configuration and `overwrite` is not set.
     """
     from transformers import AutoConfig
 
     check_values(arguments)
+    arguments = _without_repeats(arguments)
     device = resolve_device(arguments.device)
     execution = Execution(arguments.num_proc or count_cores(), device, arguments.overwrite)
     base = find_model(arguments.checkpoint, arguments.revision)
@@ -164,7 +169,8 @@ def finetune(arguments: FinetuneArguments) -> Path:
     for split in ("train", "validation", "test"):
         units = spoken.units(split) if spoken else None
         splits[split], without_audio[split] = keep_spoken(task.splits[split], units)
-    config = _make_config(arguments, task, splits["train"], base, modality)
+    check_test(splits["test"])
+    config = _make_config(arguments, task, splits["train"], base, spoken)
     conditions = _make_conditions(arguments, config, splits["test"], spoken, folder, execution)
     precision = resolve_precision(arguments.precision, device)
     _run_seeds(arguments, config, base, splits, spoken, conditions, precision, execution)
@@ -190,11 +196,18 @@ def finetune(arguments: FinetuneArguments) -> Path:
     return report
 
 
+def _without_repeats(arguments: FinetuneArguments) -> FinetuneArguments:
+    """The same with each condition and seed once."""
+    given = {name: getattr(arguments, name) for name in ("test_input", "training_seeds", "snr")}
+    return replace(arguments, **{name: values and list(dict.fromkeys(values)) for name, values in given.items()})
+
+
 @dataclass(frozen=True)
 class _Speech:
-    """A task's utterances, their units, and the quantizer that made them."""
+    """A task's utterances, their units, and the quantizer that made them, with its hash."""
 
     quantizer: Path
+    quantizer_hash: str
     utterances: Path
     folder: Path
 
@@ -206,46 +219,58 @@ class _Speech:
             raise ValueError("Speech is read as units; give the quantizer's folder (--quantizer).")
         quantizer = Path(arguments.quantizer)
         check_quantizer(quantizer)
-        _check_vocabulary(base, quantizer)
+        units_hash = _check_units(base, quantizer)
         speech = Path(arguments.speech_dir or arguments.task)
         if arguments.speech_dir is None and not (speech / TASK_FILE).is_file():
             speech = folder / "speech"
             distributed.say("evoslm: speech of the task")
             build_speech(speech, task, arguments.task_seed, execution)
         check_speech(speech, task)
-        found = cls(quantizer, speech, folder / "units" / "clean")
+        found = cls(quantizer, units_hash, speech, _units_folder(arguments, folder) / "clean")
         distributed.say("evoslm: units of the task")
         build_task_units(found.folder, quantizer, found.utterances, "fp32", execution)
         return found
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether it is known to be of the project's synthesis."""
+        return (self.utterances / TASK_FILE).is_file()
 
     def units(self, split: str) -> dict[str, np.ndarray]:
         """The units of a split by id."""
         return read_units(self.folder, split)
 
 
-def _check_vocabulary(base: Path, quantizer: Path) -> None:
-    """Refuse a quantizer with units that the model has no token for."""
+def _units_folder(arguments: FinetuneArguments, folder: Path) -> Path:
+    return Path(arguments.units_dir or folder / "units")
+
+
+def _check_units(base: Path, quantizer: Path) -> str:
+    """Refuse a quantizer with units that the model has no token for, or other ones than it reads; else its hash."""
     from transformers import AutoConfig, AutoTokenizer
 
     from ...models.slu.contents import write_contents
 
-    num_units = read_quantizer_config(quantizer).num_units
-    modality = getattr(AutoConfig.from_pretrained(base), "modality", None)
+    num_units, config = read_quantizer_config(quantizer).num_units, AutoConfig.from_pretrained(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    (content,) = write_contents(modality, SPEECH, [[num_units - 1]])
+    (content,) = write_contents(getattr(config, "modality", None), SPEECH, [[num_units - 1]])
     if tokenizer.unk_token_id in tokenizer(content)["input_ids"]:
         raise ValueError(
             f"{quantizer} has {num_units} units, and {base} has no token for the last of them; give the quantizer "
             "whose units it was trained on (--quantizer)."
         )
+    found = quantizer_hash(load_quantizer(quantizer))
+    check_same_quantizer(config, {HASH_KEY: found, "_name_or_path": str(quantizer)})
+    return found
 
 
 def _make_config(
-    arguments: FinetuneArguments, task: SluTask, train: list[SluExample], base: Path, modality: str | None
+    arguments: FinetuneArguments, task: SluTask, train: list[SluExample], base: Path, spoken: _Speech | None
 ) -> SluConfig:
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    labels = task.labels
+    of_base = AutoConfig.from_pretrained(base)
+    modality, labels = getattr(of_base, "modality", None), task.labels
     answers = answers_of(task.kind, labels, train)
     characters, longest = (), arguments.max_new_tokens or 1
     if task.kind != CLASSIFICATION:
@@ -265,6 +290,8 @@ def _make_config(
         characters=characters,
         max_new_tokens=longest,
         quantizer=None if arguments.quantizer is None else str(Path(arguments.quantizer).resolve()),
+        unit_quantizer_hash=spoken.quantizer_hash if spoken else getattr(of_base, HASH_KEY, None),
+        cut_edges=spoken is not None and spoken.is_synthetic,
     )
 
 
@@ -283,7 +310,7 @@ def _make_conditions(
         if kind != SPEECH or not arguments.snr:
             continue
         distributed.say("evoslm: units of the task in noise")
-        noisy = Path(arguments.units_dir or folder / "units") / "noisy"
+        noisy = _units_folder(arguments, folder) / "noisy"
         build_noisy_units(noisy, spoken.quantizer, spoken.utterances, arguments.snr, arguments.task_seed, execution)
         for noise in NOISES:
             for snr in arguments.snr:

@@ -48,9 +48,11 @@ class Condition:
 
 
 def model_stage(folder: Path, config: SluConfig, train: Rows, validation: Rows, settings: FinetuneSettings) -> Stage:
-    """What makes a fine-tuned model: never where base and quantizer lie."""
+    """What makes a fine-tuned model: never where base and quantizer lie, nor how other recordings are read."""
     made_of = asdict(config)
-    del made_of["quantizer"], made_of["base"]["model"]
+    for name in ("quantizer", "unit_quantizer_hash", "cut_edges"):  # the units of the training are in its rows
+        del made_of[name]
+    del made_of["base"]["model"]
     configuration = {
         "settings": asdict(settings),
         "slu": made_of,

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,9 +17,12 @@ from tiny_slu import (
 )
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from evoslm.datasets_scripts.slu import SluExample, read_task
+from evoslm.datasets_scripts.slu import SluExample, read_task, spoken_text
 from evoslm.models.files import read_json
 from evoslm.models.slu import SluPipeline
+from evoslm.models.slu.configuration_slu import SluConfig
+from evoslm.models.speech_units import SpeechUnitModel
+from evoslm.models.speech_units.identity import quantizer_hash
 from evoslm.training.cli import main
 from evoslm.training.finetune.tasks import answers_of
 
@@ -59,7 +63,9 @@ def answered(tmp_path_factory, spoken, sentiment):
     speech, quantizer, base = spoken
     folder = tmp_path_factory.mktemp("answered") / "out"
     flags = ("--input", "speech", "--speech_dir", str(speech), "--quantizer", str(quantizer), "--epochs", "4")
-    return folder, finetune(base, sentiment, folder, *flags, "--test_input", "speech", "text", "--snr", "20", "0")
+    # What is named twice is asked once.
+    flags += ("--test_input", "speech", "text", "speech", "--snr", "20", "20", "0", "--training_seeds", "0", "0")
+    return folder, finetune(base, sentiment, folder, *flags, "--units_dir", str(folder.parent / "units"))
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -115,14 +121,32 @@ def test_entities_of_texts_are_generated(tmp_path, modality):
     first = "<text> " if modality == "joint" else ""
     prompt = tokenizer(f"{first}Anna sees the garden.<entities>", return_tensors="pt")
     generated = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
-    pipeline = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
+    pipeline = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0", write_text=spoken_text)
     said = pipeline(text="Anna sees the garden.")["entities"]
+    assert pipeline(text="anna sees the garden")["entities"] == said
     ends = generated.tolist().index(model.config.eos_token_id)
     assert pipeline.config.answers.read(tokenizer, generated[:ends].tolist()) == said
 
 
+def test_a_text_is_read_as_those_of_the_training_were_written(text_model, sentiment, tmp_path, capsys):
+    finetune(text_model, sentiment, tmp_path / "out", "--epochs", "1")
+    model = tmp_path / "out" / "models" / "seed-0"
+    texts = ["Two cold scenes and a dull ending.", "2 cold scenes & a dull ending"]
+    assert texts[0] == spoken_text(texts[1])
+    capsys.readouterr()
+    assert main(["answer", str(model), "--text", *texts, "--device", "cpu"]) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["input"], second["input"]) == tuple(texts) and first["scores"] == second["scores"]
+    assert main(["answer", str(model), "--text", "...", "--device", "cpu"]) == 2
+    assert "There is nothing to read in the text '...'" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="does not know how texts were written for the training"):
+        SluPipeline.from_pretrained(model)(text=texts[0])
+
+
 def test_a_joint_model_is_tested_on_speech_on_text_and_in_noise(answered):
-    _, results = answered
+    folder, results = answered
+    assert results["seeds"] == [0] and not (folder / "units").exists()
+    assert {path.name for path in (folder.parent / "units").iterdir()} >= {"clean", "noisy"}
     by_name = {test["name"]: test for test in results["tests"]}
     assert list(by_name) == [
         "speech",
@@ -136,7 +160,6 @@ def test_a_joint_model_is_tested_on_speech_on_text_and_in_noise(answered):
 
 
 def test_an_adapter_answers_on_a_wav_file(answered, tmp_path, capsys):
-    import numpy as np
     import soundfile
 
     folder, _ = answered
@@ -153,6 +176,32 @@ def test_an_adapter_answers_on_a_wav_file(answered, tmp_path, capsys):
     assert "There is no recording" in capsys.readouterr().err
 
 
+def test_another_quantizer_than_the_models_is_refused(answered, spoken, sentiment, tmp_path, capsys):
+    folder, _ = answered
+    speech, quantizer, base = spoken
+    model = folder / "models" / "seed-0"
+    own = quantizer_hash(SpeechUnitModel.from_pretrained(quantizer))
+    assert SluConfig.from_pretrained(model).unit_quantizer_hash == own
+    other = SpeechUnitModel.from_pretrained(quantizer)
+    other.centroids.data.mul_(2)
+    other.save_pretrained(tmp_path / "other")
+    message = f"is of the speech units {own} and {tmp_path / 'other'} of {quantizer_hash(other)}"
+    with pytest.raises(ValueError, match=message):
+        SluPipeline.from_pretrained(model, quantizer=tmp_path / "other")
+    own_one = SluPipeline.from_pretrained(model)
+    moved = SluPipeline(own_one.model, own_one.tokenizer, own_one.config, str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=message):
+        moved.encode(np.zeros(8_000, np.float32))
+    released = AutoModelForCausalLM.from_pretrained(base)
+    released.config.unit_quantizer_hash = own
+    released.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "base")
+    command = ["finetune", str(tmp_path / "base"), "--task", str(sentiment), "--output_dir", str(tmp_path / "out")]
+    flags = ["--input", "speech", "--speech_dir", str(speech), "--quantizer", str(tmp_path / "other")]
+    assert main([*command, *COMMON, *flags]) == 2
+    assert f"is of the speech units {own}" in capsys.readouterr().err
+
+
 def test_entities_are_written_by_a_model_that_had_no_letters(tmp_path):
     """The speech is the project's synthesis; that so small a model hears nothing in it is not the point."""
     base, task = (
@@ -164,6 +213,10 @@ def test_entities_are_written_by_a_model_that_had_no_letters(tmp_path):
     results = finetune(base, task, tmp_path / "out", *flags)
     assert results["training"][0]["new_tokens"] > 10
     said = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
+    # The project's synthesis leaves 0.1 s of silence at either end, and so is a recording cut.
+    speech, silence = tone(300, np.random.default_rng(0)), np.zeros(16_000, np.int16)
+    long, short = (np.concatenate([edge, speech, edge]) for edge in (silence, silence[:1_600]))
+    assert said.encode(long).tolist() == said.encode(short).tolist() and len(said.encode(silence)) == 50
     torch.manual_seed(0)
     audio = (0.1 * torch.randn(16_000)).numpy()
     assert isinstance(said(audio=audio)["entities"], str)
@@ -206,6 +259,12 @@ def test_what_cannot_be_done_is_said_in_one_sentence(text_model, sentiment, spok
     assert "holds no quantizer" in error_of(joint, "--input", "speech", "--quantizer", str(tmp_path))
     assert "--snr is noise in speech, and only text is tested" in error_of(joint, "--snr", "10")
     assert "There is no model" in error_of("nobody/nothing-at-all")
+    few = tmp_path / "few"
+    few.mkdir()
+    rows = sentiment.read_text().splitlines(keepends=True)
+    for split, part in (("train", rows[:40]), ("validation", rows[40:45]), ("test", rows[45:46])):
+        (few / f"{split}.jsonl").write_text("".join(part))
+    assert "The test split has one example; the control needs" in error_of(text_model, task=few)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     for name in ("train", "test"):
