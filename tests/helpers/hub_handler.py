@@ -206,6 +206,10 @@ class HubHandler(BaseHTTPRequestHandler):
             )
         elif action == "commit":
             self.write_commit(repository, revision)
+        elif action == "branch" and self.command == "DELETE":
+            repository.history(revision)  # which refuses one that is not there
+            del repository.branches[revision]
+            self.answer({})
         elif action == "branch":
             if revision in repository.branches:
                 raise HubError(409, "Conflict", f"there is a branch {revision}")

@@ -1,7 +1,8 @@
 """Prepared repositories onto the Hub: everything is checked before the first upload, and nothing is sent twice.
 
 [`ReleaseRepository`]s -> [`push_release`] -> may this token write there? -> what differs, by hash -> a commit a branch
-that differs -> a collection. Whatever breaks, the same call goes on where the last one stopped.
+that differs, and branches of earlier releases removed -> a collection. Whatever breaks, the same call goes on where
+the last one stopped.
 """
 
 import os
@@ -31,12 +32,16 @@ class PushedRepository:
         kind (`str`): `"model"`, `"dataset"` or `"space"`.
         url (`str`): Its page.
         commits (`dict[str, str | None]`): By branch the new commit, or `None` where the Hub had all of it.
+        removed (`tuple[str, ...]`): Branches of an earlier release that this one does not have.
+        left (`tuple[str, ...]`): Branches that are in no release, with something that none wrote.
     """
 
     name: str
     kind: str
     url: str
     commits: dict[str, str | None]
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def push_release(
@@ -108,12 +113,22 @@ def _push_repository(api: HfApi, changes: RepositoryChanges, private: bool, forc
                 ask(doing, _create_branch, api, repository, branch.branch)
             branch = ask(doing, compare_branch, api, repository, branch.branch, branch.folder)
         commits[branch.branch] = _push_branch(api, repository, branch) if branch.is_needed else None
+    for branch in changes.stale:
+        ask(doing, _delete_branch, api, repository, branch)
     prefix = "" if repository.kind == "model" else f"{repository.kind}s/"
-    return PushedRepository(repository.name, repository.kind, f"{api.endpoint}/{prefix}{repository.name}", commits)
+    url = f"{api.endpoint}/{prefix}{repository.name}"
+    return PushedRepository(repository.name, repository.kind, url, commits, changes.stale, changes.strange)
 
 
 def _create_branch(api: HfApi, repository: ReleaseRepository, branch: str) -> None:
     api.create_branch(repository.name, repo_type=repository.kind, branch=branch, exist_ok=True)
+
+
+def _delete_branch(api: HfApi, repository: ReleaseRepository, branch: str) -> None:
+    """Delete a branch, unless it is gone: the answer of the call before may have got lost."""
+    place = {"repo_id": repository.name, "repo_type": repository.kind}
+    if any(ref.name == branch for ref in api.list_repo_refs(**place).branches):
+        api.delete_branch(**place, branch=branch)
 
 
 def _push_branch(api: HfApi, repository: ReleaseRepository, changes: BranchChanges) -> str:
@@ -151,5 +166,8 @@ def _commit(api: HfApi, repository: ReleaseRepository, changes: BranchChanges) -
 
 def _describe(pushed: PushedRepository) -> str:
     new = [branch for branch, commit in pushed.commits.items() if commit]
-    what = f"pushed {', '.join(new)}" if new else "unchanged"
-    return f"{pushed.url}: {what}"
+    what = [f"pushed {', '.join(new)}"] if new else []
+    what += [f"removed {', '.join(pushed.removed)}, no longer released"] if pushed.removed else []
+    told = "; ".join(what) or "unchanged"
+    left = f" (left as they are, since no release made them: {', '.join(pushed.left)})" if pushed.left else ""
+    return f"{pushed.url}: {told}{left}"

@@ -3,11 +3,13 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 from hub_handler import READ_TOKEN
+from hub_repositories import Commit
 from hub_server import TOKEN, HubServer, Repository
 
 from evoslm.training.cli import main
@@ -123,6 +125,26 @@ def test_only_what_differs_is_sent_and_what_is_no_longer_released_is_removed(hub
     assert state(hub) == expected(later) and commits(hub) == made + 1
     assert [name for each in pushed for name, commit in each.commits.items() if commit] == ["main"]
     assert len([request for request in hub.requests if request.startswith("PUT /_lfs/")]) == 1
+
+
+@pytest.mark.parametrize("kind", [None, "status", "lost"])
+def test_branches_that_are_no_longer_released_are_removed_and_others_left(hub, release, kind):
+    lines = []
+    push_release(release, "user", report=lambda line: None)
+    model = hub.repositories["model", "user/model"]
+    model.branches["my-own"] = list(model.commits)
+    model.branches["my-own"].append(Commit("1" * 40, "notes", model.commits[-1].files | {"notes.md": b"Mine."}))
+    model.branches["empty"] = model.commits[:1]
+    if kind:
+        hub.fail("DELETE .*/branch/", kind, 1)
+    later = [replace(release[0], revisions=()), *release[1:]]
+    pushed = push_release(later, "user", report=lines.append)
+    assert (pushed[0].removed, pushed[0].left) == (("seed-1",), ("my-own", "empty"))
+    assert set(model.branches) == {"my-own", "empty"}
+    assert lines[0].endswith(
+        "removed seed-1, no longer released (left as they are, since no release made them: my-own, empty)"
+    )
+    assert push_release(later, "user", report=lambda line: None)[0].removed == ()
 
 
 @pytest.mark.parametrize(

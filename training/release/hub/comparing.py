@@ -1,7 +1,8 @@
 """What a push would change: prepared folders beside what the Hub has, file by file and by hash.
 
 [`ReleaseRepository`] + the Hub -> [`compare_repository`] -> [`RepositoryChanges`], a [`BranchChanges`] a branch:
-files that differ, files that are no longer released, and those that somebody else wrote.
+files that differ, files that are no longer released, and those that somebody else wrote; and whole branches of these
+two kinds.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, RepoFile
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from ....models.released_files import hash_file
+from ....models.released_files import MANIFEST, hash_file
 from ..manifest import hash_blob, list_files
 from ..repository import ReleaseRepository
 from .taken import TakenName, find_foreign
@@ -53,12 +54,16 @@ class RepositoryChanges:
         exists (`bool`): Whether the Hub has it.
         private (`bool`): Whether only its owner sees it there.
         branches (`tuple[BranchChanges, ...]`): Its branches, the main one first.
+        stale (`tuple[str, ...]`): Branches that a release made and that are no longer released.
+        strange (`tuple[str, ...]`): Other branches with something that no release wrote, which stay.
     """
 
     repository: ReleaseRepository
     exists: bool
     private: bool
     branches: tuple[BranchChanges, ...]
+    stale: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
     def as_taken(self) -> TakenName:
         """What the Hub has under its name: files that somebody else wrote and that a push would replace or remove."""
@@ -83,7 +88,8 @@ def compare_repository(api: HfApi, repository: ReleaseRepository) -> RepositoryC
         missing = (_missing_branch(branch, folder) for branch, folder in repository.branches)
         return RepositoryChanges(repository, exists=False, private=False, branches=tuple(missing))
     branches = tuple(compare_branch(api, repository, branch, folder) for branch, folder in repository.branches)
-    return RepositoryChanges(repository, exists=True, private=bool(info.private), branches=branches)
+    stale, strange = _other_branches(api, repository)
+    return RepositoryChanges(repository, True, bool(info.private), branches, stale, strange)
 
 
 def compare_branch(api: HfApi, repository: ReleaseRepository, branch: str, folder: Path) -> BranchChanges:
@@ -104,14 +110,32 @@ def compare_branch(api: HfApi, repository: ReleaseRepository, branch: str, folde
         head = api.repo_info(**place, revision=branch).sha
     except RevisionNotFoundError:
         return _missing_branch(branch, folder)
-    tree = api.list_repo_tree(**place, revision=head, recursive=True)
-    there = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+    there = _list_files(api, place, head)
     here = list_files(folder)
     changed = [name for name in here if name not in there or not _is_same(folder / name, there[name])]
     removed = [name for name in there if name not in here and name != ".gitattributes"]
     touched = [there[name] for name in (*changed, *removed) if name in there]
     foreign = find_foreign(api, place, head, touched, there) if touched else ()
     return BranchChanges(branch, folder, head, tuple(changed), tuple(removed), tuple(foreign))
+
+
+def _other_branches(api: HfApi, repository: ReleaseRepository) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The Hub's branches that are not prepared: those that are as a release left them, and others."""
+    place = {"repo_id": repository.name, "repo_type": repository.kind}
+    prepared = {branch for branch, _ in repository.branches}
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for ref in api.list_repo_refs(**place).branches:
+        if ref.name not in prepared:
+            there = _list_files(api, place, ref.target_commit)
+            is_ours = MANIFEST in there and not find_foreign(api, place, ref.target_commit, there.values(), there)
+            found[is_ours].append(ref.name)
+    return tuple(found[True]), tuple(found[False])
+
+
+def _list_files(api: HfApi, place: dict[str, str], head: str) -> dict[str, RepoFile]:
+    """The files of a commit by name."""
+    tree = api.list_repo_tree(**place, revision=head, recursive=True)
+    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
 
 
 def _missing_branch(branch: str, folder: Path) -> BranchChanges:
