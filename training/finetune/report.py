@@ -16,6 +16,7 @@ from ...metrics.entity_f1.entity_scores import entity_scores
 from ...models.files import read_json, write_json
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ..run.folder import SUMMARY_FILE, TRAINING_FILE
+from ..run.stage import read_fingerprint
 from .measures import Measure, class_measures, describe, entity_measures, with_other_inputs
 from .stages import PREDICTIONS_FILE, Condition
 
@@ -60,7 +61,8 @@ def write_report(
         found = {"input": condition.input, "noise": condition.noise, "snr": condition.snr, "name": condition.name}
         found |= judge_condition(config, test, predicted)
         tests.append(found | {"counted": [each[condition.name] for each in counted]})
-    results = made_with | {"seeds": list(seeds), "training": trained, "tests": tests}
+    made_of = [read_fingerprint(folder / "predictions" / f"seed-{seed}") for seed in seeds]
+    results = made_with | {"seeds": list(seeds), "training": trained, "tests": tests, "predictions": made_of}
     write_json(folder / RESULTS_FILE, results)
     report = folder / REPORT_FILE
     report.write_text("\n".join(_lines(config, results)) + "\n", encoding="utf-8")

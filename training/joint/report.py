@@ -19,6 +19,8 @@ from ...models.seed_intervals import half_widths
 from ..report.estimates import difference, estimate, pair_outcomes
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.folder import ITEMS_FILE, TRAINING_FILE
+from ..run.places import without_places
+from ..run.stage import read_fingerprint
 from .bits import QUESTIONS
 from .scores import FORMS
 from .stages import BITS_FILE, RETRIEVAL_FILE
@@ -26,6 +28,7 @@ from .stages import BITS_FILE, RETRIEVAL_FILE
 REPORT_FILE, RESULTS_FILE = "report.md", "results.json"
 NEVER_SEEN = {"speech": "text", "text": "speech"}
 """What a model of one modality was never shown: of it nothing is asked."""
+_PROTOCOL = ("epochs", "learning_rate", "utterances_per_batch")  # the run's where they are not given
 LABELS = {"speech": "speech", "text": "text", "cst": "CST", "ast": "AST", "cst_ast": "CST + AST"}
 
 
@@ -68,7 +71,7 @@ def write_joint_report(
     lines = [
         "# Joint models of speech units and text",
         "",
-        _first_paragraph(made_with, study),
+        describe_trainings(made_with, study),
         "",
         "Bits that a model needs for a word of the test split, fewer being better: of text, of speech (its units), "
         "and of each after the whole utterance in the other modality.",
@@ -101,7 +104,8 @@ def write_joint_report(
 
 
 def _read(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, Any]:
-    read = [read_json(folder / "scores" / name / f"seed-{seed}" / BITS_FILE) for seed in seeds]
+    scores = [folder / "scores" / name / f"seed-{seed}" for seed in seeds]
+    read = [read_json(each / BITS_FILE) for each in scores]
     bits = {question: np.array([each[question] for each in read]) for question in QUESTIONS}
     saved = {
         kind: bits[kind] - bits[f"{kind} after {'speech' if kind == 'text' else 'text'}"]
@@ -113,6 +117,7 @@ def _read(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, Any]:
         "tokens_seen": float(np.mean(tokens)),
         "bits": {question: estimate_of(values) for question, values in bits.items()},
         "saved": {kind: estimate_of(values) for kind, values in saved.items()},
+        "scores": [read_fingerprint(each) for each in scores],
     }
 
 
@@ -231,17 +236,35 @@ def write_estimate(estimate: dict[str, float | None], digits: int = 2) -> str:
     return f"{estimate['mean']:.{digits}f}{half}"
 
 
-def _first_paragraph(made_with: dict[str, Any], study: dict[str, Any]) -> str:
+def describe_trainings(made_with: dict[str, Any], study: dict[str, Any]) -> str:
+    """
+    The first paragraph: what was trained how, on what.
+
+    Args:
+        made_with (`dict`): `seeds`, `precision`, `configuration`, `commit` and `device`.
+        study (`dict`): What the run was made with.
+    """
     seeds, asked = made_with["seeds"], made_with["configuration"]
     trainings = "one training" if len(seeds) == 1 else f"{len(seeds)} trainings"
     at_commit = f", commit {made_with['commit']}" if made_with["commit"] else ""
     return (
         f"Each row is {trainings} ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}) in "
-        f"{made_with['precision']} of a model of the run's shape and protocol on its utterances, in "
+        f"{made_with['precision']} of {_describe_model(asked)} on its utterances, in "
         f"{study['encoder_label']} units written as {asked['units']}; all models read the same utterances in the same "
         f"order, AST changes the modality by the rule {asked['rule']}, and the loss is on {asked['loss_on']} tokens. "
         f"Made on {made_with['device']}{at_commit}; all of the configuration is in `results.json`."
     )
+
+
+def _describe_model(asked: dict[str, Any]) -> str:
+    """What each model begins as, and how it is trained."""
+    own = [f"{name} {asked[name]:g}" for name in _PROTOCOL if asked.get(name) is not None]
+    protocol = "protocol" + (f" (but for {', '.join(own)})" if own else "")
+    if asked.get("init_from"):
+        return f"a model that goes on from {without_places(asked['init_from'])} by the run's {protocol}"
+    if asked.get("shape", "run") != "run":
+        return f"a model of the shape {asked['shape']} by the run's {protocol}"
+    return f"a model of the run's shape and {protocol}"
 
 
 def _how_sure(seeds: Sequence[int]) -> str:

@@ -35,7 +35,7 @@ from .external import EmbeddedModel, external_language_model
 from .inside import attention_to_own_text, text_of_spoken_words
 from .report import NEVER_SEEN, RESULTS_FILE
 from .stages import JointSpeech, read_split
-from .study_report import study_lines
+from .study_report import HELD_OUT, study_lines
 
 INSIDE_FILE, BASELINES_FILE = "inside.json", "baselines.json"
 OWN_TASKS = ("stories_sa", "stories_ner")
@@ -99,6 +99,7 @@ def study_joint_models(
         ),
         "pelm": _read_all(folder, "continuations", PELM_FILE, arguments.models, seeds),
         "slu": _read_slu(folder, arguments.models, asked.slu_tasks),
+        "test_voices": task_voices(_corpus_of(run))["test"],
         "variants": variants,
         "transcriber": read_json(transcriber / RESULTS_FILE),
         "asked": asdict(asked),
@@ -186,7 +187,7 @@ def _finetune_all(
     folder: Path, run: Run, models: list[str], seed: int, asked: JointStudyArguments, execution: Execution
 ) -> None:
     """Every model on every task in both inputs, each tested on both."""
-    corpus = CorpusArguments(**read_study(run.folder)["configuration"]["corpus"])
+    corpus = _corpus_of(run)
     for name in asked.slu_tasks:
         print(f"evoslm: {name}", flush=True)
         own = {}
@@ -194,12 +195,10 @@ def _finetune_all(
             own = {"lexicon": corpus.lexicon, "avoid": _training_sentences(run), "test_fraction": _TEST_FRACTION}
         task = read_task(name, seed=corpus.corpus_seed, limit=asked.slu_examples, **own)
         place = folder / "slu" / Path(name).stem
-        voices = corpus.voices if not corpus.is_recorded else "many"
-        held_out = "held_out" if corpus.synthesizer == "espeak" else voices
         speak_task(
             task,
             place / "spoken",
-            voices={"train": voices, "validation": voices, "test": held_out},
+            voices=task_voices(corpus),
             rate=corpus.rate,
             seed=corpus.corpus_seed,
             synthesizer=corpus.synthesizer,
@@ -229,6 +228,17 @@ def _finetune_all(
         # Those who come later find the units of the task.
         jobs[0].function(**jobs[0].arguments, report_progress=lambda share: None)
         run_jobs(jobs[1:], execution.device_workers, "fine-tuning")
+
+
+def task_voices(corpus: CorpusArguments) -> dict[str, str]:
+    """
+    The voices that a task is spoken in, by split: the corpus's, and for the test held-out ones where there are any.
+
+    Args:
+        corpus ([`CorpusArguments`]): Of the run.
+    """
+    voices = corpus.voices if not corpus.is_recorded else "many"
+    return {"train": voices, "validation": voices, "test": HELD_OUT if corpus.synthesizer == "espeak" else voices}
 
 
 def measure_baselines(task: SluTask) -> dict[str, float]:
@@ -265,6 +275,10 @@ def finetune_silently(arguments: FinetuneArguments, report_progress: Callable[[f
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         finetune(arguments)
     report_progress(1.0)
+
+
+def _corpus_of(run: Run) -> CorpusArguments:
+    return CorpusArguments(**read_study(run.folder)["configuration"]["corpus"])
 
 
 def _training_sentences(run: Run) -> set[str]:

@@ -13,6 +13,8 @@ from ...models.scoring.retrieval import DIRECTIONS
 from ..transcriber.evaluation import SECOND_HALVES
 from .report import LABELS, estimate_of, retrieval_range, write_estimate
 
+HELD_OUT = "held_out"
+"""Voices of a test that no utterance of a corpus has."""
 _HEADLINE = {"classification": "macro_f1", "entities": "f1"}
 _MEASURES = {"classification": "macro-F1", "entities": "micro-F1 of (label, phrase)"}
 _SHARES = ("empty", "copied", "repeated", "same", "limit", "instant", "silent")
@@ -33,7 +35,7 @@ def study_lines(results: dict[str, Any]) -> list[str]:
         lines += _inside_lines(results["inside"])
     lines += _pelm_lines(results["pelm"], results["transcriber"])
     for task, found in results["slu"].items():
-        lines += _slu_lines(task, found, results["seeds"][0])
+        lines += slu_lines(task, found, results["seeds"][0], results["test_voices"])
     if results["variants"]:
         lines += _variant_lines(results)
     return lines
@@ -133,17 +135,31 @@ def _pelm_cell(found: Sequence[dict[str, Any]]) -> str:
     return f"{mean:.3g}{spread} [{copied:.0f}]"
 
 
-def _slu_lines(task: str, found: dict[str, Any], seed: int) -> list[str]:
+def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str) -> list[str]:
+    """
+    The section of a spoken task.
+
+    Args:
+        task (`str`): Its name.
+        found (`dict`): `task`, `baselines`, and of `models` by what they were trained and tested on.
+        seed (`int`): Of the training whose models were fine-tuned.
+        test_voices (`str`): In which the test was spoken.
+
+    Returns:
+        `list[str]`: Lines of markdown.
+    """
     kind, sizes = found["task"]["kind"], found["task"]["sizes"]
+    has_own = test_voices == HELD_OUT
+    in_voices = "in voices that nothing else was said in" if has_own else "in the voices of training"
     lines = [
         "",
         f"## Spoken language understanding: {task}",
         "",
-        f"{sizes['train']:,} examples to train on and {sizes['test']:,} to test, in voices that nothing else was said "
-        f"in; LoRA on the models of training seed {seed}. {_MEASURES[kind][0].upper()}{_MEASURES[kind][1:]} in per "
-        "cent, and in brackets how many points more than with the input of another example (95 % intervals over "
-        "examples: not over trainings). Trained and tested on different modalities is zero-shot transfer. In italics "
-        "what is reached on the text without a language model.",
+        f"{sizes['train']:,} examples to train on and {sizes['test']:,} to test, {in_voices}; LoRA on the models of "
+        f"training seed {seed}. {_MEASURES[kind][0].upper()}{_MEASURES[kind][1:]} in per cent, and in brackets how "
+        "many points more than with the input of another example (95 % intervals over examples: not over trainings). "
+        "Trained and tested on different modalities is zero-shot transfer. In italics what is reached on the text "
+        "without a language model.",
         "",
         "| trained on | speech to speech | speech to text | text to text | text to speech |",
         "| :--- |" + " ---: |" * 4,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCardData
+from huggingface_hub import ModelCard, ModelCardData
 
 from ... import __version__
 from .names import ReleaseNames
@@ -59,6 +59,12 @@ def write_card(folder: Path, metadata: dict[str, Any], title: str, lead: str, se
         if text:
             parts += [f"## {heading}", "", text.strip(), ""]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def read_license(folder: Path) -> str | None:
+    """The licence that a prepared folder's card names; `None` where there is no card."""
+    path = folder / "README.md"
+    return ModelCard.load(path).data.license if path.is_file() else None
 
 
 def link(repository: str, kind: str = "model", text: str | None = None) -> str:

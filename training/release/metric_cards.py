@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...models.files import read_json
 from ...models.modalities import JOINT, MODALITIES, RECORDINGS_MODALITY, get_modality
+from ...models.slu.configuration_slu import SLU_CONFIG_FILE
 from .names import ReleaseNames
 from .repository import ReleaseRepository
 
@@ -92,5 +93,5 @@ class CardExamples:
 def is_language_model(folder: Path) -> bool:
     """Whether a prepared folder holds a language model of a modality, and no fine-tuning."""
     path = folder / "config.json"
-    config = read_json(path) if path.is_file() else {}
+    config = read_json(path) if path.is_file() and not (folder / SLU_CONFIG_FILE).is_file() else {}
     return "modality" in config and any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])

@@ -19,6 +19,7 @@ from evoslm.models.tokenizers.joint import split_segments
 from evoslm.training.cli import main
 from evoslm.training.joint.bits import QUESTIONS, bits_per_word
 from evoslm.training.joint.command import MIXTURES, SHAPES, mixture_of
+from evoslm.training.joint.report import describe_trainings
 from evoslm.training.joint.scores import joint_contents
 from evoslm.training.joint.stages import JointSpeech, read_split
 from evoslm.training.release import ReleaseChoice, ReleaseNames
@@ -175,6 +176,17 @@ def test_a_joint_model_goes_on_from_the_text_model_of_its_seed(finished_run, tmp
     with torch.inference_mode():
         one, other = (model(each).logits[0][:, place] for model, each, place in zip((joint, old), ids, places))
     assert torch.allclose(one, other, atol=1e-3)
+    told = "a model that goes on from text_bpe by the run's protocol (but for epochs 0.1, learning_rate 1e-09)"
+    assert told in (folder / "report.md").read_text()
+    for modalities, base, license_id in (
+        (["text_bpe"], "base_model:\n- user/evoslm-smoke-text-bpe\n", "apache-2.0"),
+        ([], "goes on from `text_bpe` and was trained on", "unknown"),
+    ):
+        choice = ReleaseChoice(modalities, folder, adapters=[])
+        target = tmp_path / license_id
+        made = prepare_model_repositories(finished_run, ReleaseNames.of(finished_run, "user"), target, choice)
+        (card,) = ((each.folder / "README.md").read_text() for each in made if each.name.endswith("joint-cst"))
+        assert base in card and f"license: {license_id}" in card and "from scratch" not in card
     assert main([*command, "--training_seeds", str(seeds[0]), "--new_rows", "copy"]) == 2
     assert "new_rows" in capsys.readouterr().err
     assert main([*command, "--training_seeds", "97"]) == 2
@@ -207,3 +219,19 @@ def test_joint_models_are_released_with_the_units_that_they_read(joint, tmp_path
     path.mkdir()
     with pytest.raises(FileNotFoundError, match="holds no finished joint models"):
         prepare_model_repositories(run, names, tmp_path / "other", ReleaseChoice([], path))
+    assert "was trained from scratch on" in card and "far smaller than the paper's models" in card
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, "a model of the run's shape and protocol on its utterances"),
+        ({"epochs": 2.0}, "a model of the run's shape and protocol (but for epochs 2) on its utterances"),
+        ({"shape": "350m"}, "a model of the shape 350m by the run's protocol on its utterances"),
+        ({"init_from": "user/text"}, "a model that goes on from user/text by the run's protocol on its utterances"),
+    ],
+)
+def test_the_report_says_what_its_models_began_as(asked, told):
+    made_with = {"seeds": [0], "precision": "fp32", "commit": None, "device": "a processor"}
+    made_with["configuration"] = {"units": "runs", "rule": "spans", "loss_on": "all", "shape": "run"} | asked
+    assert told in describe_trainings(made_with, {"encoder_label": "MFCC"})

@@ -8,8 +8,11 @@ import pytest
 import soundfile
 
 from evoslm.models.scoring.retrieval import DIRECTIONS
+from evoslm.training.arguments.study import CorpusArguments
 from evoslm.training.cli import main
 from evoslm.training.joint.command import MIXTURES
+from evoslm.training.joint.study import task_voices
+from evoslm.training.joint.study_report import slu_lines
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +106,13 @@ def test_a_listening_sheet_says_nothing_of_who_continued_what(study, tmp_path, c
 def test_what_cannot_be_studied_is_said(tmp_path, flags, named, capsys):
     assert main(["study", "--study", "joint", "--preset", "smoke", "--output_dir", str(tmp_path / "run"), *flags]) == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("synthesizer", "told"),
+    [("espeak", "in voices that nothing else was said in"), ("piper:voice", "in the voices of training")],
+)
+def test_the_voices_of_a_test_are_those_that_there_are(synthesizer, told):
+    voices = task_voices(CorpusArguments(synthesizer=synthesizer))["test"]
+    found = {"task": {"kind": "classification", "sizes": {"train": 2, "test": 2}}, "models": {}, "baselines": {}}
+    assert any(f"2 to test, {told};" in line for line in slu_lines("moods", found, 0, voices))

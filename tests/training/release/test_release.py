@@ -260,6 +260,15 @@ def test_a_model_whose_quantizer_is_missing_or_another_one_is_refused(own_run, c
     assert "The quantizer of speech_dedup is missing" in refuse(capsys, own_run, *flags)
 
 
+def test_scores_of_earlier_weights_are_not_published(own_run, capsys):
+    path = own_run / "models" / "text_raw" / "seed-0" / "stage.json"
+    record = json.loads(path.read_text())
+    path.unlink()
+    path.write_text(json.dumps(record | {"fingerprint": "of another"}))
+    error = refuse(capsys, own_run, "--modalities", "text_raw")
+    assert "scores/text_raw/seed-0 was made with another model than" in error
+
+
 def test_adapters_may_be_none_and_a_licence_is_an_id(own_run, capsys):
     flags = ("--modalities", "text_bpe", "--adapters")
     (own_run / "pairs" / "summary.json").unlink()  # what is looked for behind the adapters

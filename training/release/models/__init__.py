@@ -53,6 +53,7 @@ def prepare_model_repositories(
         for name, source in (("utterances", run.utterances()), ("units", run.units() / "utterances")):
             check_inputs(joint / "tokenizer", name, source)
     corpus, license_id = read_json(run.corpus_summary), choice.license_id or default_license(study)
+    foreign_license = choice.license_id or UNKNOWN_LICENSE
     speech = [name for name in wanted if get_modality(name).is_speech]
     ties, units = prepare_units(
         run,
@@ -68,19 +69,22 @@ def prepare_model_repositories(
         models += prepare_language_models(run, names, folder, wanted, ties, results, license_id)
     of_units = ties.get(run.units(), UnitTies())
     if joint is not None:
-        models += prepare_joint_models(joint, names, folder, of_units, study, corpus, license_id)
+        models += prepare_joint_models(
+            joint, names, folder, of_units, study, corpus, license_id, models, foreign_license
+        )
     adapters = choose_adapters(choice, joint)
     repositories = [*models, *units]
     if adapters:
         from .adapters import prepare_adapters  # what fine-tunes takes seconds to import
 
-        repositories += prepare_adapters(adapters, names, folder, of_units, models, license_id)
+        of_release = adapters, names, folder, ties.values(), models
+        repositories += prepare_adapters(*of_release, license_id, foreign_license)
     return repositories
 
 
 def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -> None:
     """
-    Check that a run has all that it was to have: models, scores and a report.
+    Check that a run has all that it was to have: models, their own scores and a report.
 
     Args:
         run ([`Run`]): The run.
@@ -89,6 +93,7 @@ def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -
 
     Raises:
         `FileNotFoundError`: If it is not finished.
+        `ValueError`: If a model was trained anew since it was scored.
     """
     for name in modalities:
         for seed in study["seeds"]:
@@ -100,6 +105,7 @@ def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -
                         f"{run.folder} is not finished: it has no {what} of {name} with training seed {seed}; let "
                         "`evoslm study` finish, or choose what there is (--modalities)."
                     )
+            check_inputs(run.scores(name, seed), "model", run.model(name, seed))
     if modalities and not (run.report / RESULTS_FILE).is_file():
         raise FileNotFoundError(
             f"{run.folder} is not finished: it has no report; let `evoslm study` finish, or run `evoslm report "
@@ -109,8 +115,8 @@ def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -
 
 def default_license(study: dict[str, Any]) -> str:
     """
-    The licence of what a run made, as far as that can be known: of stories that the project's own grammar generated
-    its own, of anybody else's corpus none.
+    The licence of what a run made of its corpus alone, as far as that can be known: of stories that the project's own
+    grammar generated its own, of anybody else's corpus none. What has weights from elsewhere has none, either.
 
     Args:
         study (`dict[str, Any]`): The run's `study.json`.

@@ -12,18 +12,19 @@ from typing import Any
 from ....models.files import read_json, write_json
 from ....models.slu.adapters import ADAPTER_CONFIG_FILE, fingerprint_weights
 from ....models.slu.configuration_slu import CLASSIFICATION, SLU_CONFIG_FILE, SluConfig
-from ....models.slu.contents import SPEECH
-from ....models.speech_units.identity import HASH_KEY
+from ....models.slu.contents import SPEECH, TEXT, inputs_of
+from ....models.speech_units import SpeechUnitModel
+from ....models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ...finetune.report import NAMES, RESULTS_FILE
 from ...report.formatting import interval, markdown_table, percent
 from ...run.folder import TRAINING_FILE
 from ...run.places import without_places
-from ..card import TAGS, cite, code, install, license_text, link, write_card
+from ..card import TAGS, UNKNOWN_LICENSE, cite, code, install, license_text, link, read_license, write_card
 from ..files import copy_file, copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .language_models import copy_tokenizer
-from .ties import UnitTies
+from .ties import UnitTies, check_inputs, check_results
 
 _WEIGHTS = ("adapter_model.safetensors", "model*.safetensors")
 _CONFIGS = (ADAPTER_CONFIG_FILE, "config.json", "generation_config.json", "model.safetensors.index.json")
@@ -31,19 +32,55 @@ _CONFIGS = (ADAPTER_CONFIG_FILE, "config.json", "generation_config.json", "model
 
 @dataclass(frozen=True)
 class _Base:
-    """What an adapter belongs to, on the Hub."""
+    """What was fine-tuned, on the Hub: which units it reads, and the licence of its weights where that is known."""
 
     repository: str
     revision: str | None = None
+    hash: str | None = None
+    quantizer: str | None = None
+    license_id: str | None = None
+
+    @classmethod
+    def prepared(cls, repository: str, branch: str, folder: Path) -> "_Base":
+        """A model of this release."""
+        path = folder / "config.json"
+        config = read_json(path) if path.is_file() else {}
+        revision = None if branch == "main" else branch
+        return cls(repository, revision, config.get(HASH_KEY), config.get("unit_quantizer"), read_license(folder))
+
+
+@dataclass(frozen=True)
+class _Bases:
+    """What can have been fine-tuned: models of this release by their weights, and any of the Hub."""
+
+    by_weights: dict[str, _Base]
+    quantizers: dict[str, str | None]  # of this release, by their hashes
+    foreign_license: str
+
+    def find(self, source: Path, config: SluConfig) -> _Base:
+        """The base of a fine-tuning; its units have to be those that were used."""
+        base, used = config.base, _units_of(config)
+        if base.weights in self.by_weights:
+            found = self.by_weights[base.weights]
+            named = {HASH_KEY: found.hash, "_name_or_path": found.repository}
+            check_same_quantizer({HASH_KEY: used, "_name_or_path": str(source)}, named)
+            return found
+        if without_places(base.model) == base.model and base.model.count("/") == 1:
+            return _Base(base.model, base.revision, used, self.quantizers.get(used), self.foreign_license)
+        raise ValueError(
+            f"{source} was fine-tuned from {base.model}, which is not in this release; release that model, too, or "
+            "leave this one out (--adapters)."
+        )
 
 
 def prepare_adapters(
     sources: Sequence[Path],
     names: ReleaseNames,
     folder: Path,
-    ties: UnitTies,
+    units: Iterable[UnitTies],
     models: Iterable[ReleaseRepository],
     license_id: str,
+    foreign_license: str = UNKNOWN_LICENSE,
 ) -> list[ReleaseRepository]:
     """
     Prepare a repository for each fine-tuning.
@@ -52,30 +89,34 @@ def prepare_adapters(
         sources (`Sequence[Path]`): Output folders of `evoslm finetune`.
         names ([`ReleaseNames`]): How repositories are called.
         folder (`Path`): Where to, a folder a repository.
-        ties ([`UnitTies`]): Of the units that they were trained with.
+        units (`Iterable[UnitTies]`): Of this release's quantizers, among which that of a model from elsewhere is
+            found; models of this release say of which they are.
         models (`Iterable[ReleaseRepository]`): The language models of this release, among which their bases are found
             by their weights.
         license_id (`str`): Of the cards.
+        foreign_license (`str`, *optional*, defaults to `"unknown"`): Of whole models whose base is from elsewhere.
 
     Returns:
         `list[ReleaseRepository]`: In the order of the folders.
 
     Raises:
         `FileNotFoundError`: If a folder is none of a fine-tuning.
-        `ValueError`: If there are no results for a card, two have one name, or a base is neither in this release nor
-            on the Hub.
+        `ValueError`: If there are no results for a card, or those of another training, two have one name, a base is
+            neither in this release nor on the Hub, or reads other units than were used.
     """
-    bases = {
-        fingerprint_weights(path): _Base(model.name, None if branch == "main" else branch)
-        for model in models
-        for branch, path in model.branches
-    }
-    return [_prepare(source, names, folder, ties, bases, license_id) for source in sources]
+    bases = _Bases(
+        {
+            fingerprint_weights(path): _Base.prepared(model.name, branch, path)
+            for model in models
+            for branch, path in model.branches
+        },
+        {tied.hash: tied.quantizer for tied in units if tied.hash},
+        foreign_license,
+    )
+    return [_prepare(source, names, folder, bases, license_id) for source in sources]
 
 
-def _prepare(
-    source: Path, names: ReleaseNames, folder: Path, ties: UnitTies, bases: dict[str, _Base], license_id: str
-) -> ReleaseRepository:
+def _prepare(source: Path, names: ReleaseNames, folder: Path, bases: _Bases, license_id: str) -> ReleaseRepository:
     if not (source / "models").is_dir():
         raise FileNotFoundError(f"{source} is no folder of a fine-tuning; give one that `evoslm finetune` made.")
     if not (source / RESULTS_FILE).is_file():
@@ -84,9 +125,13 @@ def _prepare(
         )
     results = read_json(source / RESULTS_FILE)
     trained = {seed: source / "models" / f"seed-{seed}" for seed in results["seeds"]}
+    tested = {seed: source / "predictions" / f"seed-{seed}" for seed in results["seeds"]}
+    for seed, path in trained.items():
+        check_inputs(tested[seed], "model", path)
+    check_results(source / RESULTS_FILE, results.get("predictions"), list(tested.values()))
     configs = {seed: SluConfig.from_pretrained(path) for seed, path in trained.items()}
     first = configs[results["seeds"][0]]
-    found = {seed: _find_base(source, config, bases) for seed, config in configs.items()}
+    found = {seed: bases.find(source, config) for seed, config in configs.items()}
     base = found[results["seeds"][0]]
     of, repository = _part(base.repository, names), name_adapter(names, base.repository, first)
     target, branches = folder / repository.split("/")[1], []
@@ -94,8 +139,8 @@ def _prepare(
         raise ValueError(f"{source} and another fine-tuning are both {repository}; release one of them (--adapters).")
     for seed, path in trained.items():
         branch = "main" if seed == results["seeds"][0] else f"seed-{seed}"
-        _copy(path, target / branch, configs[seed], found[seed], ties)
-        _write_card(target / branch, repository, branch, configs[seed], found[seed], results, names, ties, license_id)
+        _copy(path, target / branch, configs[seed], found[seed])
+        _write_card(target / branch, repository, branch, configs[seed], found[seed], results, names, license_id)
         branches.append((branch, target / branch))
     return ReleaseRepository(
         repository,
@@ -124,19 +169,14 @@ def _part(repository: str, names: ReleaseNames) -> str:
     return repository.split("/")[1].removeprefix(f"evoslm-{names.study}-")
 
 
-def _find_base(source: Path, config: SluConfig, bases: dict[str, _Base]) -> _Base:
-    base = config.base
-    if base.weights in bases:
-        return bases[base.weights]
-    if without_places(base.model) == base.model and base.model.count("/") == 1:
-        return _Base(base.model, base.revision)
-    raise ValueError(
-        f"{source} was fine-tuned from {base.model}, which is not in this release; release that model, too, or leave "
-        "this one out (--adapters)."
-    )
+def _units_of(config: SluConfig) -> str | None:
+    """The hash of the quantizer that a fine-tuning was made with, as far as that is known."""
+    if config.unit_quantizer_hash or not config.quantizer or not Path(config.quantizer).is_dir():
+        return config.unit_quantizer_hash
+    return quantizer_hash(SpeechUnitModel.from_pretrained(config.quantizer))
 
 
-def _copy(source: Path, target: Path, config: SluConfig, base: _Base, ties: UnitTies) -> None:
+def _copy(source: Path, target: Path, config: SluConfig, base: _Base) -> None:
     target.mkdir(parents=True)
     weights = sorted({path for pattern in _WEIGHTS for path in source.glob(pattern)})
     if not weights:
@@ -152,9 +192,10 @@ def _copy(source: Path, target: Path, config: SluConfig, base: _Base, ties: Unit
     published = replace(
         config,
         base=replace(config.base, model=base.repository, revision=base.revision),
-        quantizer=ties.quantizer if config.quantizer else None,
+        quantizer=base.quantizer if config.quantizer else None,
+        unit_quantizer_hash=base.hash,
     )
-    write_json(target / SLU_CONFIG_FILE, asdict(published) | {HASH_KEY: ties.hash if config.quantizer else None})
+    write_json(target / SLU_CONFIG_FILE, asdict(published))
 
 
 def _write_card(
@@ -165,15 +206,15 @@ def _write_card(
     base: _Base,
     results: dict[str, Any],
     names: ReleaseNames,
-    ties: UnitTies,
     license_id: str,
 ) -> None:
     is_lora = (folder / ADAPTER_CONFIG_FILE).is_file()
+    license_id = license_id if is_lora else base.license_id or license_id
     does = "tells an utterance's class" if config.kind == CLASSIFICATION else "writes the entities of an utterance"
     lead = f"{'A LoRA adapter' if is_lora else 'A model'}, fine-tuned from {link(base.repository)} on "
     lead += f"`{config.task}`: it {does} ({', '.join(config.labels)}). It was trained on {config.trained_on}. "
-    if config.trained_on == SPEECH and ties.quantizer:
-        lead += f"Its units are those of {link(ties.quantizer)} (`{ties.hash}`). "
+    if config.trained_on == SPEECH and base.quantizer:
+        lead += f"Its units are those of {link(base.quantizer)} (`{base.hash}`). "
     if branch != "main":
         lead += f"\n\n> This is the branch `{branch}`."
     metadata = {"language": "en", "license": license_id, "library_name": "peft" if is_lora else "transformers"}
@@ -197,9 +238,11 @@ def _how_to_use(
     repository: str, branch: str, config: SluConfig, base: _Base, is_lora: bool, names: ReleaseNames
 ) -> str:
     revision = "" if branch == "main" else f', revision="{branch}"'
+    reads_text = TEXT in inputs_of(config.modality)
+    asked = '--text "The film was long, and I liked all of it."' if reads_text else "clip.wav"
+    at = "" if branch == "main" else f" --revision {branch}"
     download = code(
-        f"hf download {repository}{'' if branch == 'main' else f' --revision {branch}'} --local-dir finetuned\n"
-        'evoslm answer finetuned --text "The film was long, and I liked all of it."',
+        f"hf download {repository}{at} --local-dir finetuned\nevoslm answer finetuned {asked}",
         "bash",
     )
     told = f"{download}\n\n{install(names)}"

@@ -3,19 +3,26 @@
 joint/models/<mixture>/seed-<n> + joint/results.json -> [`prepare_joint_models`] -> prepared folders with their cards.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoConfig
+
 from ....metrics.tasks import TASKS
 from ....models.files import read_json
 from ....models.scoring.retrieval import DIRECTIONS
+from ....models.slu.adapters import fingerprint_weights
 from ...joint.report import LABELS, NEVER_SEEN, QUESTIONS, write_estimate
+from ...pretrain.hardware import count_parameters
 from ...report.formatting import count, interval, markdown_table, number, percent
 from ...run.folder import TRAINING_FILE
+from ...run.places import without_places
 from ..card import (
     JOINT_UNITS_AND_TEXT,
     TAGS,
+    UNKNOWN_LICENSE,
     cite,
     code,
     install,
@@ -26,9 +33,9 @@ from ..card import (
 )
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
-from .language_model_card import describe_data
+from .language_model_card import FAR_SMALLER, describe_data
 from .language_models import check_trained_on, copy_model
-from .ties import UnitTies
+from .ties import UnitTies, check_inputs, check_results
 
 RESULTS_FILE = "results.json"
 _SEEN = {
@@ -49,6 +56,8 @@ def prepare_joint_models(
     study: dict[str, Any],
     corpus: dict[str, Any],
     license_id: str,
+    models: Sequence[ReleaseRepository] = (),
+    foreign_license: str = UNKNOWN_LICENSE,
 ) -> list[ReleaseRepository]:
     """
     Prepare a repository for each mixture.
@@ -61,35 +70,44 @@ def prepare_joint_models(
         study (`dict[str, Any]`): Of the run.
         corpus (`dict[str, Any]`): Its summary.
         license_id (`str`): Of the cards.
+        models (`Sequence[ReleaseRepository]`, *optional*): The language models of this release, among which the one
+            that joint models went on from is found by its weights.
+        foreign_license (`str`, *optional*, defaults to `"unknown"`): Of models that went on from one of elsewhere.
 
     Returns:
         `list[ReleaseRepository]`: One a mixture.
 
     Raises:
         `FileNotFoundError`: If there are no joint models, or one of a seed is missing.
-        `ValueError`: If there are no results for a card, or a model was trained on another tokenizer.
+        `ValueError`: If there are no results for a card, or those of another model, or a model was trained on another
+            tokenizer.
     """
     if not (joint / RESULTS_FILE).is_file():
         raise FileNotFoundError(f"{joint} holds no finished joint models; let `evoslm pretrain-joint` finish.")
     results, repositories = read_json(joint / RESULTS_FILE), []
+    initial = _Initial.of(results["configuration"].get("init_from"), models)
+    license_id = license_id if initial is None or initial.is_own else foreign_license
     for name in results["configuration"]["models"]:
         if not results["models"].get(name, {}).get("bits"):
             raise ValueError(
                 f"A card says what was measured, and {joint / RESULTS_FILE} has no results of {name}; let `evoslm "
                 "pretrain-joint` finish."
             )
+        scores = [joint / "scores" / name / f"seed-{seed}" for seed in results["seeds"]]
+        check_results(joint / RESULTS_FILE, results["models"][name].get("scores"), scores)
         repository = names.repository(f"joint-{name}")
         target = folder / repository.split("/")[1]
         branches = []
         for seed in results["seeds"]:
             source = joint / "models" / name / f"seed-{seed}"
             check_trained_on(source, joint / "tokenizer")
+            check_inputs(joint / "scores" / name / f"seed-{seed}", "model", source)
             branch = "main" if seed == results["seeds"][0] else f"seed-{seed}"
             config = {"modality": "joint", "collapse_units": results["configuration"]["units"] != "frames"}
             copy_model(source, target / branch, config | ties.as_config(), tokenizer=source)
             training = read_json(source / TRAINING_FILE)
             branches.append((branch, seed, training["updates"], training["best_validation_loss"]))
-        card = _JointCard(repository, name, names, results, branches, ties, study, corpus, license_id)
+        card = _JointCard(repository, name, names, results, branches, ties, study, corpus, initial, license_id)
         for branch, *_ in branches:
             card.write(target / branch, branch)
         repositories.append(
@@ -106,6 +124,28 @@ def prepare_joint_models(
 
 
 @dataclass(frozen=True)
+class _Initial:
+    """The model of text that joint models went on from: its name, and its repository where it has one."""
+
+    name: str
+    repository: str | None
+    is_own: bool = False
+
+    @classmethod
+    def of(cls, init_from: str | None, models: Sequence[ReleaseRepository]) -> "_Initial | None":
+        """What `--init_from` says; `None` where joint models were trained from scratch."""
+        if init_from is None:
+            return None
+        name = without_places(init_from)
+        if Path(init_from).is_dir():
+            found = {fingerprint_weights(path) for path in (Path(init_from), *Path(init_from).glob("seed-*"))}
+            own = (each for each in models if any(fingerprint_weights(path) in found for _, path in each.branches))
+            if (repository := next(own, None)) is not None:
+                return cls(repository.name, repository.name, is_own=True)
+        return cls(name, name if name == init_from and name.count("/") == 1 else None)
+
+
+@dataclass(frozen=True)
 class _JointCard:
     """All that the card of a joint model says."""
 
@@ -117,6 +157,7 @@ class _JointCard:
     ties: UnitTies
     study: dict[str, Any]
     corpus: dict[str, Any]
+    initial: _Initial | None
     license_id: str
 
     def write(self, folder: Path, branch: str) -> None:
@@ -124,7 +165,9 @@ class _JointCard:
         metadata = {"language": "en", "license": self.license_id, "library_name": "transformers"}
         metadata |= {"pipeline_tag": "text-generation", "tags": [*TAGS, "joint-speech-text"]}
         metadata |= {"datasets": [self.names.repository(part) for part in ("utterances", "contents", "pairs")]}
-        lead = f"A causal language model (Llama) that was trained from scratch on {_SEEN[self.name]}, as "
+        if self.initial is not None and self.initial.repository:
+            metadata |= {"base_model": [self.initial.repository], "base_model_relation": "finetune"}
+        lead = f"A causal language model (Llama) that {self._begins()} on {_SEEN[self.name]}, as "
         lead += f"{paper_link(JOINT_UNITS_AND_TEXT)} describes; its tables and formulas were not to be had, and this "
         lead += "is an implementation of the description. "
         if self.ties.quantizer:
@@ -142,11 +185,17 @@ class _JointCard:
             ("Branches", self._branches()),
             ("Training", self._training()),
             ("Data", describe_data(self.study, self.corpus, self.names)),
-            ("Limits", self._limits()),
+            ("Limits", self._limits(count_parameters(AutoConfig.from_pretrained(folder)))),
             cite(),
             ("License", license_text(self.license_id)),
         ]
         write_card(folder, metadata, f"EvoSLM {self.names.study}: joint model, {LABELS[self.name]}", lead, sections)
+
+    def _begins(self) -> str:
+        if self.initial is None:
+            return "was trained from scratch"
+        repository = self.initial.repository
+        return f"goes on from {link(repository) if repository else f'`{self.initial.name}`'} and was trained"
 
     def _how_to_use(self, branch: str) -> str:
         revision = "" if branch == "main" else f', revision="{branch}"'
@@ -231,9 +280,10 @@ print(continuation.content, continuation.stop_reason)
         ]
         return markdown_table(["setting", "value"], rows)
 
-    def _limits(self) -> str:
+    def _limits(self, parameters: int) -> str:
         told = [
-            "It is far smaller than the paper's models, and its figures are not theirs.",
+            f"It is {'far smaller than' if parameters < FAR_SMALLER else 'none of'} the paper's models, and its "
+            "figures are not theirs.",
             "It was trained on English of one kind; what it does with other text or speech was not measured.",
         ]
         if len(self.results["seeds"]) == 1:

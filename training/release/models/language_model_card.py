@@ -29,6 +29,8 @@ from ..names import ReleaseNames
 from .eval_results import PAIRS, baseline_label, model_index
 from .ties import UnitTies
 
+FAR_SMALLER = 100_000_000
+"""Parameters, below which a model is far smaller than those of the papers, 1.1 and 0.35 billion."""
 _CONTENTS = {
     "text_bpe": "text in subword pieces",
     "text_raw": "text in characters",
@@ -288,9 +290,10 @@ print(continuation.content, continuation.stop_reason, len(continuation.audio))
             told.append("Its corpus is a small language of generated stories; sentences outside it are strange to it.")
         if study["voices"] != "recorded" and self.modality.is_speech:
             told.append(f"Its speech is synthetic ({corpus['synthesizer']}); real speech was not tested here.")
+        is_small = self.results["modalities"][self._name]["parameters"] < FAR_SMALLER
         told.append(
-            f"It is far smaller than the models of the papers ({paper_link(MODALITY_EVOLVING)}, "
-            f"{paper_link(JOINT_UNITS_AND_TEXT)}), whose figures it does not repeat."
+            f"It is {'far smaller than' if is_small else 'none of'} the models of the papers "
+            f"({paper_link(MODALITY_EVOLVING)}, {paper_link(JOINT_UNITS_AND_TEXT)}), whose figures it does not repeat."
         )
         return "\n".join(f"- {sentence}" for sentence in told)
 

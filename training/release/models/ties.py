@@ -3,11 +3,12 @@
 [`UnitTies`] -> keys of a `config.json`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ....models.speech_units.identity import HASH_KEY
-from ...run.stage import read_stage
+from ...run.stage import read_fingerprint, read_stage
 
 
 @dataclass(frozen=True)
@@ -55,4 +56,22 @@ def check_inputs(folder: Path, name: str, source: Path) -> None:
     if made["keys"].get(f"inputs.{name}") != there["fingerprint"]:
         raise ValueError(
             f"{folder} was made with another {name} than {source}; make it again, or give the one that belongs to it."
+        )
+
+
+def check_results(results: Path, fingerprints: Sequence[str] | None, stages: Sequence[Path]) -> None:
+    """
+    Refuse results of what was made anew since.
+
+    Args:
+        results (`Path`): The file, for the message.
+        fingerprints (`Sequence[str]`, *optional*): What it says that it was made of; an older one does not say it.
+        stages (`Sequence[Path]`): The stages that lie there now.
+
+    Raises:
+        `ValueError`: If it was made of others.
+    """
+    if fingerprints is not None and list(fingerprints) != [read_fingerprint(stage) for stage in stages]:
+        raise ValueError(
+            f"{results} has the figures of models that are no longer there; run the command that wrote it again."
         )
