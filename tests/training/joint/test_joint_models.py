@@ -186,7 +186,7 @@ def test_a_joint_model_goes_on_from_the_text_model_of_its_seed(finished_run, tmp
         target = tmp_path / license_id
         made = prepare_model_repositories(finished_run, ReleaseNames.of(finished_run, "user"), target, choice)
         (card,) = ((each.folder / "README.md").read_text() for each in made if each.name.endswith("joint-cst"))
-        assert base in card and f"license: {license_id}" in card and "from scratch" not in card
+        assert base in card and f"license: {license_id}" in card and "trained from scratch" not in card
     assert main([*command, "--training_seeds", str(seeds[0]), "--new_rows", "copy"]) == 2
     assert "new_rows" in capsys.readouterr().err
     assert main([*command, "--training_seeds", "97"]) == 2
