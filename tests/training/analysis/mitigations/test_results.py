@@ -33,7 +33,7 @@ def make_run(folder: Path, ability: float, **units) -> tuple:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> list:
     """A run and two others of the same folder name, told the same, of which the second knows every word."""
-    folder = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs") / "studies"
     others = [make_run(folder / name / "replicate-0", 9.0, unit_normalization="speaker") for name in "ab"]
     others[0] = make_run(folder / "c" / "replicate-0", -9.0, unit_normalization="speaker")
     return read_rows(*make_run(folder / "own", 0.0), others, [])
@@ -45,7 +45,7 @@ def test_runs_of_one_folder_name_have_their_own_numbers_and_labels(rows, monkeyp
     assert [row["key"] for row in found] == ["speech_units", "run-1:speech_units", "run-2:speech_units"]
     accuracies = [row["accuracies"]["swuggy"]["value"] for row in found]
     assert accuracies[1] < 0.1 < accuracies[0] < 0.9 < accuracies[2]
-    assert [row["run"] for row in found] == ["runs0/own", "c/replicate-0", "b/replicate-0"]
+    assert [row["run"] for row in found] == ["studies/own", "c/replicate-0", "b/replicate-0"]
     assert [row["label"] for row in found] == [
         "Speech-MFCC",
         "Speech-MFCC, normalised by speaker (c/replicate-0)",
