@@ -15,7 +15,7 @@ from datasets import Dataset
 from transformers import LlamaForCausalLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from evoslm.models.language_model import make_language_model, training_flops
-from evoslm.models.packed_training import packed_loss
+from evoslm.models.packed_training import add_gradients
 from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed, write_ids
 from evoslm.training.pretrain.hardware import keep_freed_memory, matrix_rate, resolve_precision
 from evoslm.training.pretrain.trainer import PackedTrainer
@@ -120,13 +120,13 @@ def _loss_and_gradients(peak: float) -> list[str]:
 
 def _seconds_of_passes(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> list[float]:
     """Of transformers' forward pass with its gradient, and of our own, in turns."""
-    ways = (lambda: model(**batch, use_cache=False).loss, lambda: packed_loss(model, **batch))
+    ways = (lambda: model(**batch, use_cache=False).loss.backward(), lambda: add_gradients(model, **batch))
     times: tuple[list, list] = ([], [])
     for _ in range(1 + 3 * TURNS):
         for way, spent in zip(ways, times):
             model.zero_grad()
             start = time.process_time()
-            way().backward()
+            way()
             spent.append(time.process_time() - start)
     return [statistics.median(spent[1:]) for spent in times]
 
@@ -314,7 +314,7 @@ def _where_it_goes(config, rows: list[np.ndarray]) -> str:
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
 
     def update() -> None:
-        packed_loss(model, **batch).backward()
+        add_gradients(model, **batch)
         optimizer.step()
         optimizer.zero_grad()
 

@@ -110,9 +110,7 @@ def layer_backward(
     return states, LayerMatrices(of_qkv, of_output, of_gate_up, of_down)
 
 
-def loss_forward(
-    states: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, eps: float
-) -> tuple[torch.Tensor, tuple]:
+def loss_alone(states: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, eps: float) -> torch.Tensor:
     """
     The final norm, the output layer and the sum of the negative log-likelihoods.
 
@@ -123,34 +121,40 @@ def loss_forward(
         eps (`float`): Of the norm.
 
     Returns:
-        `tuple[torch.Tensor, tuple]`: The sum in nats, and what [`loss_backward`] needs.
+        `torch.Tensor`: The sum in nats.
+    """
+    logits = times_transposed(_norm(states, eps)[0], weight)
+    counted, wanted = labels >= 0, labels.clamp(min=0)[:, None]
+    return ((torch.logsumexp(logits, dim=1) - logits.gather(1, wanted)[:, 0]) * counted).sum()
+
+
+def loss_with_gradients(
+    states: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, eps: float, share: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """
+    The same, with the gradients of the last layer's output and of the output layer, from one pass of exponentials.
+
+    Args:
+        states (`torch.Tensor` of shape `(positions, width)`): As of [`loss_alone`].
+        weight (`torch.Tensor` of shape `(vocabulary, width)`): As of [`loss_alone`].
+        labels (`torch.Tensor` of shape `(positions,)`): As of [`loss_alone`].
+        eps (`float`): As of [`loss_alone`].
+        share (`torch.Tensor`): A scalar that the gradients are multiplied by.
+
+    Returns:
+        `tuple[torch.Tensor, torch.Tensor, torch.Tensor]`: The sum in nats, not multiplied, and both gradients.
     """
     normed, inverse = _norm(states, eps)
     logits = times_transposed(normed, weight)
-    of_normaliser = torch.logsumexp(logits, dim=1)
-    counted = labels >= 0
-    wanted = labels.clamp(min=0)[:, None]
-    loss = ((of_normaliser - logits.gather(1, wanted)[:, 0]) * counted).sum()
-    return loss, (normed, inverse, logits, counted, wanted)
-
-
-def loss_backward(gradient: torch.Tensor, weight: torch.Tensor, kept: tuple) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Gradients of the last layer's output and of the output layer.
-
-    Args:
-        gradient (`torch.Tensor`): Of the loss, a scalar.
-        weight (`torch.Tensor` of shape `(vocabulary, width)`): As [`loss_forward`] was called with.
-        kept (`tuple`): What it returned; its logits are written over.
-
-    Returns:
-        `tuple[torch.Tensor, torch.Tensor]`: Both.
-    """
-    normed, inverse, logits, counted, wanted = kept
-    share = (counted * gradient)[:, None]
-    of_logits = torch.softmax(logits, dim=1, out=logits).mul_(share).scatter_add_(1, wanted, -share)
-    states = _norm_backward(times_transposed(of_logits, weight.mT), normed, inverse)
-    return states, weight_gradient(of_logits, normed)
+    counted, wanted = labels >= 0, labels.clamp(min=0)[:, None]
+    of_wanted, highest = logits.gather(1, wanted)[:, 0], logits.amax(dim=1)
+    probabilities = torch.softmax(logits, dim=1, out=logits)
+    of_normaliser = highest - probabilities.amax(dim=1).log_()  # the highest is no less than one in the vocabulary
+    loss = ((of_normaliser - of_wanted) * counted).sum()
+    shares = (counted * share)[:, None]
+    of_logits = probabilities.mul_(shares).scatter_add_(1, wanted, -shares)
+    of_states = _norm_backward(times_transposed(of_logits, weight.mT), normed, inverse)
+    return loss, of_states, weight_gradient(of_logits, normed)
 
 
 def _norm(states: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from evoslm.models.language_model import make_language_model
 from evoslm.models.packed_attention import pack_documents
-from evoslm.models.packed_training import Layout, attention, can_compute, packed_loss, products
+from evoslm.models.packed_training import Layout, add_gradients, attention, can_compute, packed_loss, products
 
 SHAPE = {
     "vocab_size": 60,
@@ -27,10 +27,13 @@ def make_batch(lengths: list[int]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "labels": labels, "position_ids": position_ids, "documents": documents}
 
 
-def loss_and_gradients(model: LlamaForCausalLM, loss: torch.Tensor) -> tuple[float, dict[str, torch.Tensor]]:
+def gradients_of(model: LlamaForCausalLM) -> dict[str, torch.Tensor]:
+    return {name: weight.grad.clone() for name, weight in model.named_parameters()}
+
+
+def loss_and_gradients(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) -> tuple[float, dict]:
     model.zero_grad()
-    loss.backward()
-    return loss.item(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    return add_gradients(model, **batch).item(), gradients_of(model)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +53,10 @@ def test_loss_and_gradients_are_those_of_transformers(lengths, more):
     loss = sum(
         torch.nn.functional.cross_entropy(logits[:-1], row[0, 1:], reduction="sum") for logits, row in zip(apart, rows)
     )
-    expected, gradients = loss_and_gradients(model, loss)
-    own, own_gradients = loss_and_gradients(model, packed_loss(model, **batch))
-    assert own == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    gradients = gradients_of(model)
+    own, own_gradients = loss_and_gradients(model, batch)
+    assert own == pytest.approx(loss.item(), rel=1e-5) == packed_loss(model, **batch).item()
     for name, gradient in gradients.items():
         scale = max(1.0, gradient.abs().max().item())
         assert (own_gradients[name] - gradient).abs().max().item() < 1e-5 * scale, name
@@ -61,15 +65,36 @@ def test_loss_and_gradients_are_those_of_transformers(lengths, more):
 @pytest.mark.parametrize("change", ["no oneDNN", "weights computed again"])
 def test_other_ways_to_the_same_gradients(monkeypatch, change):
     model, batch = make_language_model(LlamaConfig(**SHAPE), 0), make_batch([300, 30])
-    expected, gradients = loss_and_gradients(model, packed_loss(model, **batch))
+    expected, gradients = loss_and_gradients(model, batch)
     if change == "no oneDNN":
         monkeypatch.setattr(products, "_LINEAR", None)
     else:
         monkeypatch.setattr(attention, "_KEPT", 0)
-    loss, others = loss_and_gradients(model, packed_loss(model, **batch))
+    loss, others = loss_and_gradients(model, batch)
     assert loss == pytest.approx(expected, rel=1e-6)
     for name, gradient in gradients.items():
         torch.testing.assert_close(others[name], gradient, atol=1e-4, rtol=1e-5)
+
+
+def test_gradients_are_added_to_those_that_are_there():
+    model, batch = make_language_model(LlamaConfig(**SHAPE), 0), make_batch([40, 20])
+    model.model.norm.weight.requires_grad_(False)
+    loss = add_gradients(model, **batch, divisor=torch.tensor(60))
+    once = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.requires_grad}
+    assert loss.item() == pytest.approx(packed_loss(model, **batch).item() / 60, rel=1e-6)
+    add_gradients(model, **batch, divisor=60)
+    for name, gradient in once.items():
+        weight = model.get_parameter(name)
+        assert torch.equal(weight.grad, 2 * gradient) and weight.grad.stride() == weight.stride(), name
+    assert model.model.norm.weight.grad is None
+
+
+def test_a_loss_is_finite_where_a_token_is_certain():
+    model, batch = make_language_model(LlamaConfig(**SHAPE), 0), make_batch([40, 20])
+    model.lm_head.weight.data *= 1000
+    loss, gradients = loss_and_gradients(model, batch)
+    assert loss == pytest.approx(packed_loss(model, **batch).item(), rel=1e-5) and loss > 1e3
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
 
 
 def test_a_row_is_laid_out_in_few_lengths_and_loses_no_token():

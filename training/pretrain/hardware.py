@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from transformers import LlamaConfig
@@ -63,6 +64,15 @@ def count_gpus_quickly() -> None:
     otherwise.
     """
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def look_up_optimizers_once() -> None:
+    """Let accelerate look up once whether the package of an optimizer is installed, and not in every update."""
+    from accelerate import optimizer
+
+    looked_up = getattr(optimizer, "is_lomo_available", None)
+    if looked_up is not None and not hasattr(looked_up, "cache_info"):
+        optimizer.is_lomo_available = cache(looked_up)
 
 
 def matrix_rate(device: str, precision: str, repeats: int = 5) -> float:

@@ -38,7 +38,13 @@ from .checkpoints import newest_checkpoint
 from .convergence import Convergence, ConvergenceRule, validation_losses
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
-from .hardware import count_gpus_quickly, keep_freed_memory, matrix_rate, resolve_precision
+from .hardware import (
+    count_gpus_quickly,
+    keep_freed_memory,
+    look_up_optimizers_once,
+    matrix_rate,
+    resolve_precision,
+)
 from .trainer import CHECKPOINTING, PackedTrainer, Schedule, StopOnSignal, Throughput
 
 
@@ -193,6 +199,7 @@ def train_language_model(
     if device == "cpu":
         keep_freed_memory()
         count_gpus_quickly()
+        look_up_optimizers_once()
     world_size = distributed.world_size()
     if world_size > len(train):
         raise ValueError(

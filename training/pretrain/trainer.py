@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
 from ...models.packed_attention import PACKED_ATTENTION
-from ...models.packed_training import Layout, can_compute, packed_loss
+from ...models.packed_training import Layout, add_gradients, can_compute, packed_loss
 from ..run import distributed
 from .checkpoints import seal
 from .data import TokenizedUtterances, UtteranceBatchSampler, collate_packed
@@ -99,9 +99,7 @@ class PackedTrainer(Trainer):
             self.meter.count(inputs, is_empty=own == 0)
         if self.computes_loss:
             # Without what transformers and accelerate look up in every update for devices and optimizers of all kinds.
-            loss = packed_loss(self.model, **inputs) / num_items_in_batch
-            loss.backward()
-            loss = loss.detach()
+            loss = add_gradients(self.model, **inputs, divisor=num_items_in_batch)
         else:
             loss = super().training_step(model, inputs, num_items_in_batch)
         # The loss is a share of the mean over the whole batch, times the number of processes: see what it is a token.

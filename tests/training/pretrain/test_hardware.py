@@ -5,13 +5,20 @@ import re
 
 import pytest
 import torch
+from accelerate import optimizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from evoslm.models.language_model import make_language_model
 from evoslm.training.arguments.parsing import parse_arguments
 from evoslm.training.pretrain.data import collate_packed
 from evoslm.training.pretrain.dry_run import describe_needs
-from evoslm.training.pretrain.hardware import count_parameters, estimate_memory, estimate_seconds, resolve_precision
+from evoslm.training.pretrain.hardware import (
+    count_parameters,
+    estimate_memory,
+    estimate_seconds,
+    look_up_optimizers_once,
+    resolve_precision,
+)
 
 SHAPES = [
     {"hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 75},
@@ -108,3 +115,12 @@ def test_precision_that_would_be_emulated_is_refused(monkeypatch):
     assert resolve_precision("auto", "cpu") == "fp32"
     with pytest.raises(ValueError, match="would emulate it; use fp32 or auto"):
         resolve_precision("bf16", "cpu")
+
+
+def test_packages_of_optimizers_are_looked_up_once(monkeypatch):
+    looked_up = []
+    monkeypatch.setattr(optimizer, "is_lomo_available", lambda: looked_up.append(True) or False)
+    for _ in range(2):  # a process trains several models
+        look_up_optimizers_once()
+        assert not optimizer.is_lomo_available() and not optimizer.is_lomo_available()
+    assert looked_up == [True]
