@@ -1,8 +1,9 @@
 """What the server refuses before gradio sees it: addresses, bodies that are too large, and values of a wrong kind.
 
 A request -> [`RequestGuard`] -> the gradio app, or a refusal of one sentence in the form that the page and
-`gradio_client` both show. Gradio by itself would fetch a public address that stands in the place of a file or behind
-`/gradio_api/file=`, takes bodies of any size, and says of a value of a wrong kind only that there was an error.
+`gradio_client` both show. Gradio by itself would fetch a public address that stands in the place of a file, or behind
+`/gradio_api/file=` and its old name `/gradio_api/file/`; it takes bodies of any size, and says of a value of a wrong
+kind only that there was an error.
 """
 
 import inspect
@@ -25,6 +26,8 @@ MAX_BODY_BYTES = 2**18
 FORM_BYTES = 2**16
 """What the form around an uploaded file may add to it."""
 _LONGEST_PATH = 1000
+_OLD_FILE_ROUTE = "/gradio_api/file/"
+"""What nothing of the page's asks for."""
 _RUNNING = ("/queue", "/call", "/call/v2", "/run", "/api")
 """Where the requests go that run an event: `/queue/join`, or an endpoint's name behind one of the others."""
 FETCHES_NOTHING = "this server fetches no addresses; upload the file instead"
@@ -83,7 +86,7 @@ class RequestGuard:
     async def _checked(self, scope, receive):
         """What the application receives the body from."""
         path = scope["path"]
-        if is_address(path.partition("/file=")[2]):
+        if asks_for_address(path):
             raise Refusal(f"Not loaded: {FETCHES_NOTHING}.", 403)
         if scope["method"] != "POST":
             return receive
@@ -223,6 +226,11 @@ def files_in(content: Any) -> Iterator[dict]:
             stack.extend(value.values())
         elif isinstance(value, list):
             stack.extend(value)
+
+
+def asks_for_address(path: str) -> bool:
+    """Whether a path, with its percent signs decoded, asks for a file at an address, or in a way that could be one."""
+    return _OLD_FILE_ROUTE in path or any(is_address(rest) for rest in path.split("/file=")[1:])
 
 
 def is_address(text: str) -> bool:

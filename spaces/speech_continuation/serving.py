@@ -107,6 +107,7 @@ def launch_demo(demo: Any, **options: Any) -> Any:
         "state_session_capacity": 500,
         "share": False,
         "ssr_mode": False,
+        "mcp_server": False,  # whose tools would be called past the guard
         "run_history": False,
         "footer_links": ["api", "settings"],
     }

@@ -289,13 +289,25 @@ def _paths() -> Iterator[BadRequest]:
         yield BadRequest(f"GET {route}", lambda page, r=route: page.get(f"/gradio_api/{r}/etc/passwd"))
     for route in ("/static/", "/assets/", "/svelte/"):
         yield BadRequest(f"GET {route}", lambda page, r=route: page.get(f"{r}../../../../../../etc/passwd"))
-    for route in ("file=", "proxy=", "file=%20"):
+    for route in (
+        "file=",
+        "proxy=",
+        "file=%20",
+        "file/",
+        "%66ile/",
+        "file%2f",
+        "file/%20",
+        "file//",
+        "x/gradio_api/file/",
+    ):
         for host in ("127.0.0.1", "localhost", "2130706433"):
             yield BadRequest(
                 f"GET {route}http://{host}",
                 lambda page, r=route, h=host: page.get(f"/gradio_api/{r}http://{h}:{page.listener}/a.wav"),
             )
-    yield BadRequest("GET file=https", lambda page: page.get("/gradio_api/file=https://example.com/a.wav"))
+    for route in ("file=", "file/", "%66ile/", "file%2F"):
+        for address in ("http://example.com/a.wav", "https://example.com/a.wav", "https%3A%2F%2Fexample.com/a.wav"):
+            yield BadRequest(f"GET {route}{address}", lambda page, r=route, a=address: page.get(f"/gradio_api/{r}{a}"))
 
 
 def _bodies() -> Iterator[BadRequest]:
