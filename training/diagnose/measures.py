@@ -6,7 +6,6 @@ distance; scores and training records -> accuracies, n-grams, lines over tokens,
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -43,9 +42,7 @@ def read_trained(measured: Measured, seeds: Sequence[int]) -> ModalityRun:
     What the trainings of some seeds and their scores left in the folder of a tokenizer or an anchor, where those of
     other seeds may lie, too.
     """
-    part = read_modality(measured.run, get_modality(measured.modality), measured.name)
-    by_seed = {name: getattr(part, name) for name in ("trainings", "items", "points")}
-    return replace(part, **{name: {seed: of[seed] for seed in seeds if seed in of} for name, of in by_seed.items()})
+    return read_modality(measured.run, get_modality(measured.modality), measured.name, seeds)
 
 
 def outcomes_of(part: ModalityRun) -> Outcomes:

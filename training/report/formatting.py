@@ -75,7 +75,7 @@ def items(ns: Iterable[int]) -> str:
     return f"n{NBSP}={NBSP}{ns[0]:,}" + (f"{NBSP}to{NBSP}{ns[-1]:,}" if len(ns) > 1 else "")
 
 
-def listing(names: Sequence[str]) -> str:
+def listing(names: Iterable[str]) -> str:
     """Names in a row: `"a, b and c"`."""
     names = list(names)
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -4,6 +4,7 @@ run folder -> `read_run` -> `FinishedRun` (dictionaries and data frames, one `Mo
 A part that the run does not have is empty here; only a folder that is no run at all is an error.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pandas as pd
 
 from ...models.files import read_json
 from ...models.modalities import MODALITIES, RECORDINGS_MODALITY, SYNTHETIC_MODALITY, Modality, get_modality
-from ..run.folder import MODEL_FOLDER, QUALITY_FILE, Run
+from ..run.folder import BEST, ITEMS_FILE, MODEL_FOLDER, QUALITY_FILE, TRAINING_FILE, Run
 from ..run.stage import read_stage
 from ..run.study_file import open_run, read_study
+from .belonging import are_of, check_alike
+from .formatting import listing
 
 ANALYSIS_FILE = "analysis.json"
 """The numbers of the page that `evoslm analyze` writes beside the report."""
@@ -33,6 +36,7 @@ class ModalityRun:
         points (`dict[int, dict[str, pandas.DataFrame]]`): Scored items of the points along the way, by seed and point.
         baselines (`pandas.DataFrame`, *optional*): N-gram scores of the items over the same ids.
         ngram (`dict`): How these n-grams were made: `orders, smoothing`; empty if not known.
+        outdated (`list[int]`): Seeds with scores of a model that was trained anew since; these are left out.
     """
 
     modality: Modality
@@ -43,6 +47,15 @@ class ModalityRun:
     points: dict[int, dict[str, pd.DataFrame]] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
     ngram: dict = field(default_factory=dict)
+    outdated: list[int] = field(default_factory=list)
+
+    @property
+    def unscored(self) -> str | None:
+        """What of it has no scores: all, or the seeds that were trained anew."""
+        if not self.items:
+            return self.label
+        seeds = "seeds" if len(self.outdated) > 1 else "seed"
+        return f"{self.label} (training {seeds} {listing(map(str, self.outdated))})" if self.outdated else None
 
 
 @dataclass
@@ -61,7 +74,8 @@ class FinishedRun:
             speech by modality and seed; `baselines`, simple rules on the same by modality. Empty unless recordings
             were compared with synthetic voices.
         modalities (`dict[str, ModalityRun]`): By name, in the order of the chain of factors; only those with scores.
-        missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores.
+        missing (`list[str]`): Labels of the modalities that the run asked for and that have no scores, and of those
+            in which a training seed has none of its present model.
         analysis (`list[str]`): Titles on the page that `evoslm analyze` wrote; none without one.
     """
 
@@ -95,7 +109,7 @@ def read_run(run_dir: str | Path) -> FinishedRun:
     Raises:
         `FileNotFoundError`: If the folder is no run, or a run in which nothing was scored yet.
         `ValueError`: If another version of evoslm made it, `study.json` names a modality that does not exist, or one
-            of the files is not readable.
+            of the files is not readable, or trainings of different settings lie in one folder as seeds of a model.
     """
     run, study = open_run(run_dir), read_study(run_dir)
     encoder = study.get("encoder_label") or "units"
@@ -119,7 +133,7 @@ def read_run(run_dir: str | Path) -> FinishedRun:
         unit_seeds=_read_seeds(run),
         transfer=_read_transfer(run.voice_transfer) if both <= set(scored) else {},
         modalities=scored,
-        missing=[part.label for name, part in parts.items() if name not in scored],
+        missing=[part.unscored for part in parts.values() if part.unscored],
         analysis=[part["title"] for part in _read_json(run.report / ANALYSIS_FILE, True).get("parts", {}).values()],
     )
 
@@ -146,7 +160,7 @@ def _read_seeds(run: Run) -> dict:
     return _read_json(run.unit_seeds / "seeds.json", optional=True) if same else {}
 
 
-def read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
+def read_modality(run: Run, modality: Modality, encoder: str, seeds: Collection[int] | None = None) -> ModalityRun:
     """
     What a run made of one modality, as far as it got.
 
@@ -154,24 +168,43 @@ def read_modality(run: Run, modality: Modality, encoder: str) -> ModalityRun:
         run ([`Run`]): The run.
         modality ([`Modality`]): The modality.
         encoder (`str`): What stands for its encoder in the label of a modality of speech.
+        seeds (`Collection[int]`, *optional*): Training seeds to read; all that are there when not given.
+
+    Raises:
+        `ValueError`: If a file is not readable, or the seeds were trained with different settings.
     """
     part = ModalityRun(modality, modality.label.format(encoder=encoder))
     part.tokenizer = _read_json(run.tokenizer(modality.name) / "summary.json", optional=True)
-    for path in run.model(modality.name, 0).parent.glob("seed-*/training.json"):
-        part.trainings[_seed_of(path)] = _read_json(path)
-    scores = run.scores(modality.name, 0).parent
-    for path in scores.glob("seed-*/*/items.parquet"):
-        seed, point = _seed_of(path.parent), path.parent.name
-        if point == "best":
-            part.items[seed] = _read_parquet(path)
+    models = _by_seed(run.model(modality.name, 0).parent, seeds)
+    check_alike(models)
+    for seed, folder in models.items():
+        if (folder / TRAINING_FILE).is_file():
+            part.trainings[seed] = _read_json(folder / TRAINING_FILE)
+    for seed, folder in _by_seed(run.scores(modality.name, 0).parent, seeds).items():
+        if are_of(folder, run.model(modality.name, seed)):
+            _read_scores(part, seed, folder)
         else:
-            part.points.setdefault(seed, {})[point] = _read_parquet(path)
+            part.outdated.append(seed)
     baselines = run.baselines(modality.name)
     if (baselines / "baselines.parquet").is_file():
         part.baselines = _read_parquet(baselines / "baselines.parquet")
         part.ngram = _read_json(baselines / "summary.json", optional=True)
-    part.trainings, part.items = dict(sorted(part.trainings.items())), dict(sorted(part.items.items()))
     return part
+
+
+def _by_seed(folder: Path, seeds: Collection[int] | None) -> dict[int, Path]:
+    """The folders `seed-<n>` in another, in the order of their seeds."""
+    names = {path.name.removeprefix("seed-"): path for path in folder.glob("seed-*")}
+    found = {int(name): path for name, path in names.items() if name.isdecimal()}
+    return {seed: path for seed, path in sorted(found.items()) if seeds is None or seed in seeds}
+
+
+def _read_scores(part: ModalityRun, seed: int, folder: Path) -> None:
+    for path in folder.glob(f"*/{ITEMS_FILE}"):
+        if path.parent.name == BEST:
+            part.items[seed] = _read_parquet(path)
+        else:
+            part.points.setdefault(seed, {})[path.parent.name] = _read_parquet(path)
 
 
 def _seed_of(path: Path) -> int:
