@@ -1,5 +1,6 @@
 """One continuation while it is being written: tokens in, chunks that can be heard and the reason of its end out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,9 +82,7 @@ class ContinuationWriter:
     @property
     def starts(self) -> list[float]:
         """When each token begins, in seconds; of a whole continuation."""
-        ends = self.voice.spoken_seconds
-        starts = self.voice.starts
-        return [starts[place] if place < len(starts) else ends for place in self._first_symbols]
+        return self._starts_of(self._first_symbols)
 
     def add(self, token: DrawnToken) -> ContinuationChunk | None:
         """
@@ -108,6 +107,11 @@ class ContinuationWriter:
         if self.stop_reason is None and not self._is_due(audio):
             return None
         return self._make_chunk(audio)
+
+    def _starts_of(self, symbols: Sequence[int]) -> list[float]:
+        """When symbols begin, by their numbers; those that are not yet spoken, where the audio so far ends."""
+        starts, end = self.voice.starts, self.voice.spoken_seconds
+        return [starts[place] if place < len(starts) else end for place in symbols]
 
     def _find_reason(self, token: DrawnToken) -> str | None:
         if self._settings.stop_on_repetition and self.voice.is_looping:
@@ -140,5 +144,6 @@ class ContinuationWriter:
             tokens=self.tokens[given],
             ids=self.ids[given],
             log_likelihoods=self.log_likelihoods[given],
+            starts=self._starts_of(self._first_symbols[given]),
             stop_reason=self.stop_reason,
         )

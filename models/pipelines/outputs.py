@@ -54,8 +54,8 @@ class ContinuationChunk:
     """
     A piece of a continuation, as soon as it can be heard.
 
-    The pieces of a continuation joined are the whole: their audio and log-likelihoods one after the other, their
-    contents without more between them (spaces are part of them).
+    The pieces of a continuation joined are the whole: their audio, log-likelihoods and starts one after the other,
+    their contents without more between them (spaces are part of them).
 
     Args:
         index (`int`): Number of the continuation.
@@ -65,6 +65,7 @@ class ContinuationChunk:
         tokens (`list[str]`): Its tokens.
         ids (`list[int]`): Their ids.
         log_likelihoods (`list[float]`): Of each token, in nats, by the model itself at temperature 1.
+        starts (`list[float]`): When each token begins in the audio of the whole continuation, in seconds.
         stop_reason (`str`, *optional*): Why the continuation ended, of the last piece; `None` before.
     """
 
@@ -75,6 +76,7 @@ class ContinuationChunk:
     tokens: list[str]
     ids: list[int]
     log_likelihoods: list[float]
+    starts: list[float]
     stop_reason: str | None = None
 
 

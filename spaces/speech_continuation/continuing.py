@@ -61,13 +61,12 @@ class Written:
         return len(self.audio) / self.sampling_rate
 
     def add(self, chunk: Any) -> None:
-        """Go on with the next piece, whose tokens share its time equally."""
-        step = len(chunk.audio) / chunk.sampling_rate / max(1, len(chunk.tokens))
-        self.starts += [self.seconds + step * place for place in range(len(chunk.tokens))]
+        """Go on with the next piece."""
         self.audio = np.concatenate([self.audio, chunk.audio])
         self.content += chunk.content
         self.tokens += chunk.tokens
         self.log_likelihoods += chunk.log_likelihoods
+        self.starts += chunk.starts
         self.stop_reason = chunk.stop_reason
 
 

@@ -3,7 +3,6 @@
 what a request holds -> [`read_prompt`], [`read_sentence`], [`check_drawing`] -> what a pipeline is given.
 """
 
-import math
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -65,7 +64,8 @@ class Drawing:
 
 
 def _read_number(label: str, value: Any, least: float, most: float, is_whole: bool) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # What is no number (NaN) lies between no bounds.
     if not is_number or not least <= value <= most or (is_whole and value != int(value)):
         kind = "a whole number" if is_whole else "a number"
         raise ValueError(f"{label} has to be {kind} from {least} to {most:g}.")

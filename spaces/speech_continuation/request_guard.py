@@ -191,9 +191,16 @@ def _wanted_number(component: gradio.Slider | gradio.Number, value: Any) -> str 
     low, high = (-math.inf if component.minimum is None else component.minimum), component.maximum
     high = math.inf if high is None else high
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high:
+    if is_number and low <= value <= high and _is_finite(value):
         return None
     return f"give a number from {low:.10g} to {high:.10g}" if math.isfinite(high - low) else "give a finite number"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all that is computed with
+        return False
 
 
 def _wanted_choice(component: gradio.Dropdown | gradio.CheckboxGroup | gradio.Radio, value: Any) -> str | None:

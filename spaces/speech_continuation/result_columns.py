@@ -123,8 +123,9 @@ def _heading(entry: ModelEntry, refusal: str = "") -> str:
 
 def _show_prompt(column: Column, prompt: Any, entry: ModelEntry) -> dict[Any, Any]:
     heard = prompt.resynthesized if prompt.resynthesized is not None else prompt.audio
-    name = f"The prompt over time: spectrogram, and symbols of {entry.label}"
-    line = draw_timeline(heard, prompt.sampling_rate, prompt.tokens, prompt.starts, None, name)
+    name = f"The prompt over time: spectrogram as it was said, and symbols of {entry.label}"
+    # Symbols made audible last otherwise than in the prompt, whose times these are.
+    line = draw_timeline(prompt.audio, prompt.sampling_rate, prompt.tokens, prompt.starts, None, name)
     return {column.heard: (prompt.sampling_rate, to_int16(heard)), column.heard_line: line}
 
 

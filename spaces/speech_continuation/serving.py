@@ -4,13 +4,16 @@
 """
 
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ...training.run.workers import resolve_device
 from .limits import MAX_UPLOAD
 
 _DEFAULT_RUN = "runs/laptop"
@@ -32,13 +35,13 @@ class DemoArguments:
         host (`str`, *optional*, defaults to `"127.0.0.1"`): The address that it listens on; nobody else reaches the
             default.
         port (`int`, *optional*): The port; the first free one from 7860 on when not given.
-        device (`str`, *optional*): Where models run; a GPU if there is one when not given.
+        device (`str`, *optional*, defaults to `"auto"`): Where models run: `cpu`, `cuda`, or whichever there is.
     """
 
     models: list[str] = field(default_factory=lambda: [_DEFAULT_RUN])
     host: str = "127.0.0.1"
     port: int | None = field(default=None, metadata={"least": 1, "most": 65535})
-    device: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def open_demo(arguments: DemoArguments) -> None:
@@ -50,7 +53,8 @@ def open_demo(arguments: DemoArguments) -> None:
 
     Raises:
         `FileNotFoundError`: If there is no such run or model.
-        `ValueError`: If a run has no trained model, gradio is not installed, or the port is taken.
+        `ValueError`: If a run has no trained model, gradio is not installed, there is no such device, or the port is
+            taken.
     """
     try:
         import gradio  # noqa: F401
@@ -60,12 +64,26 @@ def open_demo(arguments: DemoArguments) -> None:
         raise FileNotFoundError(f"There is no run {_DEFAULT_RUN}; make one with `evoslm study`, or name another.")
     from .layout import build_demo
 
-    with _own_folder():
-        demo = build_demo(arguments.models, device=arguments.device)
+    device = resolve_device(arguments.device)
+    with _ended_by_sigterm(), _own_folder():
+        demo = build_demo(arguments.models, device=device)
         try:
             launch_demo(demo, server_name=arguments.host, server_port=arguments.port)
         except OSError as error:
             raise ValueError(f"{error}; choose another --port or --host.") from error
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the page as Ctrl-C does, so that it leaves nothing behind; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def _units() -> Iterator[BadRequest]:
     for name, content in tables.items():
         yield BadRequest(f"units: {name}", lambda page, c=content: page.measure("units.jsonl", c))
     yield BadRequest("units: parquet by its name", lambda page: page.measure("units.parquet", b"PAR1"))
-    for rate in (-1, 1e9, "50", [50], {"a": 1}):
+    for rate in (-1, 1e9, 10**400, "50", [50], {"a": 1}):
         yield BadRequest(f"units: a rate of {rate!r}", lambda page, r=rate: page.measure("units.jsonl", good, rate=r))
     for path in ("/etc/passwd", "http://127.0.0.1/units.jsonl"):
         file = {"path": path} | TYPE
@@ -204,7 +204,7 @@ def _values() -> Iterator[BadRequest]:
         "top_p": (-1, 1.5),
         "seed": (-1, 2**31, 2**70),
     }
-    everywhere = (math.nan, math.inf, -math.inf, "one", "1; DROP TABLE runs", [], [1], {}, True, SCRIPT)
+    everywhere = (math.nan, math.inf, -math.inf, 10**400, "one", "1; DROP TABLE runs", [], [1], {}, True, SCRIPT)
     for name, values in wrong.items():
         for value in (*values, *everywhere):
             yield _changed(name, value)

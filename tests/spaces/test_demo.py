@@ -1,10 +1,14 @@
 """The page's parts and its endpoints, with the models of a tiny study: what is asked, what comes back, and when."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -14,10 +18,12 @@ from gradio_client import handle_file
 
 import evoslm
 from evoslm.models.modalities import JOINT, MODALITIES
+from evoslm.spaces.speech_continuation import serving
 from evoslm.spaces.speech_continuation.catalog import SAYS, ModelEntry, read_catalog
 from evoslm.spaces.speech_continuation.continue_tab import read_request
-from evoslm.spaces.speech_continuation.continuing import continue_prompt
+from evoslm.spaces.speech_continuation.continuing import Event, continue_prompt
 from evoslm.spaces.speech_continuation.limits import Drawing, read_prompt
+from evoslm.spaces.speech_continuation.result_columns import make_columns, update_column
 from evoslm.spaces.speech_continuation.shelf import PipelineShelf
 from evoslm.spaces.speech_continuation.study_tab import read_report
 from evoslm.spaces.speech_continuation.timeline import draw_timeline
@@ -133,6 +139,8 @@ def test_models_are_loaded_when_asked_for_and_the_oldest_goes():
         ({"temperature": "hot"}, "The temperature"),
         ({"top_p": 0}, "Top-p"),
         ({"seed": -1}, "The seed"),
+        ({"seed": 10**400}, "The seed"),
+        ({"temperature": 10**400}, "The temperature"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_loaded(catalog, change, message):
@@ -170,6 +178,17 @@ def test_a_timeline_holds_symbols_and_nothing_that_they_could_do():
     assert "<image" not in draw_timeline(audio[:100], 16_000, [], [], None, "short")
 
 
+def test_symbols_of_a_prompt_stand_under_what_was_said(catalog):
+    sound = np.sin(np.arange(32_000) / 5).astype(np.float32)
+    prompt = SimpleNamespace(audio=sound, resynthesized=sound[:8000], sampling_rate=16_000)
+    prompt.tokens, prompt.starts = ["a", "b"], [0.0, 1.0]
+    with gr.Blocks():
+        column = make_columns()[0]
+    changes = update_column(column, Event(0, "prompt", prompt=prompt), catalog.models[0])
+    assert len(changes[column.heard][1]) == 8000  # heard is what is left of it
+    assert ">2</text>" in changes[column.heard_line]  # seconds
+
+
 def test_examples_are_beginnings_of_held_out_utterances(catalog):
     assert catalog.examples
     for example in catalog.examples:
@@ -205,6 +224,29 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys, finishe
     (model / "config.json").write_text(json.dumps(config | {"modality": "smell"}))
     assert main(["demo", "foreign"]) == 2
     assert "foreign does not say which modality it reads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [("--device", "cud"), ("--device", "cuda")])
+def test_a_device_that_is_not_there_is_said(finished_run, monkeypatch, capsys, flags):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["demo", str(finished_run), *flags]) == 2
+    assert "--device" in capsys.readouterr().err
+
+
+def test_a_signal_to_end_leaves_no_uploads(finished_run, monkeypatch):
+    folders, handler = [], signal.getsignal(signal.SIGTERM)
+
+    def launch(*_, **options):
+        folders.append(Path(os.environ["GRADIO_TEMP_DIR"]))
+        (folders[0] / "upload.wav").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    monkeypatch.setattr(serving, "launch_demo", launch)
+    with pytest.raises(KeyboardInterrupt):
+        serving.open_demo(serving.DemoArguments([str(finished_run)]))
+    assert not folders[0].exists() and signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_the_space_says_that_it_has_no_models_yet():

@@ -29,6 +29,7 @@ def test_each_direction_writes_what_it_says(pipe, direction):
     for index, continuation in enumerate(continuations):
         own = [chunk for chunk in chunks if chunk.index == index]
         assert "".join(chunk.content for chunk in own) == continuation.content
+        assert [start for chunk in own for start in chunk.starts] == continuation.starts
         assert continuation.ids
         assert len(continuation.audio) <= 16_000
         if direction.endswith("u"):

@@ -60,6 +60,7 @@ def test_a_text_is_continued_by_every_modality(pipelines, modality):
         assert "".join(chunk.content for chunk in chunks) == continuation.content
         assert [index for chunk in chunks for index in chunk.ids] == continuation.ids
         assert [value for chunk in chunks for value in chunk.log_likelihoods] == continuation.log_likelihoods
+        assert [start for chunk in chunks for start in chunk.starts] == continuation.starts
         assert len(continuation.starts) == len(continuation.tokens) == len(continuation.ids) > 0
         assert continuation.starts == sorted(continuation.starts)
         if modality in SYLLABLES:
