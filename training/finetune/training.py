@@ -11,19 +11,14 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset
-from transformers import (
-    AutoTokenizer,
-    PreTrainedModel,
-    PrinterCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, TrainingArguments, set_seed
 
 from ...models.files import write_json
 from ...models.slu.adapters import add_lora, load_base, merge_adapter, save_adapter
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ...models.slu.inference import encode_prompts, pad_right
 from ..pretrain.deepspeed_config import load_whole, read_deepspeed
+from ..pretrain.hardware import OneGpuArguments
 from ..run import distributed
 from ..run.folder import TRAINING_FILE
 from .trainer import FinetuneTrainer, KeepBest
@@ -225,7 +220,7 @@ def _training_arguments(
     folder: Path, settings: FinetuneSettings, kind: str, device: str, validates: bool, deepspeed: str | None
 ) -> TrainingArguments:
     share = settings.batch_size // distributed.world_size()
-    return TrainingArguments(
+    return OneGpuArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=share,

@@ -65,5 +65,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def seconds_until(checkpoint: Path | None) -> float:
+    """Seconds of training that a whole checkpoint is of, as it was sealed with them; 0 without one."""
+    return 0.0 if checkpoint is None else read_json(checkpoint / MANIFEST).get("seconds", 0.0)
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]

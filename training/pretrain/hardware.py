@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from transformers import LlamaConfig
+from transformers import LlamaConfig, TrainingArguments
 
 from ...models.language_model import training_flops
 
@@ -21,6 +21,19 @@ UTILISATION = 0.4
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's names for them
 _MATRIX = {"cpu": 1024, "cuda": 8192}
+
+
+class OneGpuArguments(TrainingArguments):
+    """
+    Arguments of `Trainer` in a process that trains on one GPU, however many it sees: a launcher starts one for each.
+
+    `Trainer` itself would have `nn.DataParallel` cut each batch along its rows, and a packed batch has none to cut.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """GPUs that this process uses, at most one."""
+        return min(super().n_gpu, 1)
 
 
 def has_bf16(device: str) -> bool:

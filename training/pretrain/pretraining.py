@@ -34,11 +34,12 @@ from ..arguments.checks import check_protocol
 from ..arguments.study import HardwareArguments, PretrainArguments
 from ..run import distributed
 from ..run.folder import POINTS_FOLDER, TRAINING_FILE
-from .checkpoints import newest_checkpoint
+from .checkpoints import newest_checkpoint, seconds_until
 from .convergence import Convergence, ConvergenceRule, validation_losses
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
 from .hardware import (
+    OneGpuArguments,
     count_gpus_quickly,
     keep_freed_memory,
     look_up_optimizers_once,
@@ -232,6 +233,7 @@ def train_language_model(
         eval_dataset=validation,
         sampler=sampler,
         learning_rate_share=convergence and convergence.learning_rate_share,
+        seconds_before=seconds_until(checkpoint),
     )
 
     def save_point(update: int) -> None:
@@ -250,7 +252,8 @@ def train_language_model(
     if convergence is not None:
         trainer.add_callback(convergence)
     transformers_logging.disable_progress_bar()
-    result = trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    seconds = trainer.seconds
     if signals.stopped:
         is_open = convergence is not None and convergence.decay is None
         raise distributed.TrainingStopped(
@@ -265,7 +268,7 @@ def train_language_model(
             "precision": precision,
             "processes": world_size,
             "deepspeed": hardware.deepspeed,
-            "train_seconds": result.metrics["train_runtime"],
+            "train_seconds": seconds,
             "matrix_rate": rate,
         }
         write_json(output_dir / TRAINING_FILE, summary)
@@ -354,7 +357,7 @@ def _training_arguments(
     on_cuda = device == "cuda"
     if hardware.report_to == "tensorboard":
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
-    return TrainingArguments(
+    return OneGpuArguments(
         output_dir=str(folder),
         max_steps=plan.updates,
         per_device_train_batch_size=at_once,

@@ -19,6 +19,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 from transformers import LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import TrainOutput
 
 from ...models.packed_attention import PACKED_ATTENTION
 from ...models.packed_training import Layout, add_gradients, can_compute, packed_loss
@@ -52,6 +53,7 @@ class PackedTrainer(Trainer):
         sampler ([`UtteranceBatchSampler`]): Of the training split, with this process's share of each batch.
         learning_rate_share (`Callable[[int], float]`, *optional*): The share of the peak learning rate after so many
             updates, instead of a schedule of transformers.
+        seconds_before (`float`, *optional*, defaults to 0.0): Seconds that the checkpoint took that it goes on from.
         kwargs (additional keyword arguments): Arguments of `Trainer`.
     """
 
@@ -60,9 +62,11 @@ class PackedTrainer(Trainer):
         *args,
         sampler: UtteranceBatchSampler,
         learning_rate_share: Callable[[int], float] | None = None,
+        seconds_before: float = 0.0,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self._seconds_before, self._begun = seconds_before, time.perf_counter()
         self.sampler, self.learning_rate_share = sampler, learning_rate_share
         self.guessing = math.log(self.model.config.vocab_size)
         self.meter: Throughput | None = None
@@ -71,6 +75,16 @@ class PackedTrainer(Trainer):
         if self.computes_loss:
             # In place of the module's own, which looks for the weights in all of its parts in every update.
             self.model.zero_grad = partial(_forget_gradients, self._weights)
+
+    def train(self, *args, **kwargs) -> TrainOutput:
+        """Train, and begin to count [`~PackedTrainer.seconds`]."""
+        self._begun = time.perf_counter()
+        return super().train(*args, **kwargs)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the training until now, with those until the checkpoint that it goes on from."""
+        return round(self._seconds_before + time.perf_counter() - self._begun, 4)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batches of the same utterances in the same order whatever the modality and the number of processes."""
@@ -179,7 +193,8 @@ class PackedTrainer(Trainer):
             raise
         distributed.barrier()
         if self.is_world_process_zero():
-            seal(folder, ranks=self.args.world_size, deepspeed=self.is_deepspeed_enabled)
+            facts = {"ranks": self.args.world_size, "deepspeed": self.is_deepspeed_enabled}
+            seal(folder, **facts, seconds=self.seconds)
         distributed.barrier()
 
 

@@ -15,7 +15,7 @@ from tiny_slu import (
     write_entities,
     write_sentiment,
 )
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
 
 from evoslm.datasets_scripts.slu import SluExample, read_task, spoken_text
 from evoslm.models.files import read_json
@@ -105,6 +105,12 @@ def test_seeds_have_models_of_their_own_and_what_is_finished_is_not_redone(text_
     command = ["finetune", str(text_model), "--task", str(sentiment), "--output_dir", str(out), *COMMON]
     assert main([*command, "--epochs", "2"]) == 2
     assert "settings.epochs (1 there, 2 now)" in capsys.readouterr().err
+
+
+def test_a_process_fine_tunes_on_one_gpu_however_many_it_sees(text_model, sentiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda arguments: 2))
+    monkeypatch.setattr(torch.nn.DataParallel, "__init__", lambda *_: pytest.fail("batches were shared out"))
+    finetune(text_model, sentiment, tmp_path / "out", "--epochs", "1")
 
 
 @pytest.mark.parametrize("modality", ["text_bpe", "joint"])

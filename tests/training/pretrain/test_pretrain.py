@@ -15,15 +15,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from shared_training import SHAPE
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
+from evoslm.models.files import read_json, write_json
 from evoslm.models.language_model import make_language_model, make_language_model_config, training_flops
 from evoslm.models.modalities import get_modality
 from evoslm.models.packed_attention import PACKED_ATTENTION
 from evoslm.models.packed_training import Layout
 from evoslm.training.arguments.study import HardwareArguments, PretrainArguments
 from evoslm.training.pretrain import hardware
-from evoslm.training.pretrain.checkpoints import newest_checkpoint, seal
+from evoslm.training.pretrain.checkpoints import MANIFEST, newest_checkpoint, seal
 from evoslm.training.pretrain.data import TokenizedUtterances, UtteranceBatchSampler, collate_packed, write_ids
 from evoslm.training.pretrain.pretraining import PretrainingPlan, choose_attention, pretrain
 from evoslm.training.pretrain.trainer import validation_loss
@@ -220,9 +221,19 @@ def test_sigterm_saves_once_and_the_same_call_ends_in_the_same_weights(tokenizer
     with pytest.raises(TrainingStopped, match="saved after update 20 of 39"):
         pretrain("phone_raw", tokenizer_dir, stopped, SHAPE, PROTOCOL, seed=3, report_progress=stop)
     assert signal.getsignal(signal.SIGTERM) == handler
-    assert newest_checkpoint(stopped / "checkpoints").name == "checkpoint-20"
-    pretrain("phone_raw", tokenizer_dir, stopped, SHAPE, PROTOCOL, seed=3)
+    checkpoint = newest_checkpoint(stopped / "checkpoints")
+    assert checkpoint.name == "checkpoint-20"
+    sealed = read_json(checkpoint / MANIFEST)
+    assert sealed["seconds"] > 0
+    write_json(checkpoint / MANIFEST, sealed | {"seconds": 1000.0})
+    assert pretrain("phone_raw", tokenizer_dir, stopped, SHAPE, PROTOCOL, seed=3)["train_seconds"] > 1000
     assert (stopped / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_process_trains_on_one_gpu_however_many_it_sees(tokenizer_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda arguments: 2))
+    monkeypatch.setattr(torch.nn.DataParallel, "__init__", lambda *_: pytest.fail("batches were shared out"))
+    pretrain("phone_raw", tokenizer_dir, tmp_path / "m", SHAPE, replace(PROTOCOL, epochs=1, points=[]), seed=0)
 
 
 # Gradients of a bf16 pass are rounded before they are added up, and Adam's steps are of lr = 0.01 whatever their size.
