@@ -24,7 +24,7 @@ TOPLINES = ("text_bpe", "text_raw")
 """What the others are held against: the first of them that the run has."""
 STRETCHES = {"first_epoch": (0.0, 1.001), "beyond": (0.999, float("inf")), "all": (0.0, float("inf"))}
 """Epochs between which a line's points lie; the end of the first epoch is in both of its neighbours."""
-_VERSION = 1
+_VERSION = 2
 
 
 def find_lack(run: AnalyzedRun, arguments: AnalyzeArguments) -> str | None:
@@ -107,8 +107,8 @@ def draw_figure(results: dict) -> Figure:
     over = "over pairs and training seeds" if len(results["seeds"]) > 1 else "over pairs only (one training seed)"
     caption = (
         "Accuracy in per cent at points along the trainings over tokens, epochs and training FLOPs (all logarithmic), "
-        f"with the line through all points of a modality. The same points in each row; intervals are 95 %, {over}; "
-        "dashed: chance."
+        "with the line through the points that all trainings of a modality have. The same points in each row; "
+        f"intervals are 95 %, {over}; dashed: chance."
     )
     return Figure("analysis_scaling", caption, panels, 3.4, columns=len(AXES))
 

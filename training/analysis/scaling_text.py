@@ -34,7 +34,7 @@ _WHY_MISSING = {
 def describe_scaling(results: dict) -> str:
     """What is fitted, and what its intervals are over."""
     over = (
-        f"over pairs and training seeds (S = {len(results['seeds'])})"
+        f"over pairs and training seeds (S = {_number_of_seeds(results)})"
         if len(results["seeds"]) > 1
         else "over pairs only, since there is one training of each"
     )
@@ -45,6 +45,19 @@ def describe_scaling(results: dict) -> str:
         f"training, on each cluster of pairs, has a slope, and the 95 % intervals are of the mean of these, {over}. "
         "R² is of the points as they are drawn, and says nothing where there are two."
     )
+
+
+def _number_of_seeds(results: dict) -> str:
+    """Of how many trainings the lines are, the fewest and the most."""
+    lines = [
+        line
+        for by_task in results["scaling"].values()
+        for found in by_task.values()
+        for line in found["lines"]["tokens"].values()
+        if line
+    ]
+    found = {line["n_seeds"] for line in lines} or {len(results["seeds"])}
+    return " to ".join(map(str, sorted({min(found), max(found)})))
 
 
 def say_disagreement(results: dict) -> str:
@@ -145,7 +158,7 @@ def extrapolation_table(results: dict) -> list[str]:
     topline = _label(results, results["topline"])
     return [
         f"### Tokens needed to reach the text topline\n\nWhat {topline} reaches at the end of its training, on the "
-        "same pairs, and where the line through all points of a modality would get there. The interval is of every "
+        "same pairs, and where the line of a modality would get there. The interval is of every "
         "number of tokens at which the line's distance to the goal cannot be told from zero, so it is lopsided, and "
         "open where the slope may be small. An accuracy cannot grow along a line for ever: it ends at 100 %, and may "
         "turn before.",

@@ -10,7 +10,7 @@ from . import factor_table, lead, prose, tables
 from .curves.equal_flops import equal_flops_table
 from .figures import Figure
 from .formatting import NBSP, listing, percent
-from .results import PAPER_CHANGE
+from .results import PAPER_CHANGE, trainings_of_models
 from .unit_source import describe_lost_phones, describe_source
 
 
@@ -78,8 +78,7 @@ def _intervals(results: dict) -> str:
 
 
 def _number_of_seeds(results: dict) -> str:
-    found = {accuracy["headline"]["n_seeds"] for by in results["accuracies"].values() for accuracy in by.values()}
-    return "S = " + " to ".join(str(number) for number in sorted({min(found), max(found)}))
+    return "S = " + " to ".join(map(str, trainings_of_models(results)))
 
 
 def _over(results: dict) -> str:

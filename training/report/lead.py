@@ -6,7 +6,7 @@ difference is called shown stands in `prose.py`.
 
 from ...metrics.tasks import TASKS
 from .formatting import NBSP, count, interval, listing, percent, spelled
-from .results import ONE_SEED
+from .results import ONE_SEED, trainings_of_models
 
 FACTORS = {
     "A": "phones instead of letters",
@@ -47,11 +47,11 @@ def say_how_sure(results: dict) -> str:
     Args:
         results (`dict`): As `compute_results` gives them.
     """
-    numbers = {
+    asked = {
         task: max(by[task]["headline"]["n"] for by in results["accuracies"].values() if task in by)
         for task in results["tasks"]
     }
-    pairs = listing([f"{count(n)}{NBSP}pairs of {TASKS[task].label}" for task, n in numbers.items()])
+    pairs = listing([f"{count(n)}{NBSP}pairs of {TASKS[task].label}" for task, n in asked.items()])
     seeds = results["seeds"]
     if not results["shows"]:
         return (
@@ -59,11 +59,13 @@ def say_how_sure(results: dict) -> str:
             "are 95 % and cover other pairs only. What another training would change is not in them, so no difference "
             "between modalities is shown here."
         )
+    numbers = trainings_of_models(results)
+    once = "; of a model that was trained once, other pairs only" if numbers[0] == 1 else ""
     return (
-        f"**How sure:** {spelled(len(seeds)).lower()} trainings of each model (seeds "
+        f"**How sure:** {' to '.join(map(spelled, numbers)).lower()} trainings of each model (seeds "
         f"{listing([str(seed) for seed in seeds])}), asked about {pairs}. Intervals are 95 % and cover "
-        "other pairs and other trainings of the same models, not other texts, voices or sizes of model. A difference "
-        "is stated as a cost or a gain only where its whole interval lies on one side of zero."
+        f"other pairs and other trainings of the same models, not other texts, voices or sizes of model{once}. A "
+        "difference is stated as a cost or a gain only where its whole interval lies on one side of zero."
     )
 
 

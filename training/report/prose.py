@@ -13,6 +13,7 @@ from ...metrics.tasks import TASKS
 from ...models.seed_intervals import FEWEST_CLUSTERS
 from ..arguments.study import PretrainArguments
 from .formatting import count, duration, interval, items, listing, percent, spelled
+from .results import trainings_of_models
 from .tables import BASELINE_LABELS
 
 # Less recorded speech than this says nothing about what a modality costs.
@@ -58,11 +59,14 @@ def describe_run(results: dict) -> str:
             "called so."
         )
     else:
+        fewest, *more = trainings_of_models(results)
+        which = f"{spelled(fewest).lower()} to {spelled(*more).lower()} of the" if more else "the"
+        once = ", of a model that was trained once over pairs only" if fewest == 1 else ""
         sentences.append(
-            f"Numbers are means over the training seeds {listing([str(seed) for seed in seeds])}; ± is the standard "
-            "deviation over seeds. The 95 % intervals are over pairs and training seeds: they say how far other pairs "
-            "and other trainings of the same models would move a number. A difference is called shown only where its "
-            "whole interval lies on one side of zero."
+            f"Numbers are means over {which} training seeds {listing([str(seed) for seed in seeds])}; ± is the "
+            f"standard deviation over seeds. The 95 % intervals are over pairs and training seeds{once}: they say how "
+            "far other pairs and other trainings of the same models would move a number. A difference is called shown "
+            "only where its whole interval lies on one side of zero."
         )
     made = [
         study.get("device"),

@@ -219,6 +219,12 @@ def _accuracy(by_seed: Outcomes, baselines: TaskOutcomes, task: str) -> dict:
     return accuracy | _baselines(by_seed, baselines, task)
 
 
+def trainings_of_models(results: dict) -> list[int]:
+    """The smallest and the largest number of trainings that a model was scored of; one number where they are alike."""
+    found = {accuracy["headline"]["n_seeds"] for by in results["accuracies"].values() for accuracy in by.values()}
+    return sorted({min(found), max(found)})
+
+
 def _show_by_seeds_alone(accuracies: dict) -> None:
     """Among models of several training seeds one that was trained once shows nothing."""
     for by_task in accuracies.values():

@@ -206,9 +206,14 @@ def scaling_table(results: dict) -> str | None:
         header.append(f"{TASKS[task].label} ({items(line['n'] for line in lines if line)})")
     for name, by_task in results["scaling"].items():
         cells = [with_interval(by_task.get(task, {}).get("line"), sign=True) for task in tasks]
-        points = sorted({len(by_task[task]["points"]) for task in tasks if task in by_task})
+        points = sorted({_points_of_line(by_task[task]) for task in tasks if task in by_task})
         rows.append([results["modalities"][name]["label"], *cells, ", ".join(map(str, points)) or MISSING])
     return markdown_table([*header, "points"], rows)
+
+
+def _points_of_line(scaling: dict) -> int:
+    """Through how many points there is a line, or how many there are without one."""
+    return scaling["line"]["points"] if scaling["line"] else len(scaling["points"])
 
 
 def loss_table(results: dict) -> str | None:

@@ -1,5 +1,7 @@
 """What a report begins with, and what it says of the ladder: costs, distances, bands, n-grams that do not reach."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,19 @@ def test_how_sure_says_seeds_pairs_and_what_intervals_cover(results, tmp_path):
     assert "one training of each model (seed 0)" in lead.say_how_sure(single)
     (sentence,) = lead.say_costs(single)
     assert "changes accuracy by" in sentence and "costs" not in sentence and "shown" not in sentence
+
+
+def test_models_of_fewer_trainings_are_not_said_to_have_more(tmp_path):
+    run = make_fake_run(tmp_path / "run", ("text_raw", "phone_raw"), (0, 1, 2), pairs=40, points=False)
+    for seed in (1, 2):
+        shutil.rmtree(run / "scores" / "phone_raw" / f"seed-{seed}")
+    results = compute_results(read_run(run))
+    sure = lead.say_how_sure(results)
+    assert "one to three trainings of each model (seeds 0, 1 and 2)" in sure
+    assert "of a model that was trained once, other pairs only" in sure
+    said = prose.describe_run(results)
+    assert "means over one to three of the training seeds 0, 1 and 2" in said
+    assert "of a model that was trained once over pairs only" in said
 
 
 def test_without_a_factor_each_task_has_a_sentence(tmp_path):

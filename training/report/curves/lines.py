@@ -26,6 +26,8 @@ def fit_line(seen: list[float], by_point: list[dict[int, pd.Series]], fewest_poi
     """
     The straight line through a modality's accuracies over the logarithm of what it has seen, by least squares.
 
+    It is of the points that all training seeds have: of trainings until convergence some end before others.
+
     Args:
         seen (`list[float]`): Tokens, epochs or FLOPs at each point.
         by_point (`list[dict[int, pandas.Series]]`): Outcomes of the pairs at each point, by training seed.
@@ -37,6 +39,7 @@ def fit_line(seen: list[float], by_point: list[dict[int, pd.Series]], fewest_poi
         `points`, `n_pairs` (also as `n`) and `n_clusters` that all points and seeds share, `n_seeds`, `over` and, of
         several seeds, `seeds, seed_sd`. `None` with too few points or without a common seed.
     """
+    seen, by_point = _points_of_all(seen, by_point)
     table, seeds = _common_outcomes(seen, by_point, fewest_points)
     if table is None:
         return None
@@ -71,6 +74,7 @@ def extrapolate(seen: list[float], by_point: list[dict[int, pd.Series]], goal: d
         the first), `decades`, powers of ten from the last point to `value`, and `goal`, the accuracy. `None` where
         goal and points have no pair or seed in common.
     """
+    seen, by_point = _points_of_all(seen, by_point)
     table, seeds = _common_outcomes(seen, [*by_point, goal], 0)
     if table is None:
         return None
@@ -99,6 +103,15 @@ def extrapolate(seen: list[float], by_point: list[dict[int, pd.Series]], goal: d
         "high": None if inside[-1] else float(10 ** max(high, value)),
         "decades": float(value - x.max()),
     } | count_pairs(table)
+
+
+def _points_of_all(
+    seen: list[float], by_point: list[dict[int, pd.Series]]
+) -> tuple[list[float], list[dict[int, pd.Series]]]:
+    """The points that every training seed has which has any."""
+    seeds = set().union(*by_point)
+    places = [place for place, outcomes in enumerate(by_point) if outcomes.keys() == seeds]
+    return [seen[place] for place in places], [by_point[place] for place in places]
 
 
 def _common_outcomes(

@@ -88,6 +88,16 @@ def test_what_is_too_far_is_not_given_and_what_was_reached_is():
     assert np.log10(beyond["value"]) == pytest.approx(7) and there["high"] < beyond["value"]
 
 
+def test_a_line_is_of_the_points_that_all_trainings_have():
+    seen, by_point = [1e3, 1e4, 1e5, 1e6], [right(number) for number in (50, 60, 70, 90)]
+    whole = fit_line(seen[:3], by_point[:3])
+    del by_point[-1][1]  # which converged before
+    assert fit_line(seen, by_point) == whole
+    assert (whole["points"], whole["n_seeds"]) == (3, 2)
+    assert extrapolate(seen, by_point, right(95)) == extrapolate(seen[:3], by_point[:3], right(95))
+    assert fit_line(seen[1:], by_point[1:]) is None  # two points make no line
+
+
 def test_r_squared_is_of_the_points_that_are_drawn():
     line = fit_line([1e3, 1e4, 1e5], [right(number) for number in (50, 60, 70)])
     assert line["r_squared"] == pytest.approx(1)
