@@ -20,7 +20,9 @@ def client(finished_run) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def space(finished_run, tmp_path_factory) -> Iterator[ServedSpace]:
-    """`evoslm demo` of the tiny study."""
+    """`evoslm demo` of the tiny study, which leaves no uploads when it is ended."""
     served = ServedSpace(finished_run, tmp_path_factory.mktemp("space"))
     yield served
+    (folder,) = served.temporary.glob("evoslm-demo-*")
     served.stop()
+    assert not folder.exists()
