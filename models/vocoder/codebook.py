@@ -170,10 +170,15 @@ class _Sums:
         self._pitches[voice].append(pitch[pitch > 0])
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Table of the units, normalised by the mean and the deviation of each voice; and these."""
+        """
+        Table of the units, normalised by the mean and the deviation of each voice; and these. A voice that was not
+        heard has those of the others on average.
+        """
         count = self.frames.sum(1)[:, None].clip(1)
         mean = self._first.sum(1) / count
         std = np.sqrt((self._squares / count - mean**2).clip(0)).clip(_MIN_STD)
+        heard = self.frames.sum(1) > 0
+        mean[~heard], std[~heard] = mean[heard].mean(0), std[heard].mean(0)
         shifted = (self._first - self.frames[:, :, None] * mean[:, None]) / std[:, None]
         return shifted.sum(0) / self.frames.sum(0)[:, None].clip(1), mean, std
 

@@ -273,6 +273,27 @@ def read_stage(folder: Path) -> dict[str, Any] | None:
     return read_json_if_whole(folder / STAGE_FILE)
 
 
+def check_inputs(folder: Path, name: str, source: Path) -> None:
+    """
+    Refuse what was made from something else than lies in the run now.
+
+    Args:
+        folder (`Path`): A finished stage.
+        name (`str`): What of its inputs.
+        source (`Path`): The stage that it has to have been.
+
+    Raises:
+        `ValueError`: If it was another.
+    """
+    made, there = read_stage(folder), read_stage(source)
+    if made is None or there is None:
+        return
+    if made["keys"].get(f"inputs.{name}") != there["fingerprint"]:
+        raise ValueError(
+            f"{folder} was made with another {name} than {source}; make it again, or give the one that belongs to it."
+        )
+
+
 def peak_memory_mb() -> float | None:
     """
     The largest resident set of this process or of one of its finished children so far, in MiB; `None` where the system

@@ -4,15 +4,15 @@ folder or run -> [`find_sounds`] or [`resynthesize`] -> [`Sounds`], which are de
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from transformers import AutoConfig, AutoModel
 
 from ...datasets_scripts.recordings.audio_files import AUDIO_SUFFIXES
 from ...datasets_scripts.recordings.reading import read_waveform
@@ -20,14 +20,16 @@ from ...datasets_scripts.recordings.sources import read_audio_folder
 from ...datasets_scripts.shards.reading import find_shards, fingerprint_shards
 from ...models.audio import decode_flac
 from ...models.speech_units import SpeechUnitModel
+from ...models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ...models.vocoder import CodebookVocoder
+from ..external_units.quantizers import is_external, read_quantizer_config
 from ..run.folder import MODEL_FOLDER, Run
-from ..run.stage import STAGE_FILE, fingerprint_files, read_fingerprint
+from ..run.stage import STAGE_FILE, check_inputs, fingerprint_files, read_fingerprint
 
 CODEBOOK = "codebook"
 """The vocoder that is read off a run's quantizer, and needs no training."""
 TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
-_READ_OFF = 200  # training utterances that the table of the codebook's vocoder is made of
+_READ_OFF = 200  # training utterances that the table of the codebook's vocoder is made of, and the first of each voice
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,13 @@ def find_sounds(folder: Path, split: str) -> Sounds:
     sounds = list(_find_recordings(folder))
     if not sounds:
         raise FileNotFoundError(f"There are no recordings in {folder}; give a folder of audio files or of shards.")
-    said = repr([(sound.id, sound.text, path.stat().st_size if path.is_file() else None) for sound, path in sounds])
+    said = repr([(sound.id, sound.text, _state_of(path)) for sound, path in sounds])
     return Sounds(hashlib.sha256(said.encode()).hexdigest()[:16], lambda: iter([sound for sound, _ in sounds]))
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file, as the fingerprint of shards has them; `None` where there is none."""
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
 
 
 def resynthesize(run: Run, split: str, vocoder: str, device: str = "cpu") -> Sounds:
@@ -96,8 +103,8 @@ def resynthesize(run: Run, split: str, vocoder: str, device: str = "cpu") -> Sou
     Args:
         run ([`Run`]): A run with utterances and units of frames.
         split (`str`): The split.
-        vocoder (`str`): The folder of a vocoder, or `"codebook"`, which is read off the quantizer and the audio of
-            some training utterances.
+        vocoder (`str`): The folder of a vocoder of these units, or `"codebook"`, which is read off the quantizer and
+            the audio of some training utterances.
         device (`str`, *optional*, defaults to `"cpu"`): Where it runs.
 
     Returns:
@@ -105,13 +112,16 @@ def resynthesize(run: Run, split: str, vocoder: str, device: str = "cpu") -> Sou
 
     Raises:
         `FileNotFoundError`: If the run has no utterances or units of the split, or there is no such vocoder.
-        `ValueError`: If the vocoder was made for another number of units.
+        `ValueError`: If the vocoder is of other units than the run's.
     """
     units_folder = run.units() / "utterances"
     shards = _shards_of(run.utterances(), split)
     fingerprint = f"{read_fingerprint(run.utterances())} {read_fingerprint(units_folder)} {split}"
+    _check_vocoder(run, vocoder)
     if vocoder != CODEBOOK:
-        fingerprint += f" {_fingerprint_vocoder(vocoder)}"
+        fingerprint += f" {fingerprint_files(Path(vocoder))}"
+    elif read_quantizer_config(run.units() / MODEL_FOLDER).speakers:
+        fingerprint += " every voice"  # of some, nothing was read off once
 
     def read() -> Iterator[Sound]:
         model = load_vocoder(run, vocoder).to(device)
@@ -154,12 +164,30 @@ def _find_recordings(folder: Path) -> Iterator[tuple[Sound, Path]]:
                 yield Sound(name, "", partial(read_waveform, path, name)), path
 
 
-def _fingerprint_vocoder(vocoder: str) -> str:
+def _check_vocoder(run: Run, vocoder: str) -> None:
+    """Refuse a vocoder that is not there, or not of the run's units."""
+    quantizer = run.units() / MODEL_FOLDER
+    if vocoder == CODEBOOK:
+        if is_external(quantizer):
+            raise ValueError(
+                f"{CODEBOOK} is read off a quantizer, and {run.folder} has units that --units brought; give the "
+                "folder of a vocoder that was trained on them, which `evoslm train-vocoder` makes."
+            )
+        return
     if not (Path(vocoder) / "model.safetensors").is_file():
         raise FileNotFoundError(
             f"There is no vocoder in {vocoder}; `evoslm train-vocoder` makes one, or give {CODEBOOK}."
         )
-    return fingerprint_files(Path(vocoder))
+    check_inputs(Path(vocoder), "quantizer", quantizer)
+    config, num_units = AutoConfig.from_pretrained(vocoder), read_quantizer_config(quantizer).num_units
+    if config.num_units != num_units:
+        raise ValueError(
+            f"The vocoder {vocoder} is one of {config.num_units} units, and the run's quantizer has {num_units}; give "
+            "one that was trained on this run."
+        )
+    if hasattr(config, HASH_KEY) and not is_external(quantizer):
+        own = quantizer_hash(SpeechUnitModel.from_pretrained(quantizer))
+        check_same_quantizer(config, {HASH_KEY: own, "_name_or_path": str(quantizer)})
 
 
 def load_vocoder(run: Run, vocoder: str):
@@ -174,28 +202,28 @@ def load_vocoder(run: Run, vocoder: str):
         [`~evoslm.models.vocoder.UnitVocoder`]
 
     Raises:
-        `FileNotFoundError`, `ValueError`: If the run has no quantizer, or the vocoder is of another one.
+        `FileNotFoundError`, `ValueError`: If the run has no quantizer, there is no such vocoder, or it is of another
+            quantizer.
     """
-    quantizer = SpeechUnitModel.from_pretrained(run.units() / MODEL_FOLDER)
+    _check_vocoder(run, vocoder)
     if vocoder == CODEBOOK:
-        shards = _shards_of(run.utterances(), "train")
-        return CodebookVocoder.from_quantizer(quantizer, audio=_spoken(shards))
-    from transformers import AutoModel
-
-    model = AutoModel.from_pretrained(vocoder, use_safetensors=True).eval()
-    if model.config.num_units != quantizer.config.num_units:
-        raise ValueError(
-            f"The vocoder {vocoder} is one of {model.config.num_units} units, and the run's quantizer has "
-            f"{quantizer.config.num_units}; give one that was trained on this run."
-        )
-    return model
+        quantizer = SpeechUnitModel.from_pretrained(run.units() / MODEL_FOLDER)
+        spoken = _spoken(_shards_of(run.utterances(), "train"), quantizer.config.speakers)
+        return CodebookVocoder.from_quantizer(quantizer, audio=spoken)
+    return AutoModel.from_pretrained(vocoder, use_safetensors=True).eval()
 
 
-def _spoken(shards: list[str]) -> Iterator[tuple[list[np.ndarray], list[str]]]:
-    """Training utterances with their speakers, one by one."""
-    rows = (row for shard in shards for row in pq.read_table(shard, columns=["audio", "speaker"]).to_pylist())
-    for row in islice(rows, _READ_OFF):
-        yield [decode_flac(row["audio"]["bytes"])], [row["speaker"]]
+def _spoken(shards: list[str], speakers: Sequence[str]) -> Iterator[tuple[list[np.ndarray], list[str]]]:
+    """The first training utterances with their speakers, one by one, and the first of each speaker besides."""
+    files = map(pq.ParquetFile, shards)
+    batches = (batch for file in files for batch in file.iter_batches(32, columns=["audio", "speaker"]))
+    unheard = set(speakers)
+    for number, row in enumerate(row for batch in batches for row in batch.to_pylist()):
+        if number >= _READ_OFF and not unheard:
+            return
+        if number < _READ_OFF or row["speaker"] in unheard:
+            unheard.discard(row["speaker"])
+            yield [decode_flac(row["audio"]["bytes"])], [row["speaker"]]
 
 
 @torch.no_grad()

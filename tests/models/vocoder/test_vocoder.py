@@ -167,6 +167,13 @@ def test_speakers_get_their_own_spectrum_and_pitch(quantizers):
         with_audio.waveforms(units[:1], ["child"])
 
 
+def test_a_voice_that_was_never_heard_speaks_as_the_others(quantizers, vocoders):
+    vocoder = CodebookVocoder.from_quantizer(quantizers["speaker"], audio=[(AUDIO[::2], WHO[::2])])
+    high, low = range(2)
+    for statistics in (vocoder.voice_mean, vocoder.voice_std):
+        assert torch.equal(statistics[low], statistics[high])
+
+
 def test_an_encoder_without_a_spectrum_needs_audio_and_gets_a_table(quantizers, units):
     class Encoder:
         """The units of another model, as if nobody knew where they came from."""

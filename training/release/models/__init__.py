@@ -10,6 +10,7 @@ from typing import Any
 from ....models.files import read_json
 from ....models.modalities import get_modality
 from ...run.folder import BEST, ITEMS_FILE, TRAINING_FILE, Run
+from ...run.stage import check_inputs
 from ...run.study_file import open_run, read_study
 from ..card import STORIES_LICENSE, UNKNOWN_LICENSE
 from ..choice import EVERYTHING, ReleaseChoice
@@ -17,7 +18,7 @@ from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .joint_models import RESULTS_FILE, prepare_joint_models
 from .language_models import prepare_language_models
-from .ties import UnitTies, check_inputs
+from .ties import UnitTies
 from .units import prepare_units
 
 

@@ -19,12 +19,13 @@ from ...finetune.report import NAMES, RESULTS_FILE
 from ...report.formatting import interval, markdown_table, percent
 from ...run.folder import TRAINING_FILE
 from ...run.places import without_places
+from ...run.stage import check_inputs
 from ..card import TAGS, UNKNOWN_LICENSE, cite, code, install, license_text, link, read_license, write_card
 from ..files import copy_file, copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .language_models import copy_tokenizer
-from .ties import UnitTies, check_inputs, check_results
+from .ties import UnitTies, check_results
 
 _WEIGHTS = ("adapter_model.safetensors", "model*.safetensors")
 _CONFIGS = (ADAPTER_CONFIG_FILE, "config.json", "generation_config.json", "model.safetensors.index.json")

@@ -19,6 +19,7 @@ from ...pretrain.hardware import count_parameters
 from ...report.formatting import count, interval, markdown_table, number, percent
 from ...run.folder import TRAINING_FILE
 from ...run.places import without_places
+from ...run.stage import check_inputs
 from ..card import (
     JOINT_UNITS_AND_TEXT,
     TAGS,
@@ -35,7 +36,7 @@ from ..names import ReleaseNames
 from ..repository import ReleaseRepository
 from .language_model_card import FAR_SMALLER, describe_data
 from .language_models import check_trained_on, copy_model
-from .ties import UnitTies, check_inputs, check_results
+from .ties import UnitTies, check_results
 
 RESULTS_FILE = "results.json"
 _SEEN = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....models.speech_units.identity import HASH_KEY
-from ...run.stage import read_fingerprint, read_stage
+from ...run.stage import read_fingerprint
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,6 @@ class UnitTies:
             "unit_vocoder": self.vocoder,
             "unit_transcriber": self.transcriber,
         }
-
-
-def check_inputs(folder: Path, name: str, source: Path) -> None:
-    """
-    Refuse what was made from something else than lies in the run now.
-
-    Args:
-        folder (`Path`): A finished stage.
-        name (`str`): What of its inputs.
-        source (`Path`): The stage that it has to have been.
-
-    Raises:
-        `ValueError`: If it was another.
-    """
-    made, there = read_stage(folder), read_stage(source)
-    if made is None or there is None:
-        return
-    if made["keys"].get(f"inputs.{name}") != there["fingerprint"]:
-        raise ValueError(
-            f"{folder} was made with another {name} than {source}; make it again, or give the one that belongs to it."
-        )
 
 
 def check_results(results: Path, fingerprints: Sequence[str] | None, stages: Sequence[Path]) -> None:

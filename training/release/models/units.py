@@ -21,11 +21,12 @@ from ....models.vocoder import resynthesis_quality
 from ...external_units.quantizers import is_external
 from ...run.folder import MODEL_FOLDER, QUALITY_FILE, Run
 from ...run.places import without_places
+from ...run.stage import check_inputs
 from ...transcription.sounds import CODEBOOK, load_vocoder
 from ..files import copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
-from .ties import UnitTies, check_inputs
+from .ties import UnitTies
 from .unit_cards import write_quantizer_card, write_transcriber_card, write_vocoder_card
 
 _MEASURED = 10  # validation utterances that a codebook's vocoder says again
@@ -112,10 +113,7 @@ def _prepare_vocoder(
     if vocoder is not None and not (vocoder / "config.json").is_file():
         raise FileNotFoundError(f"There is no vocoder in {vocoder}; give the folder that `evoslm train-vocoder` made.")
     is_trained = (trained / "config.json").is_file()
-    if is_trained:
-        check_inputs(trained, "quantizer", run.units() / MODEL_FOLDER)
     model = load_vocoder(run, str(trained) if is_trained else CODEBOOK)
-    check_same_quantizer(model.config, {HASH_KEY: tied.hash, "_name_or_path": str(run.units() / MODEL_FOLDER)})
     quality = _read_results(trained / QUALITY_FILE, "evoslm train-vocoder") if is_trained else _measure(run, model)
     tied = replace(tied, vocoder=names.repository("vocoder"))
     main = _open_folder(folder, tied.vocoder)
