@@ -76,6 +76,12 @@ def write_json_lines(path: str | Path, values: Iterable[Any]) -> None:
         partial.write_text("".join(lines), encoding="utf-8")
 
 
+def read_json_lines(path: str | Path) -> list[Any]:
+    """The JSON values of a file, one a line; a U+2028 in one of them ends no line, as it would for `splitlines`."""
+    with Path(path).open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
 def read_json_if_whole(path: Path) -> dict[str, Any] | None:
     """A JSON file's value, or `None` if it is missing or was cut off."""
     try:

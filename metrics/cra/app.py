@@ -25,7 +25,7 @@ def evaluate_file(path: str) -> dict:
         `ValueError`: If a line is no JSON or lacks one of them, or the numbers cannot be judged.
     """
     blocks = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -181,11 +181,22 @@ def _read_rows(path: Path) -> list[dict]:
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder of blocks at {path}.")
     if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return _read_json_lines(path)
     tables = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if any(table.suffix != ".parquet" for table in tables):
         raise ValueError(f"{path} cannot be read: give a .parquet or .jsonl file, or a folder of .parquet files.")
     return [row for table in tables for row in pq.read_table(table).to_pylist()]
+
+
+def _read_json_lines(path: Path) -> list[dict]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"Line {number} of {path.name} is not JSON: {error}.") from None
+    return rows
 
 
 def _score(model_id, rows: list[dict], direction=None, device=None, batch_tokens=None) -> list[dict]:

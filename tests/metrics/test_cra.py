@@ -121,7 +121,8 @@ def test_a_model_is_scored_as_the_engine_and_the_reference_scorer_do(cra, model_
     engine = cra.compute(blocks=tmp_path / "blocks.parquet", **options)
     assert list(engine["groups"]) == ["u2u", "t2t", "u2t", "t2u"]
     assert (engine["n"], engine["n_blocks"], engine["chance"]) == (32, 2, 0.25)
-    (tmp_path / "blocks.jsonl").write_text("\n".join(map(json.dumps, passages)))
+    lines = "\n\n".join(json.dumps({**passage, "note": "\u2028"}, ensure_ascii=False) for passage in passages)
+    (tmp_path / "blocks.jsonl").write_text(lines, encoding="utf-8-sig")
     one = cra.compute(blocks=tmp_path / "blocks.jsonl", direction="u2t", **options)
     assert one["groups"]["u2t"] == engine["groups"]["u2t"]
 
@@ -149,6 +150,9 @@ def test_blocks_that_cannot_be_scored_are_named(cra, model_folder, tmp_path):
         cra.compute(model_id=model_folder, blocks=tmp_path / "nowhere")
     with pytest.raises(ValueError, match="There are no passages"):
         cra.compute(model_id=model_folder, blocks=tmp_path)
+    (tmp_path / "blocks.jsonl").write_text('{"block": "a"}\n{"block": ')
+    with pytest.raises(ValueError, match="Line 2 of blocks.jsonl is not JSON"):
+        cra.compute(model_id=model_folder, blocks=tmp_path / "blocks.jsonl")
     with pytest.raises(ValueError, match="There is no direction 's2t'; choose from"):
         cra.compute(model_id=model_folder, blocks=make_passages(), direction="s2t")
 
@@ -172,6 +176,10 @@ def test_the_app_judges_a_file_of_blocks(tmp_path):
     table = result_table(evaluate_file(tmp_path / "blocks.jsonl"))
     assert [row[:3] for row in table] == [["t2t", "context", 100.0], ["t2t", "continuation", 100.0]]
     assert all(len(row) == len(LABELS) for row in table)
+    blocks[0]["block"], blocks[1]["block"] = "a\u2028", "b\u0085"
+    lines = "\n".join(json.dumps(block, ensure_ascii=False) for block in blocks)
+    (tmp_path / "blocks.jsonl").write_text(f"\ufeff{lines}\n", encoding="utf-8")
+    assert result_table(evaluate_file(tmp_path / "blocks.jsonl")) == table
     (tmp_path / "bad.jsonl").write_text('{"block": "a"}')
     with pytest.raises(ValueError, match="Line 1 of bad.jsonl has no 'direction'"):
         evaluate_file(tmp_path / "bad.jsonl")

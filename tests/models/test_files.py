@@ -3,6 +3,7 @@ import pytest
 from evoslm.models.files import (
     read_json,
     read_json_if_whole,
+    read_json_lines,
     remove_partial,
     write_json,
     write_json_lines,
@@ -54,3 +55,9 @@ def test_json_comes_back_and_half_of_it_is_nothing(tmp_path):
     assert read_json_if_whole(tmp_path / "missing.json") is None
     write_json_lines(tmp_path / "a.jsonl", ({"n": n} for n in range(2)))
     assert (tmp_path / "a.jsonl").read_text() == '{"n": 0}\n{"n": 1}\n'
+
+
+def test_json_lines_may_hold_other_separators(tmp_path):
+    values = ["a\u2028b", {"c": "d\u0085"}, "\n"]
+    write_json_lines(tmp_path / "file.jsonl", values)
+    assert read_json_lines(tmp_path / "file.jsonl") == values

@@ -4,13 +4,12 @@ a run's utterances and pairs, in every set of voices -> `utterances/<name>.wav`,
 which has a line a file.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...models.audio import SAMPLE_RATE, decode_flac
-from ...models.files import write_json_lines, written_whole
+from ...models.files import read_json_lines, write_json_lines, written_whole
 from ..run.folder import Run
 from ..run.stage import STAGE_FILE, Stage
 from ..run.study_file import open_run
@@ -60,7 +59,7 @@ def export_audio(arguments: ExportArguments) -> Path:
         jobs = [Job(write_stage, {"stage": stage, "kind": kind, "folder": partial}) for stage, kind in stages]
         run_jobs(jobs, arguments.num_proc or count_cores(), "wav files")
         lists = [partial / f"{stage.name}.{FILES_FILE}" for stage, _ in stages]
-        rows = [json.loads(line) for path in lists for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [row for path in lists for row in read_json_lines(path)]
         names = Counter(row["file"] for row in rows)
         if twice := [name for name, number in names.items() if number > 1]:
             raise ValueError(f"{len(twice)} names stand for two recordings each, such as {twice[0]!r}; rename one.")

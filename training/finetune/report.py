@@ -4,7 +4,6 @@ predictions of each training seed + what is there -> measures by condition, each
 utterance's input -> both files.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 
 from ...datasets_scripts.slu import SluExample
 from ...metrics.entity_f1.entity_scores import entity_scores
-from ...models.files import read_json, write_json
+from ...models.files import read_json, read_json_lines, write_json
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ..run.folder import SUMMARY_FILE, TRAINING_FILE
 from ..run.stage import read_fingerprint
@@ -110,8 +109,7 @@ def _of(name: str, by_seed: Sequence[dict[str, Measure]]) -> list[Measure]:
 
 def _read_predictions(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for line in (folder / PREDICTIONS_FILE).read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in read_json_lines(folder / PREDICTIONS_FILE):
         found.setdefault(row["condition"], []).append(row["predicted"])
     return found
 

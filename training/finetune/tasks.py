@@ -4,7 +4,6 @@ a name, a file or a folder that was spoken -> [`open_task`] -> [`SluTask`]; its 
 [`keep_spoken`] -> those that have what is read -> [`contents_of`], [`answers_of`] -> what is trained and tested on.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 from ...datasets_scripts.slu import SluExample, SluTask, read_task
 from ...datasets_scripts.slu.spoken import SUMMARY_FILE, TASK_FILE
 from ...metrics.entity_f1.entity_text import canonical_label
-from ...models.files import read_json
+from ...models.files import read_json, read_json_lines
 from ...models.slu.configuration_slu import CLASSIFICATION
 from ...models.slu.contents import SPEECH, write_contents
 
@@ -38,8 +37,7 @@ def open_task(task: str, seed: int = 0, limit: int | None = None, source: str | 
         raise ValueError(f"{folder} was spoken with the examples that it has; leave --limit and --source out.")
     summary = read_json(folder / SUMMARY_FILE)
     splits: dict[str, list[SluExample]] = {}
-    for line in (folder / TASK_FILE).read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in read_json_lines(folder / TASK_FILE):
         entities = row["entities"]
         if entities is not None:
             entities = tuple((canonical_label(label), phrase) for label, phrase in entities)
