@@ -1,7 +1,7 @@
 """How many words and characters a transcript has wrong.
 
-references, transcripts -> Whisper's English normaliser (case, punctuation, numbers, contractions) -> alignment by
-jiwer -> edits of words and of characters, pooled over all utterances.
+references, transcripts -> Whisper's normaliser of English (case, punctuation, numbers, contractions) or of any other
+language (case, punctuation) -> alignment by jiwer -> edits of words and of characters, pooled over all utterances.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,24 +9,47 @@ from collections.abc import Callable, Mapping, Sequence
 import jiwer
 import numpy as np
 from rapidfuzz.distance import Levenshtein
-from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
 
 from ..statistics import resampled_means
 
+ENGLISH, BASIC = "english", "basic"
+"""Whisper's normalisers: English has one of its own."""
+_WITHOUT_SPACES = ("bo", "ja", "km", "lo", "my", "th", "yue", "zh")  # whose letters count as words
 _EDITS = ("substitutions", "deletions", "insertions")
 
 
+def normalizer_of(language: str | None) -> str:
+    """
+    Which of Whisper's normalisers a text goes through before it is compared.
+
+    Args:
+        language (`str`, *optional*): Its language by its code; English when not given.
+
+    Returns:
+        `str`: `"english"` or `"basic"`.
+    """
+    return ENGLISH if language in (None, "en") else BASIC
+
+
 def recognition_errors(
-    references: Sequence[str], transcripts: Sequence[str], spellings: Mapping[str, str] | None = None
+    references: Sequence[str],
+    transcripts: Sequence[str],
+    spellings: Mapping[str, str] | None = None,
+    language: str | None = None,
 ) -> dict[str, float]:
     """
-    Word and character error rates of transcripts, after Whisper's normalisation of English (Radford et al., 2022).
+    Word and character error rates of transcripts, after Whisper's normalisation (Radford et al., 2022): of English
+    case, punctuation, numbers, contractions and fillers; of other languages case and punctuation. Of those that are
+    written without spaces, each letter is a word.
 
     Args:
         references (`Sequence[str]`): What was said.
         transcripts (`Sequence[str]`): What was heard; an empty string where nothing was.
-        spellings (`Mapping[str, str]`, *optional*): British spellings and the American ones that they count as, as in
-            the `normalizer.json` of Whisper's repositories. Without it, "colour" for "color" is an error.
+        spellings (`Mapping[str, str]`, *optional*): Of English, British spellings and the American ones that they
+            count as, as in the `normalizer.json` of Whisper's repositories. Without it, "colour" for "color" is an
+            error.
+        language (`str`, *optional*): Language of the speech by its code, such as `"de"`; English when not given.
 
     Returns:
         `dict[str, float]`:
@@ -51,8 +74,8 @@ def recognition_errors(
     """
     if len(references) != len(transcripts):
         raise ValueError(f"There are {len(references)} references, but {len(transcripts)} transcripts; give both.")
-    normalize = EnglishTextNormalizer(dict(spellings or {}))
-    said, heard = ([_without_marks_alone(normalize(text)) for text in texts] for texts in (references, transcripts))
+    normalize = _make_normalizer(language, spellings)
+    said, heard = ([normalize(text) for text in texts] for texts in (references, transcripts))
     pairs = list(zip(said, heard))
     if not any(said):
         raise ValueError("There are no words to be compared with; give the text of at least one utterance.")
@@ -73,7 +96,7 @@ def recognition_errors(
 
 
 def error_intervals(
-    references: Sequence[str], transcripts: Sequence[str], seed: int = 0
+    references: Sequence[str], transcripts: Sequence[str], seed: int = 0, language: str | None = None
 ) -> dict[str, dict[str, float]]:
     """
     Word and character error rates as [`recognition_errors`] counts them, with their intervals over utterances.
@@ -82,6 +105,7 @@ def error_intervals(
         references (`Sequence[str]`): What was said.
         transcripts (`Sequence[str]`): What was heard.
         seed (`int`, *optional*, defaults to 0): Of the bootstrap, which draws utterances.
+        language (`str`, *optional*): As in [`recognition_errors`].
 
     Returns:
         `dict[str, dict[str, float]]`: `wer` and `cer`, each with `value` and the ends of its 95 % percentile interval,
@@ -90,11 +114,11 @@ def error_intervals(
     Raises:
         `ValueError`: As [`recognition_errors`].
     """
-    errors = recognition_errors(references, transcripts)
-    normalize = EnglishTextNormalizer({})
+    errors = recognition_errors(references, transcripts, language=language)
+    normalize = _make_normalizer(language)
     counts = []
     for pair in zip(references, transcripts):
-        said, heard = (_without_marks_alone(normalize(text)) for text in pair)
+        said, heard = map(normalize, pair)
         word_edits = Levenshtein.distance(said.split(), heard.split())
         counts.append((word_edits, len(said.split()), Levenshtein.distance(said, heard), len(said)))
     drawn = resampled_means(np.array(counts, np.float64), seed)
@@ -104,6 +128,14 @@ def error_intervals(
     return {
         name: {"value": errors[name], "low": float(low), "high": float(high)} for name, (low, high) in ends.items()
     }
+
+
+def _make_normalizer(language: str | None, spellings: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    if normalizer_of(language) == ENGLISH:
+        normalize = EnglishTextNormalizer(dict(spellings or {}))
+    else:
+        normalize = BasicTextNormalizer(split_letters=language in _WITHOUT_SPACES)
+    return lambda text: _without_marks_alone(normalize(text))
 
 
 def _without_marks_alone(text: str) -> str:

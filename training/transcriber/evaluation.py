@@ -4,13 +4,12 @@ model + test utterances -> `transcripts.jsonl`; the recogniser's transcripts of 
 character error rates with intervals over utterances -> `results.json` and `report.md`.
 """
 
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...models.files import read_json, write_json, write_json_lines
+from ...models.files import read_json, read_json_lines, write_json, write_json_lines
 from ...models.modalities import get_modality
 from ...models.transcriber import UnitTranscriber, error_intervals, recognition_errors
 from ..report.formatting import count, with_interval
@@ -114,9 +113,8 @@ def _errors(texts: Sequence[str], transcripts: Sequence[str]) -> dict[str, Any]:
 
 
 def _heard_errors(folder: Path) -> dict[str, Any]:
-    lines = (folder / TRANSCRIPTS_FILE).read_text(encoding="utf-8").splitlines()
     by_sound: dict[str, list[dict[str, Any]]] = {}
-    for row in map(json.loads, lines):
+    for row in read_json_lines(folder / TRANSCRIPTS_FILE):
         by_sound.setdefault(row["sound"], []).append(row)
     return {
         f"heard: {sound}": _errors([row["text"] for row in rows], [row["transcript"] for row in rows])

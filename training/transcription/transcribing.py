@@ -4,7 +4,6 @@ recordings, utterances or a run -> [`~sounds.Sounds`] -> chunks, kept as they ar
 `summary.json`, `skipped.jsonl`. A command that was stopped goes on with the chunks that are missing.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...models.audio import SAMPLE_RATE
-from ...models.files import read_json, write_json, write_json_lines
+from ...models.files import read_json, read_json_lines, write_json, write_json_lines
 from ...models.transcriber import Transcriber, recognition_errors
+from ...models.transcriber.word_errors import ENGLISH, normalizer_of
 from ..arguments.fields import check_values
+from ..external_units.quantizers import is_external
 from ..run.environment import describe_versions
-from ..run.folder import SKIPPED_FILE, SUMMARY_FILE
+from ..run.folder import MODEL_FOLDER, SKIPPED_FILE, SUMMARY_FILE
 from ..run.stage import Stage, fingerprint_files
 from ..run.study_file import open_run
 from ..run.workers import resolve_device
@@ -43,14 +44,16 @@ class TranscribeArguments:
         source (`str`, *optional*): Instead of a run: a folder of recordings, with or without transcripts, or of
             utterance shards.
         vocoders (`list[str]`, *optional*): Of a run, folders of vocoders, and `codebook`, which is read off the
-            quantizer; when not given that one and the run's own, if it has been trained.
+            quantizer; when not given that one, but for units that `--units` brought, and the run's own, if it has
+            been trained.
         output_dir (`str`, *optional*): Where the transcripts go; `<run_dir>/transcripts` when not given.
         split (`str`, *optional*, defaults to `"validation"`): Of a run and of shards, the split.
         max_utterances (`int`, *optional*): The first so many are transcribed; all when not given.
         model_id (`str`, *optional*, defaults to `"openai/whisper-small.en"`): A Whisper, or another model for speech
             recognition: a folder or an id on the Hub.
         revision (`str`, *optional*): Its commit, branch or tag on the Hub.
-        language (`str`, *optional*): Language of the speech, for a multilingual Whisper; English when not given.
+        language (`str`, *optional*): Language of the speech, for a multilingual Whisper, by its code; English when not
+            given. Errors are counted after Whisper's normaliser of it.
         engine (`str`, *optional*, defaults to `"transformers"`): `ctranslate2` is the engine of faster-whisper.
         precision (`str`, *optional*, defaults to `"fp32"`): Of the computation.
         num_beams (`int`, *optional*, defaults to 1): Beams of the search.
@@ -84,7 +87,8 @@ def transcribe_sounds(arguments: TranscribeArguments) -> Path:
     Transcribe, and compare with what was said where that is known.
 
     A row of `transcripts.jsonl` has `sound` (`"as recorded"`, or the vocoder), `id`, `text` (what was said),
-    `transcript` and `seconds`. `summary.json` has what [`recognition_errors`] says of each kind of sound.
+    `transcript` and `seconds`. `summary.json` has what [`recognition_errors`] says of each kind of sound, and which
+    normaliser (`"english"` or `"basic"`) texts went through before.
 
     Args:
         arguments ([`TranscribeArguments`]): Of the command.
@@ -109,6 +113,8 @@ def transcribe_sounds(arguments: TranscribeArguments) -> Path:
         "max_utterances": arguments.max_utterances,
         "sounds": {name: sounds.fingerprint for name, sounds in kinds.items()},
     }
+    if (normalizer := normalizer_of(arguments.language)) != ENGLISH:
+        configuration["normalizer"] = normalizer
     if Path(arguments.model_id).is_dir():
         configuration["transcriber"]["files"] = fingerprint_files(Path(arguments.model_id), _MODEL_FILES)
     stage = Stage(output_dir, VERSION, configuration, packages=_PACKAGES)
@@ -142,7 +148,8 @@ def _find_kinds(arguments: TranscribeArguments, device: str) -> dict[str, Sounds
     own = run.folder / "vocoder"
     vocoders = arguments.vocoders
     if vocoders is None:
-        vocoders = [CODEBOOK, *([str(own)] if own.is_dir() else [])]
+        read_off = [] if is_external(run.units() / MODEL_FOLDER) else [CODEBOOK]
+        vocoders = [*read_off, *([str(own)] if own.is_dir() else [])]
     names = [Path(vocoder).name for vocoder in vocoders]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"Two vocoders are called {repeated}; give folders of different names.")
@@ -165,7 +172,7 @@ def _transcribe(
         heard = [{"sound": name} | row for row in found if "reason" not in row]
         lost = [{"sound": name} | row for row in found if "reason" in row]
         _check_skipped(lost, len(found), arguments.max_skipped_fraction)
-        rows, skipped, summary[name] = rows + heard, skipped + lost, _summarize(heard, len(lost))
+        rows, skipped, summary[name] = rows + heard, skipped + lost, _summarize(heard, len(lost), arguments.language)
     write_json_lines(folder / TRANSCRIPTS_FILE, rows)
     write_json_lines(folder / SKIPPED_FILE, skipped)
     described = {"transcriber": transcriber.source | {"num_beams": arguments.num_beams}, "sounds": summary}
@@ -186,7 +193,7 @@ def _transcribe_kind(
             kept = chunks / f"{number}-{index:06d}.jsonl"
             if not kept.is_file():
                 write_json_lines(kept, _transcribe_chunk(arguments, chunk, transcriber))
-            yield from map(json.loads, kept.read_text(encoding="utf-8").splitlines())
+            yield from read_json_lines(kept)
             bar.update(len(chunk))
 
 
@@ -217,11 +224,12 @@ def _check_skipped(skipped: list[dict[str, Any]], total: int, most: float) -> No
         )
 
 
-def _summarize(rows: list[dict[str, Any]], num_skipped: int) -> dict[str, Any]:
+def _summarize(rows: list[dict[str, Any]], num_skipped: int, language: str | None) -> dict[str, Any]:
     counts = {"utterances": len(rows), "empty": sum(not row["transcript"] for row in rows), "skipped": num_skipped}
     counts["seconds"] = round(sum(row["seconds"] for row in rows), 3)
     compared = [row for row in rows if row["text"]]
     if not compared:
         return counts
-    errors = recognition_errors([row["text"] for row in compared], [row["transcript"] for row in compared])
-    return errors | counts | {"compared": len(compared)}
+    texts, transcripts = ([row[name] for row in compared] for name in ("text", "transcript"))
+    errors = recognition_errors(texts, transcripts, language=language)
+    return errors | counts | {"compared": len(compared), "normalizer": normalizer_of(language)}

@@ -32,6 +32,21 @@ def test_spellings_that_count_as_others_are_given():
     assert recognition_errors(["the colour"], ["the color"], {"colour": "color"})["wer"] == 0
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "written", "wer"),
+    [
+        ("de", "Er geht um zwölf, hm!", "er geht zwölf hm", 1 / 5),
+        ("de", "für uns", "fur uns", 1 / 2),
+        ("zh", "今天天气很好。", "今天天汽很好", 1 / 6),
+        ("ja", "こんにちは", "こんばんは", 2 / 5),
+        ("en", "Well, um, yes", "well yes", 0),
+    ],
+)
+def test_languages_have_words_of_their_own(language, said, written, wer):
+    assert recognition_errors([said], [written], language=language)["wer"] == pytest.approx(wer)
+    assert error_intervals([said], [written], language=language)["wer"]["high"] == pytest.approx(wer)
+
+
 def test_an_utterance_without_words_may_only_have_insertions():
     assert recognition_errors(["a b", "..."], ["a b", "you"])["wer"] == 0.5
 

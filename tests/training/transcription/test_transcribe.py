@@ -103,6 +103,22 @@ def test_a_runs_utterances_and_what_vocoders_make_of_its_units(finished_run, whi
     assert read_rows(tmp_path / "out" / "transcripts.jsonl")[0]["id"] not in {row["id"] for row in rows}
 
 
+def test_units_from_elsewhere_are_left_to_vocoders(table_run, whisper, tmp_path, capsys):
+    flags = [table_run, "--model_id", whisper, "--max_utterances", 1]
+    assert transcribe(*flags, "--output_dir", tmp_path / "out") == 0
+    assert [row["sound"] for row in read_rows(tmp_path / "out" / "transcripts.jsonl")] == ["as recorded"]
+    assert transcribe(*flags, "--output_dir", tmp_path / "other", "--vocoders", "codebook") == 2
+    assert "give the folder of a vocoder that was trained on them" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*other*"))
+
+
+def test_a_line_separator_in_a_name_ends_no_row(recordings, whisper, tmp_path):
+    (recordings / "clip-0.wav").rename(recordings / "clip\u2028\u0085.wav")
+    assert transcribe("--source", recordings, "--model_id", whisper, "--output_dir", tmp_path / "out") == 0
+    rows = (tmp_path / "out" / "transcripts.jsonl").read_text(encoding="utf-8").split("\n")
+    assert "clip\u2028\u0085.wav" in {json.loads(row)["id"] for row in rows if row}
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
