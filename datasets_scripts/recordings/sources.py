@@ -17,6 +17,9 @@ from .transcript_tables import numbered_lines, read_table
 
 logger = logging.getLogger(__name__)
 
+MANIFEST_FILES = "*_cuts_*.jsonl*"
+"""LibriHeavy's manifests in a folder."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -143,7 +146,7 @@ def read_libriheavy(manifest: str | Path, audio_dir: str | Path) -> RecordingStr
         `ValueError`: While reading, if a manifest is damaged.
     """
     manifest, folder = Path(manifest), Path(audio_dir)
-    paths = sorted(manifest.glob("*_cuts_*.jsonl*")) if manifest.is_dir() else [manifest]
+    paths = sorted(manifest.glob(MANIFEST_FILES)) if manifest.is_dir() else [manifest]
     if not paths or not paths[0].is_file():
         raise FileNotFoundError(f"There is no manifest {manifest}; give a *_cuts_*.jsonl.gz or a folder of them.")
     if not folder.is_dir():

@@ -4,6 +4,8 @@ shards of utterances, or recordings cut into lists of a fixed number -> [`make_p
 shard, and `plan/recordings-*.parquet` -> [`read_plan`] in every task.
 """
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,11 +16,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...datasets_scripts.recordings.sources import AUDIO_SUFFIXES, Recording, read_audio_folder, read_libriheavy
+from ...datasets_scripts.recordings.sources import (
+    AUDIO_SUFFIXES,
+    MANIFEST_FILES,
+    Recording,
+    read_audio_folder,
+    read_libriheavy,
+)
 from ...models.files import read_json, write_json
 
 PLAN_FOLDER = "plan"
 PLAN_FILE = f"{PLAN_FOLDER}/plan.json"
+_READ = (*AUDIO_SUFFIXES, ".trans.txt", "metadata.csv", "metadata.tsv", "metadata.jsonl")
 
 _RECORDING_SCHEMA = pa.schema(
     [
@@ -55,7 +64,7 @@ def make_plan(
     Raises:
         `FileNotFoundError`: If there is no such audio.
         `ValueError`: If a shard of utterances is damaged or lacks a column, or the folder holds the plan of other
-            audio.
+            audio, or of recordings that have been added or replaced since.
     """
     folder = Path(output_dir)
     path = folder / PLAN_FILE
@@ -66,9 +75,14 @@ def make_plan(
     else:
         source = {"audio_dir": str(Path(audio_dir).resolve()), "shard_size": shard_size}
         source["manifest"] = str(Path(manifest).resolve()) if manifest else None
+        source["files"] = _state_of(Path(audio_dir), manifest)
     if old is not None:
-        if old["source"] != source:
-            raise ValueError(f"{folder} holds the plan of other audio; choose another --output_dir.")
+        # Plans from before the files were among it do not say which they were.
+        if any(old["source"].get(name, value) != value for name, value in source.items()):
+            raise ValueError(
+                f"{folder} holds the plan of other audio, or of files as they no longer are; choose another "
+                "--output_dir."
+            )
         if audio_dir is not None:
             return old
     partial = folder / f".{PLAN_FOLDER}.partial"
@@ -88,6 +102,17 @@ def make_plan(
 def read_plan(output_dir: str) -> dict:
     """What the job is to make: `items` in all, and `name`, `path`, `items` and `size` of each of its `shards`."""
     return read_json(Path(output_dir, PLAN_FILE))
+
+
+def _state_of(folder: Path, manifest: str | Path | None) -> str:
+    """A digest of the manifests, or else of the recordings and their transcripts: names, sizes and times of change."""
+    if manifest:
+        files = Path(manifest).glob(MANIFEST_FILES) if Path(manifest).is_dir() else [Path(manifest)]
+    else:
+        files = (file for file in folder.rglob("*") if file.name.lower().endswith(_READ))
+    found = sorted(file for file in files if file.is_file())
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in found]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
 def _plan_utterances(source: Path) -> dict:

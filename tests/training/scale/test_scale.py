@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ pytest.importorskip("datatrove", reason="datatrove is not installed")
 
 from evoslm.training.cli import main
 from evoslm.training.scale.encoding import EncodeArguments, encode_audio
+from evoslm.training.scale.plan import PLAN_FILE, make_plan
 
 COMMAND = """
 import json, sys
@@ -196,6 +198,29 @@ def test_a_folder_of_audio_needs_no_transcripts(quantizer, tmp_path):
     assert "4.mp3" in skipped_in(folder)["book/4.mp3"]
     with pytest.raises(ValueError, match="plan of other audio"):
         encode_audio(replace(arguments, shard_size=3))
+
+
+def test_a_plan_is_of_recordings_as_they_were(tmp_path):
+    audio, folder = tmp_path / "audio", tmp_path / "audio" / "out"
+    audio.mkdir()
+
+    def plan():
+        return make_plan(folder, None, audio, None, 2)["items"]
+
+    soundfile.write(audio / "0.wav", a_voice(0, 0.1), 16_000)
+    assert plan() == plan() == 1
+    for name in ("0.wav", "1.wav"):  # replaced, added
+        soundfile.write(audio / name, a_voice(9, 0.1), 16_000)
+        with pytest.raises(ValueError, match="plan of other audio, or of files as they no longer are"):
+            plan()
+        shutil.rmtree(folder)
+        plan()
+    assert plan() == 2
+    found = json.loads((folder / PLAN_FILE).read_text())
+    del found["source"]["files"]  # a plan from before they were in it
+    (folder / PLAN_FILE).write_text(json.dumps(found))
+    soundfile.write(audio / "2.wav", a_voice(2, 0.1), 16_000)
+    assert plan() == 2
 
 
 def test_cuts_of_libriheavy_are_encoded_by_their_times(quantizer, tmp_path):
