@@ -122,18 +122,43 @@ def make_quantizers(given, batches: Iterator, num_units: int, normalizations: Se
     return models
 
 
-def add_strangers(models: dict, read: Callable, documents: set[str]) -> None:
-    """Measure the speakers that a quantizer normalises by and does not know."""
+def add_strangers(models: dict, given, read: Callable, documents: set[str]) -> str | None:
+    """
+    Measure the speakers that a quantizer normalises by and does not know.
+
+    Args:
+        models (`dict`): The quantizers by normalisation.
+        given ([`SpeechUnitModel`], *optional*): The one among them that was not fitted here.
+        read (`Callable`): Gives the recordings of some documents.
+        documents (`set[str]`): Which.
+
+    Returns:
+        `str`, *optional*: Why that quantizer was taken out of `models`: somebody is too short to be measured.
+
+    Raises:
+        `ValueError`: If somebody is, and the quantizer was given or there is no other.
+    """
     if (model := models.get("speaker")) is None:
-        return
+        return None
     strangers: dict[str, list[np.ndarray]] = {}
     for row in (row for batch in read(documents) for row in batch):
         if row.speaker not in model.config.speakers:
             audio = strangers.setdefault(row.speaker, [])
             if len(audio) < _RECORDINGS_PER_NEW_SPEAKER:
                 audio.append(row.audio)
-    for speaker, audio in strangers.items():
-        model.add_speaker(speaker, audio)
+    try:
+        for speaker, audio in strangers.items():
+            model.add_speaker(speaker, audio)
+    except ValueError as error:
+        if model is given:
+            raise
+        if len(models) == 1:
+            raise ValueError(
+                f"Units cannot be normalised by speaker here; choose --normalizations none: {error}"
+            ) from error
+        del models["speaker"]
+        return str(error)
+    return None
 
 
 def encode_recordings(models: dict, batches: Iterable[list[MeasuredRecording]]) -> EncodedRecordings:

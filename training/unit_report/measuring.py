@@ -32,7 +32,7 @@ from ...models.unit_quality.stability import (
 )
 from ..external_units.tables import TableUnits
 from ..run.environment import describe_versions
-from ..run.folder import MODEL_FOLDER, SKIPPED_FILE
+from ..run.folder import MODEL_FOLDER, SKIPPED_FILE, Run
 from ..run.study_file import open_run
 from .encoding import (
     EncodedRecordings,
@@ -98,15 +98,14 @@ def report_units(arguments: UnitReportArguments) -> Path:
         `Path`: The report's folder.
 
     Raises:
-        `FileNotFoundError`: If the folder is no run.
+        `FileNotFoundError`: If the folder is no run, or the run has no units of frames.
         `ValueError`: If neither a run nor a source with an output folder is given.
     """
     source, quantizer, output_dir = arguments.source, arguments.quantizer, arguments.output_dir
     if arguments.run_dir is not None:
         run = open_run(arguments.run_dir)
         source, output_dir = source or run.utterances(), output_dir or run.folder / "unit_report"
-        own = run.units() / MODEL_FOLDER
-        quantizer = quantizer or (own if own.is_dir() else None)
+        quantizer = quantizer or _own_quantizer(run)
     if source is None or output_dir is None:
         raise ValueError("Give a finished run (`evoslm unit-report RUN`), or both --source and --output_dir.")
     report = build_unit_report(
@@ -121,8 +120,22 @@ def report_units(arguments: UnitReportArguments) -> Path:
     )
     if skipped := report["measured"]["skipped"]:
         print(f"{describe_skipped(skipped)} {Path(output_dir) / SKIPPED_FILE} says why.")
+    for sentence in report["left_out"]:
+        print(sentence)
     print(f"The report is {Path(output_dir) / 'unit_report.md'}.")
     return Path(output_dir)
+
+
+def _own_quantizer(run: Run) -> Path:
+    own = run.units() / MODEL_FOLDER
+    if own.is_dir():
+        return own
+    others = sorted(map(str, run.folder.glob(f"units/*/{MODEL_FOLDER}")))
+    there = f"no units of frames, only {', '.join(others)}" if others else "no units"
+    raise FileNotFoundError(
+        f"{run.folder} has {there}; give the quantizer to be measured by --quantizer, or let new ones be fitted by "
+        f"--source {run.utterances()} and --output_dir instead of the run."
+    )
 
 
 def build_unit_report(
@@ -158,7 +171,9 @@ def build_unit_report(
             other normalisations quantizers with as many units are fitted on its encoder. Without it, all are, on MFCC.
         num_units (`int`, *optional*, defaults to 100): Number of clusters K of the quantizers that are fitted here.
         normalizations (`Sequence[str]`, *optional*): `"none"`, `"utterance"`, `"speaker"`: see [`SpeechUnitConfig`].
-        bpe_vocab_size (`int`, *optional*): Size of the BPE vocabulary. Five times K by default; 0 leaves BPE out.
+            That by speaker is left out where somebody is too short to be measured and there is another.
+        bpe_vocab_size (`int`, *optional*): Size of the BPE vocabulary; 0 leaves BPE out. By default five times K, and
+            BPE is left out where the recordings are too few for that.
         splits (`Sequence[str]`, *optional*): Splits of the shards that are measured; the others are fitted on. By
             default half of the documents of all splits are measured and the other half is fitted on.
         max_frames (`int`, *optional*): As in [`fit_units`].
@@ -169,19 +184,17 @@ def build_unit_report(
         seed (`int`, *optional*, defaults to 0): Of the halves, of k-means and of all draws.
 
     Returns:
-        `dict`: What is in `unit_report.json`: `measured` (what was measured, and what was `skipped`), `settings`,
-        `rows`, `effects` (what each step changes, paired by word or recording), `confused_words` (those that are most
-        often nearer to another word, by the first row), `phone_abx` (see [`measure_phone_abx`]; no rows and
-        `not_measured`, the reason, where there is none), `perturbations` (see [`measure_perturbations`]) and
-        `versions`.
+        `dict`: What is in `unit_report.json`: `measured` (what was measured, and what was `skipped`), `left_out` (a
+        sentence on each normalisation or form that could not be measured), `settings`, `rows`, `effects` (what each
+        step changes, paired by word or recording), `confused_words` (those that are most often nearer to another word,
+        by the first row), `phone_abx` (see [`measure_phone_abx`]; no rows and `not_measured`, the reason, where there
+        is none), `perturbations` (see [`measure_perturbations`]) and `versions`.
 
     Raises:
         `FileNotFoundError`: If there is no such source, quantizer or recording.
-        `ValueError`: If a column is missing, there is too little to halve or to fit on, or a speaker is unknown to a
-            quantizer and too short to be measured.
+        `ValueError`: If a column is missing, there is too little to halve or to fit on, or a speaker is unknown to
+            the only quantizer, or to the given one, and too short to be measured.
     """
-    from ...models.tokenizers.units import train_units_bpe
-
     given = None if quantizer is None else open_quantizer(quantizer)
     recordings = open_recordings(Path(source), splits, given.config.hop_length if given else FRAME_SAMPLES)
     fitted_on, measured_on = _halve(recordings.documents, splits, seed)
@@ -189,7 +202,7 @@ def build_unit_report(
     vocab_size = PIECES_PER_UNIT * num_units if bpe_vocab_size is None else bpe_vocab_size
     with threads_for(given):
         models = make_quantizers(given, recordings.read(fitted_on), num_units, normalizations, max_frames, seed)
-        add_strangers(models, recordings.read, measured_on)
+        too_short = add_strangers(models, given, recordings.read, measured_on)
         measured = encode_recordings(models, recordings.read(measured_on))
         # Without phones only BPE is learned from them.
         learned_from = recordings.read(fitted_on) if vocab_size or all(measured.phones) else ()
@@ -201,14 +214,20 @@ def build_unit_report(
         perturbed = measure_perturbations(drawn, encode, chosen, seed)
     # The same tokens for every quantizer, and so the same comparisons.
     draws, rows = _draw(measured, draws_per_word, seed), []
+    left_out = [f"The quantizer normalised by speaker was left out: {too_short}"] if too_short else []
     for normalization in models:
-        contents = (" ".join(map(str, collapse_runs(units))) for units in fitted.units[normalization])
-        tokenizer = train_units_bpe(contents, num_units, vocab_size) if vocab_size else None
+        tokenizer = _train_bpe(fitted.units[normalization], num_units, vocab_size, bpe_vocab_size is not None)
+        if vocab_size and tokenizer is None:
+            left_out.append(
+                f"BPE pieces of units with normalisation {normalization} were left out: no {vocab_size} of them can "
+                "be learned from these recordings."
+            )
         for form in FORMS if tokenizer else FORMS[:2]:
             label = {"normalization": normalization, "form": form}
             rows.append(label | _measure(measured, fitted, normalization, num_units, form, tokenizer, draws, seed))
     report = {
         "measured": _describe(measured) | {"skipped": recordings.skipped},
+        "left_out": left_out,
         "settings": {
             "num_units": num_units,
             "frame_rate": measured.frame_rate,
@@ -268,6 +287,20 @@ def _draw(measured: EncodedRecordings, draws_per_word: int, seed: int) -> WordDr
         raise ValueError("The recordings that are measured have no words with times; give some that do.")
     speakers = [measured.speakers[token.recording] for token in measured.tokens]
     return WordDraws([token.word for token in measured.tokens], speakers, draws_per_word, seed)
+
+
+def _train_bpe(encoded: list[np.ndarray], num_units: int, vocab_size: int, is_asked: bool):
+    """What makes BPE pieces of collapsed units; `None` where none are wanted, or the default are too many."""
+    from ...models.tokenizers.units import train_units_bpe
+
+    if not vocab_size:
+        return None
+    try:
+        return train_units_bpe((" ".join(map(str, collapse_runs(units))) for units in encoded), num_units, vocab_size)
+    except ValueError:
+        if is_asked:
+            raise
+        return None
 
 
 def _measure(

@@ -68,6 +68,7 @@ def write_page(report: dict, folder: Path) -> None:
         f"{settings['num_units']} units, {settings['frame_rate']:g} frames a second. {_held_out(settings)}",
         "",
         *([describe_skipped(measured["skipped"]), ""] if measured["skipped"] else []),
+        *(line for sentence in report["left_out"] for line in (sentence, "")),
         *(f"- {sentence}" for sentence in _findings(report)),
         "",
         "## Words within and across speakers",

@@ -7,6 +7,7 @@ their number.
 
 import csv
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,7 @@ from ..external_units.tables import audio_name
 logger = logging.getLogger(__name__)
 
 _TABLE_COLUMNS = ("file", "start", "end", "word", "speaker")
+_TIMES = ("start", "end")
 _UTTERANCE_COLUMNS = ("id", "document", "speaker", "audio", "words", "phones")
 _ROWS_AT_A_TIME = 32
 
@@ -145,11 +147,18 @@ def _read_table(path: Path) -> dict[str, tuple[str, list[dict]]]:
                     f"{path}, line {reader.line_num}: {row['file']} has the speakers {speaker!r} and "
                     f"{row['speaker']!r}; cut it into files of one speaker."
                 )
-            try:
-                words.append({"word": row["word"], "start": float(row["start"]), "end": float(row["end"])})
-            except (TypeError, ValueError):
-                raise ValueError(f"{path}, line {reader.line_num}: start and end have to be seconds.") from None
+            words.append({"word": row["word"]} | {name: _read_seconds(row, name, path, reader) for name in _TIMES})
     return rows
+
+
+def _read_seconds(row: dict, name: str, path: Path, reader: csv.DictReader) -> float:
+    try:
+        seconds = float(row[name])
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"{path}, line {reader.line_num}: start and end have to be seconds.")
+    return seconds
 
 
 def _without_unreadable(folder: Path, rows: dict, min_samples: int) -> tuple[dict, list[dict[str, str]]]:

@@ -12,8 +12,11 @@ import soundfile
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
 from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 from evoslm.datasets_scripts.text.passages import Passage
+from evoslm.models.files import write_json
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_units
 from evoslm.models.tokenizers.units import train_units_bpe
+from evoslm.training.cli import main
+from evoslm.training.run.study_file import FORMAT
 from evoslm.training.unit_report.encoding import frames_of, spelled_alike
 from evoslm.training.unit_report.measuring import _cut, _pieces, build_unit_report
 
@@ -254,10 +257,45 @@ def test_a_speaker_that_the_quantizer_does_not_know_is_measured_first(table, tmp
     assert SpeechUnitModel.from_pretrained(tmp_path / "model").config.speakers == ["child-1"]
 
 
+def test_what_the_recordings_are_too_short_for_is_left_out_and_named(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("evoslm.training.unit_report.measuring.PIECES_PER_UNIT", 500)
+    rows, folder = read_table(table), table.parent
+    for number in range(6):
+        soundfile.write(folder / f"short-{number}.wav", np.random.default_rng(number).normal(0, 0.1, 16_000), 16_000)
+        word = {"file": f"short-{number}.wav", "speaker": f"guest-{number}", "start": 0.1, "end": 0.5}
+        rows.append(rows[0] | word)
+    changed = write_table(folder / "guests.csv", rows)
+    arguments = {"num_units": 20, "max_frames": 1000, "perturbed_recordings": 0}
+    report = build_unit_report(changed, tmp_path, normalizations=("speaker", "none"), **arguments)
+    assert [(row["normalization"], row["form"]) for row in report["rows"]] == [
+        ("none", "units"),
+        ("none", "collapsed"),
+    ]
+    speaker, pieces = report["left_out"]
+    assert "normalised by speaker was left out: There are only 1.0 s of speaker 'guest-" in speaker
+    assert "BPE pieces of units with normalisation none were left out: no 10000 of them" in pieces
+    page = (tmp_path / "unit_report.md").read_text()
+    assert speaker in page and pieces in page
+    with pytest.raises(ValueError, match="choose --normalizations none: There are only 1.0 s of speaker"):
+        build_unit_report(changed, tmp_path / "other", normalizations=("speaker",), **arguments)
+
+
+def test_a_run_without_units_of_frames_names_those_that_it_has(tmp_path, capsys):
+    write_json(tmp_path / "study.json", {"format": FORMAT, "voices": "many"})
+    assert main(["unit-report", str(tmp_path)]) == 2
+    assert f"{tmp_path} has no units; give the quantizer to be measured by --quantizer" in capsys.readouterr().err
+    syllables = tmp_path / "units" / "speech_syllable" / "model"
+    syllables.mkdir(parents=True)
+    assert main(["unit-report", str(tmp_path)]) == 2
+    assert f"{tmp_path} has no units of frames, only {syllables};" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda rows: [row | {"start": "soon"} for row in rows], "line 2: start and end have to be seconds"),
+        (lambda rows: rows[:1] + [row | {"end": "nan"} for row in rows], "line 3: start and end have to be seconds"),
+        (lambda rows: [row | {"start": "-inf"} for row in rows], "line 2: start and end have to be seconds"),
         (
             lambda rows: [row | {"speaker": str(index)} for index, row in enumerate(rows)],
             "has the speakers '0' and '1'",
