@@ -22,6 +22,8 @@ class CtcRecognizer(Recognizer):
         tokenizer (`PreTrainedTokenizerBase`): What joins labels to text.
     """
 
+    has_search = False
+
     def __init__(self, model: PreTrainedModel, feature_extractor, tokenizer: PreTrainedTokenizerBase):
         # An encoder that was trained without masks normalises over padding, too.
         mixes_rows = not getattr(feature_extractor, "return_attention_mask", False)

@@ -36,6 +36,9 @@ class Recognizer(ABC):
             that stretches have to go through it one by one.
     """
 
+    has_search = True
+    """Whether it can search with beams."""
+
     def __init__(self, sampling_rate: int, max_seconds: float, mixes_rows: bool = False):
         self.sampling_rate = sampling_rate
         self.max_seconds = max_seconds

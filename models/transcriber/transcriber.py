@@ -103,6 +103,22 @@ class Transcriber:
         source = {"model": Path(model_id).name if Path(model_id).is_dir() else model_id, "revision": commit}
         return cls(recognizer, source | {"language": language, "engine": engine, "precision": precision})
 
+    def check_beams(self, num_beams: int) -> None:
+        """
+        Check that the model can search with so many beams.
+
+        Args:
+            num_beams (`int`): Beams of the search.
+
+        Raises:
+            `ValueError`: If it has no search, as those with a CTC head, and more than one is asked for.
+        """
+        if num_beams > 1 and not self.recognizer.has_search:
+            raise ValueError(
+                f"{self.source['model']} takes the likeliest label of each frame and has no search; leave num_beams "
+                f"({num_beams}) out."
+            )
+
     def transcribe(
         self,
         waveforms: Sequence[np.ndarray],
@@ -128,9 +144,10 @@ class Transcriber:
             `list[str]`: The text of each, empty where nobody speaks.
 
         Raises:
-            `ValueError`: If a waveform is empty, not finite, or of a shape that is not known, or there are not as many
-                rates as waveforms.
+            `ValueError`: If a waveform is empty, not finite, or of a shape that is not known, there are not as many
+                rates as waveforms, or beams are asked of a model without a search.
         """
+        self.check_beams(num_beams)
         if getattr(waveforms, "ndim", None) == 1:
             raise ValueError("The waveforms are one waveform; give a list of them.")
         rates = [sampling_rate] * len(waveforms) if isinstance(sampling_rate, int) else list(sampling_rate)

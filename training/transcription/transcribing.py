@@ -56,7 +56,7 @@ class TranscribeArguments:
             given. Errors are counted after Whisper's normaliser of it.
         engine (`str`, *optional*, defaults to `"transformers"`): `ctranslate2` is the engine of faster-whisper.
         precision (`str`, *optional*, defaults to `"fp32"`): Of the computation.
-        num_beams (`int`, *optional*, defaults to 1): Beams of the search.
+        num_beams (`int`, *optional*, defaults to 1): Beams of the search, which CTC models have not.
         batch_size (`int`, *optional*, defaults to 8): Stretches of at most 30 s that go through the model together.
         device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
         max_skipped_fraction (`float`, *optional*, defaults to 0.05): More recordings that cannot be read than this
@@ -108,6 +108,7 @@ def transcribe_sounds(arguments: TranscribeArguments) -> Path:
     transcriber = Transcriber.from_pretrained(
         arguments.model_id, arguments.revision, arguments.language, arguments.engine, device, arguments.precision
     )
+    transcriber.check_beams(arguments.num_beams)
     configuration = {
         "transcriber": transcriber.source | {"num_beams": arguments.num_beams},
         "max_utterances": arguments.max_utterances,

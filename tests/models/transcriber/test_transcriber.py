@@ -142,6 +142,11 @@ def test_language_and_task_are_fixed_and_times_are_not_asked_for(tmp_path, trans
         Transcriber.from_pretrained(folder, language="translate")
 
 
+def test_beams_are_not_asked_of_models_without_a_search(transcribers):
+    with pytest.raises(ValueError, match=r"ctc takes the likeliest label .* leave num_beams \(3\) out"):
+        transcribers["ctc"].transcribe(AUDIO[:1], num_beams=3)
+
+
 def test_a_language_is_not_asked_of_models_that_have_one(folders):
     Transcriber.from_pretrained(folders["whisper"], language="en", device="cpu")
     with pytest.raises(ValueError, match="whisper knows English only; leave the language 'de' out"):

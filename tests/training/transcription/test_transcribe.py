@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from speech_like import speak
-from tiny_recognizers import save_whisper
+from tiny_recognizers import save_ctc, save_whisper
 
 from evoslm.models.transcriber import Transcriber
 from evoslm.training.cli import main
@@ -85,6 +85,13 @@ def test_a_command_that_is_killed_goes_on_and_another_model_is_named(
     assert transcribe(*flags) == 0 and len(heard) == 5
     assert transcribe(*flags, "--num_beams", 2) == 2
     assert "num_beams" in capsys.readouterr().err
+
+
+def test_beams_of_a_model_without_a_search_are_refused_before_it_is_asked(recordings, tmp_path, capsys):
+    model = save_ctc(tmp_path / "ctc")
+    flags = ["--source", recordings, "--model_id", model, "--output_dir", tmp_path / "out", "--num_beams", 2]
+    assert transcribe(*flags) == 2 and not list(tmp_path.glob("*out*"))
+    assert "ctc takes the likeliest label of each frame and has no search" in capsys.readouterr().err
 
 
 def test_a_runs_utterances_and_what_vocoders_make_of_its_units(finished_run, whisper, tmp_path):
