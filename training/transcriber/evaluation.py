@@ -15,6 +15,7 @@ from ...models.transcriber import UnitTranscriber, error_intervals, recognition_
 from ..report.formatting import count, with_interval
 from ..run.environment import describe_commit, describe_versions
 from ..run.folder import MODEL_FOLDER, SUMMARY_FILE, TRAINING_FILE, Run
+from ..run.stage import read_fingerprint, read_stage
 from ..run.study_file import read_study
 from ..transcription.transcribing import TRANSCRIPTS_FILE, TranscribeArguments, transcribe_sounds
 from .batches import can_align
@@ -24,6 +25,7 @@ RESULTS_FILE = "results.json"
 REPORT_FILE = "report.md"
 WHOLE, SECOND_HALVES = "whole utterances", "second halves"
 WITHOUT_SEARCH = ", likeliest labels"
+_HEARD_FOLDER, _HEARD_SPLIT = "heard", "test"
 
 
 def hear_units(run: Run, output_dir: Path, model_id: str, max_heard: int | None, overwrite: bool) -> Path:
@@ -46,13 +48,34 @@ def hear_units(run: Run, output_dir: Path, model_id: str, max_heard: int | None,
     return transcribe_sounds(
         TranscribeArguments(
             run_dir=str(run.folder),
-            output_dir=str(output_dir / "heard"),
-            split="test",
+            output_dir=str(output_dir / _HEARD_FOLDER),
+            split=_HEARD_SPLIT,
             max_utterances=max_heard,
             model_id=model_id,
             overwrite=overwrite,
         )
     )
+
+
+def find_heard(run: Run, output_dir: Path) -> Path | None:
+    """
+    What a recogniser has heard of a run as it is now, when it was asked before.
+
+    Args:
+        run ([`Run`]): The run.
+        output_dir (`Path`): As in [`hear_units`].
+
+    Returns:
+        `Path`, *optional*: The folder of its transcripts; `None` if there are none, or units were made anew since.
+    """
+    folder = output_dir / _HEARD_FOLDER
+    record = read_stage(folder)
+    if record is None:
+        return None
+    utterances, units = map(read_fingerprint, (run.utterances(), run.units() / "utterances"))
+    now = (f"{utterances} {_HEARD_SPLIT}", f"{utterances} {units} {_HEARD_SPLIT}")
+    heard = [value for name, value in record["keys"].items() if name.startswith("configuration.sounds.")]
+    return folder if all(value.startswith(now) for value in heard) else None
 
 
 def evaluate_transcriber(

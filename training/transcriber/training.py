@@ -27,7 +27,7 @@ from ..run.stage import Stage
 from ..run.study_file import open_run, read_study
 from ..run.workers import resolve_device
 from .batches import TranscriberBatches, choose_upsampling
-from .evaluation import evaluate_transcriber, hear_units
+from .evaluation import evaluate_transcriber, find_heard, hear_units
 from .symbols import UNIT_MODALITIES, SpokenUtterance, read_utterances
 
 VERSION = 2
@@ -63,7 +63,8 @@ class TranscriberArguments:
             between checkpoints.
         patience (`int`, *optional*, defaults to 5): The training ends after so many of them without fewer errors.
         transcriber (`str`, *optional*): A model for speech recognition, by folder or Hub id, that transcribes the test
-            split beside it: as it was spoken, and as vocoders say its units.
+            split beside it: as it was spoken, and as vocoders say its units. What it heard stays in the table when
+            the command is given again without it.
         max_heard (`int`, *optional*): The first so many utterances are transcribed by it; all when not given.
         seed (`int`, *optional*, defaults to 0): Seed of weights, order, cuts and dropout.
         device (`str`, *optional*, defaults to `"auto"`): Where it is trained; `auto` takes a GPU where there is one.
@@ -122,7 +123,7 @@ def train_transcriber(arguments: TranscriberArguments) -> Path:
     output_dir = Path(arguments.output_dir or run.folder / "transcribers" / arguments.modality)
     stage = Stage(output_dir / MODEL_FOLDER, VERSION, configuration, inputs, packages=("torch",))
     stage.keys()  # what is not there is named before another transcriber begins to hear
-    heard = None
+    heard = find_heard(run, output_dir) if is_of_units else None
     if arguments.transcriber is not None:
         heard = hear_units(run, output_dir, arguments.transcriber, arguments.max_heard, arguments.overwrite)
     stage.run(lambda folder: _train(arguments, run, folder), arguments.overwrite)

@@ -200,6 +200,13 @@ def test_the_command_lets_a_recogniser_hear_the_same_units(run, trained, tmp_pat
     assert heard == {"heard: as recorded", "heard: codebook"}
     assert results["transcripts"]["heard: codebook"]["utterances"] == 2
     assert "| heard: codebook | 2 |" in (trained / "report.md").read_text()
+    assert main(["train-transcriber", str(run), *flags]) == 0
+    assert json.loads((trained / "results.json").read_text())["transcripts"] == results["transcripts"]
+    record = json.loads((trained / "heard" / "stage.json").read_text())
+    record["keys"]["configuration.sounds.codebook"] = "of units that were there before"
+    (trained / "heard" / "stage.json").write_text(json.dumps(record))
+    assert main(["train-transcriber", str(run), *flags]) == 0
+    assert "heard" not in (trained / "report.md").read_text().partition("| :--- |")[2]
     shutil.rmtree(trained / "heard")
 
 
