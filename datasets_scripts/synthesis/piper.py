@@ -88,8 +88,8 @@ class PiperSynthesizer(Synthesizer):
         self, sentence: str, voice: str, pitch: int, rate: int
     ) -> tuple[np.ndarray, list[TimedPhone], list[tuple[str, int, int]]]:
         """
-        As every synthesizer. At the fixed rate, durations are the likeliest of the text; at another they are stretched
-        and drawn, as the voice's `noise_w` says.
+        As every synthesizer. At the fixed rate, drawn or not, durations are the likeliest of the text; at another they
+        are stretched and drawn, as the voice's `noise_w` says.
         """
         layout = lay_out(sentence, shared_synthesizer().espeak, self.voice)
         slowness = FIXED_RATE / rate
