@@ -3,6 +3,7 @@
 [`Arguments`] -> [`check_arguments`] -> nothing, or one sentence that names the flags.
 """
 
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -146,10 +147,7 @@ def _check_external_units(arguments: Arguments, command: str) -> None:
     fitted = {"encoder": "mfcc", "unit_normalization": "none", "compare_seeds": 0}
     for name, default in fitted.items():
         if getattr(units, name) != default:
-            raise ValueError(
-                f"--units brings units that are not fitted, and --{name} {getattr(units, name)} is about those that "
-                "are; leave out one of them."
-            )
+            raise ValueError(_describe_unfitted(units, name))
     pooled = [name for name in arguments.modalities if get_modality(name).unit_of != "frame"]
     if pooled:
         raise ValueError(f"{pooled[0]} pools an encoder's frames, which --units has none of; leave it out.")
@@ -159,6 +157,29 @@ def _check_external_units(arguments: Arguments, command: str) -> None:
             f"{SYNTHETIC_MODALITY} needs the units of pairs that are cut out of recordings last of all, which no "
             "table can have; leave it out, or give --units as module:function."
         )
+
+
+def check_flags(arguments: Arguments, given: Collection[str]) -> None:
+    """
+    Check flags that would do nothing beside others. Presets set the same for those that need it.
+
+    Args:
+        arguments ([`Arguments`]): Of a command.
+        given (`Collection[str]`): Names of the values that differ from the preset's.
+
+    Raises:
+        `ValueError`: If there is such a flag.
+    """
+    wrong = [name for name in ("num_units", "fit_frames", "kmeans") if name in given]
+    if arguments.units.units is not None and wrong:
+        raise ValueError(_describe_unfitted(arguments.units, wrong[0]))
+
+
+def _describe_unfitted(units: UnitArguments, name: str) -> str:
+    return (
+        f"--units brings units that are not fitted, and --{name} {getattr(units, name)} is about those that are; "
+        "leave out one of them."
+    )
 
 
 def _check_shape(model: ModelArguments) -> None:

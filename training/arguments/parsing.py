@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .checks import check_arguments
+from .checks import check_arguments, check_flags
 from .command_flags import COMMANDS, RUN_FIELD, Command, find_command
 from .fields import check_values, is_needed
 from .study import GROUPS, Arguments, RunArguments
@@ -87,11 +87,14 @@ def parse_arguments(argv: list[str], command: str = "study") -> Arguments:
     values = read_flags(_parser(everything, [], preset), [], everything)
     chosen = find_command(command)
     taken = {name: value for name, value in values.items() if any(name in names for names in chosen.flags.values())}
-    values |= read_flags(_parser(chosen, argv, taken), argv, chosen)
+    flags = read_flags(_parser(chosen, argv, taken), argv, chosen)
+    given = {name for name, value in flags.items() if name in taken and value != taken[name]}
+    values |= flags
     arguments = Arguments(
         **{name: group(**{item.name: values[item.name] for item in fields(group)}) for name, group in GROUPS.items()}
     )
     check_arguments(arguments, command)
+    check_flags(arguments, given)
     return arguments
 
 

@@ -20,6 +20,7 @@ from ...models.audio import FRAME_RATE, SAMPLE_RATE
 from ...models.files import write_json
 from ...models.speech_units import SpeechUnitProcessor, fit_units
 from ..arguments.fields import check_values
+from ..arguments.study import FRAME_FEATURES
 from ..external_units.quantizers import read_quantizer_config
 from ..pretrain.hardware import resolve_precision
 from ..pretrain.plain_training import learning_rate_share, resume_training, save_training, update_weights
@@ -174,6 +175,10 @@ def _check(arguments: EncoderArguments) -> None:
         raise ValueError(f"--max_seconds is {arguments.max_seconds}; it must be at least {shortest:g}.")
     if arguments.batch_seconds < arguments.max_seconds:
         raise ValueError(f"--batch_seconds is {arguments.batch_seconds}, less than --max_seconds; raise it.")
+    if arguments.target_layer is not None and arguments.targets in (*FRAME_FEATURES, OWN_UNITS):
+        raise ValueError(f"--targets {arguments.targets} has no layers to choose from; leave --target_layer out.")
+    if arguments.targets == OWN_UNITS and arguments.num_targets != EncoderArguments.num_targets:
+        raise ValueError(f"--targets {OWN_UNITS} takes the run's units, however many; leave --num_targets out.")
 
 
 def _encoder_of(arguments: EncoderArguments) -> EncoderSettings:

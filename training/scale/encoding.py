@@ -7,7 +7,7 @@ audio -> plan ([`make_plan`]) -> one task a shard ([`EncodeAudio`]) -> `units/<s
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -177,6 +177,11 @@ def _check(arguments: EncodeArguments) -> None:
             raise ValueError(f"--slurm_options has {wrong[0]!r}; write options as name=value.")
         if shutil.which("sbatch") is None:
             raise FileNotFoundError("There is no sbatch here; start the job where SLURM is, or use --executor local.")
+    else:
+        given = [item.name for item in fields(arguments) if item.name.startswith("slurm_")]
+        given = [name for name in given if getattr(arguments, name) != getattr(EncodeArguments, name)]
+        if given:
+            raise ValueError(f"--{given[0]} says something of --executor slurm; give both or neither.")
     if arguments.executor == "ray":
         try:
             import ray  # noqa: F401

@@ -89,3 +89,12 @@ def test_a_lexicon_is_read_before_any_work_and_belongs_to_simple_stories(tmp_pat
         parse_arguments(["--lexicon", str(path)])
     with pytest.raises(ValueError, match="--lexicon has words for simple stories"):
         parse_arguments(["--stories", "rich", "--lexicon", str(path)])
+
+
+@pytest.mark.parametrize("flags", [["--num_units", "7"], ["--fit_frames", "1000"], ["--kmeans", "torch"]])
+def test_flags_of_a_fit_do_not_go_with_units_that_are_not_fitted(tmp_path, flags):
+    (tmp_path / "units.jsonl").write_text('{"file": "a.wav", "units": [1, 2]}\n')
+    units = ["--units", str(tmp_path / "units.jsonl"), "--units_frame_rate", "50", "--modalities", "speech_units"]
+    assert parse_arguments(["--preset", "smoke", *units]).units.num_units == 50
+    with pytest.raises(ValueError, match=f"not fitted, and {' '.join(flags)} is about those that are; leave out one"):
+        parse_arguments(["--preset", "smoke", *units, *flags])

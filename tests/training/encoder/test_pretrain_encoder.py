@@ -161,7 +161,9 @@ def test_another_configuration_is_refused_by_name(run_dir, trained):
         ({"hidden_size": 60}, "multiple of 16"),
         ({"mask_time_prob": 0.0}, "--mask_time_prob"),
         ({"batch_seconds": 1.0}, "less than --max_seconds"),
-        ({"targets": "run"}, "no finished stage"),
+        ({"targets": "run", "num_targets": 100}, "no finished stage"),
+        ({"targets": "run"}, "--targets run takes the run's units, however many; leave --num_targets out"),
+        ({"target_layer": 1}, "--targets mfcc has no layers to choose from; leave --target_layer out"),
     ],
 )
 def test_what_cannot_be_is_named(run_dir, changes, message):

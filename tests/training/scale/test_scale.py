@@ -174,6 +174,7 @@ def test_units_of_another_quantizer_or_of_other_audio_are_refused(quantizer, utt
         ({"audio_dir": "somewhere"}, "either --utterances_dir"),
         ({"executor": "slurm"}, "--slurm_partition"),
         ({"executor": "slurm", "slurm_partition": "cpu", "slurm_options": ["exclusive"]}, "name=value"),
+        ({"slurm_partition": "cpu"}, "--slurm_partition says something of --executor slurm; give both or neither"),
         ({"model_dir": "nowhere"}, "not the folder of a quantizer"),
         ({"utterances_dir": "nowhere"}, "No shards of utterances"),
     ],
