@@ -118,10 +118,8 @@ def resynthesize(run: Run, split: str, vocoder: str, device: str = "cpu") -> Sou
     shards = _shards_of(run.utterances(), split)
     fingerprint = f"{read_fingerprint(run.utterances())} {read_fingerprint(units_folder)} {split}"
     _check_vocoder(run, vocoder)
-    if vocoder != CODEBOOK:
-        fingerprint += f" {fingerprint_files(Path(vocoder))}"
-    elif read_quantizer_config(run.units() / MODEL_FOLDER).speakers:
-        fingerprint += " every voice"  # of some, nothing was read off once
+    if identity := identify_vocoder(run, vocoder):
+        fingerprint += f" {identity}"
 
     def read() -> Iterator[Sound]:
         model = load_vocoder(run, vocoder).to(device)
@@ -188,6 +186,23 @@ def _check_vocoder(run: Run, vocoder: str) -> None:
     if hasattr(config, HASH_KEY) and not is_external(quantizer):
         own = quantizer_hash(SpeechUnitModel.from_pretrained(quantizer))
         check_same_quantizer(config, {HASH_KEY: own, "_name_or_path": str(quantizer)})
+
+
+def identify_vocoder(run: Run, vocoder: str) -> str | None:
+    """
+    What tells a vocoder from others of the same units.
+
+    Args:
+        run ([`Run`]): The run.
+        vocoder (`str`): `CODEBOOK`, or the folder of one that was trained on the run's units.
+
+    Returns:
+        `str`, *optional*: Of its files; `None` of one that is read off the quantizer, of which there is but one.
+    """
+    if vocoder != CODEBOOK:
+        return fingerprint_files(Path(vocoder))
+    # Once, there was nothing in it of voices that are not among the first utterances.
+    return "every voice" if read_quantizer_config(run.units() / MODEL_FOLDER).speakers else None
 
 
 def load_vocoder(run: Run, vocoder: str):

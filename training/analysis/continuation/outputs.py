@@ -21,7 +21,7 @@ from ....models.pipelines.batches import speak_symbols
 from ...joint.continuations import find_silent_units
 from ...run.execution import Execution
 from ...run.folder import SUMMARY_FILE, Run
-from ...run.stage import Stage, fingerprint_files
+from ...run.stage import Stage
 from ...run.study_file import read_study
 from .prompts import ContinuationPrompt, hear_prompts, read_prompts
 from .to_text import BY_EAR, TextChannel
@@ -107,8 +107,11 @@ class Continued:
     def way_to_text(self) -> dict[str, Any]:
         """What brings outputs to text, as a stage of them is told it."""
         way = {"channel": self.channel.kind, "transcriber": self.pinned}
-        if self.channel.kind == BY_EAR and self.vocoder is not None:
-            way["vocoder"] = fingerprint_files(self.vocoder)
+        if self.channel.kind == BY_EAR and self.is_of_own_frames:
+            from ...transcription.sounds import CODEBOOK, identify_vocoder
+
+            if identity := identify_vocoder(self.run, str(self.vocoder or CODEBOOK)):
+                way["vocoder"] = identity
         return way
 
     def pipeline(self, training_seed: int, device: str):
