@@ -107,9 +107,10 @@ def read_plan(output_dir: str) -> dict:
 def _state_of(folder: Path, manifest: str | Path | None) -> str:
     """A digest of the manifests, or else of the recordings and their transcripts: names, sizes and times of change."""
     if manifest:
-        files = Path(manifest).glob(MANIFEST_FILES) if Path(manifest).is_dir() else [Path(manifest)]
+        source = Path(manifest).resolve()
+        files = source.glob(MANIFEST_FILES) if source.is_dir() else [source]
     else:
-        files = (file for file in folder.rglob("*") if file.name.lower().endswith(_READ))
+        files = (file for file in folder.resolve().rglob("*") if file.name.lower().endswith(_READ))
     found = sorted(file for file in files if file.is_file())
     state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in found]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]

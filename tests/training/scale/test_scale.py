@@ -201,7 +201,7 @@ def test_a_folder_of_audio_needs_no_transcripts(quantizer, tmp_path):
         encode_audio(replace(arguments, shard_size=3))
 
 
-def test_a_plan_is_of_recordings_as_they_were(tmp_path):
+def test_a_plan_is_of_recordings_as_they_were(tmp_path, monkeypatch):
     audio, folder = tmp_path / "audio", tmp_path / "audio" / "out"
     audio.mkdir()
 
@@ -210,6 +210,8 @@ def test_a_plan_is_of_recordings_as_they_were(tmp_path):
 
     soundfile.write(audio / "0.wav", a_voice(0, 0.1), 16_000)
     assert plan() == plan() == 1
+    monkeypatch.chdir(tmp_path)
+    assert make_plan(folder, None, "audio", None, 2)["items"] == 1
     for name in ("0.wav", "1.wav"):  # replaced, added
         soundfile.write(audio / name, a_voice(9, 0.1), 16_000)
         with pytest.raises(ValueError, match="plan of other audio, or of files as they no longer are"):
