@@ -82,6 +82,23 @@ def read_study(folder: str | Path) -> dict[str, Any]:
     return study
 
 
+def read_encoder_precision(folder: str | Path) -> str:
+    """
+    What the encoder of a run's units computes in.
+
+    Args:
+        folder (`str` or `Path`): The run's folder.
+
+    Returns:
+        `str`: `"fp32"` or `"bf16"`.
+
+    Raises:
+        `FileNotFoundError`, `ValueError`: As [`read_study`].
+    """
+    units = read_study(folder).get("configuration", {}).get("units", {})
+    return units.get("encoder_precision", "fp32")
+
+
 def open_run(folder: str | Path) -> Run:
     """
     A run that commands of its own work on.

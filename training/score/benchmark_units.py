@@ -5,6 +5,7 @@ Formats are those that the benchmarks' own programs read: discophon's `read_subm
 ZeroSpeech 2021's phonetic task, and BabySLM's `load_quantized_units`; docs/recordings.md says where they stand.
 """
 
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,15 +15,17 @@ from typing import Literal
 
 import numpy as np
 
-from ...datasets_scripts.recordings.reading import read_speech
-from ...models.files import write_json, written_whole
+from ...datasets_scripts.recordings.reading import read_waveform
+from ...models.files import read_json_if_whole, write_json, written_whole
 from ...models.modalities import get_modality
 from ..external_units.quantizers import has_quantizer, is_external, load_quantizer, read_quantizer_config
 from ..run.environment import describe_commit, describe_versions
-from ..run.study_file import open_run
+from ..run.stage import fingerprint_files
+from ..run.study_file import open_run, read_encoder_precision
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 
 SUMMARY_FILE = "export.json"
+MADE_OF_FILE = "made_of.json"
 DISCOPHON_UNITS = 256
 """Units that discophon's many-to-one benchmark allows."""
 _PHONETIC_SETS = ("dev-clean", "dev-other", "test-clean", "test-other")
@@ -72,7 +75,8 @@ class RecordedSet:
 
 def export_units(arguments: ExportUnitsArguments) -> Path:
     """
-    Encode the recordings of every set that the benchmark's folder has; sets that are there are not made again.
+    Encode the recordings of every set that the benchmark's folder has; sets that are there are not made again, and
+    are refused where they are of another quantizer or of other recordings.
 
     Args:
         arguments ([`ExportUnitsArguments`]): Of the command.
@@ -80,11 +84,13 @@ def export_units(arguments: ExportUnitsArguments) -> Path:
     Returns:
         `Path`: The output folder. Of discophon `units-<language>-<split>.jsonl`, a line `{"file": ..., "units":
         [...]}` a recording; of ZeroSpeech 2021 `phonetic/<set>/<recording>.txt`, a row a frame with a 1 in the unit's
-        column; of BabySLM `<task>/<split>/quantized_outputs.txt`, `name<tab>1,2,3`. `export.json` says what was made.
+        column; of BabySLM `<task>/<split>/quantized_outputs.txt`, `name<tab>1,2,3`. `export.json` says what was made,
+        and `made_of.json` of what.
 
     Raises:
         `FileNotFoundError`: If the folder is no run, has no such quantizer, or the benchmark's has no recordings.
-        `ValueError`: If units of this modality are none of frames, are a table, or a recording cannot be read.
+        `ValueError`: If units of this modality are none of frames, are a table, a recording cannot be read, or the
+            output folder holds units of something else.
     """
     run, device = open_run(arguments.run_dir), resolve_device(arguments.device)
     modality = get_modality(arguments.modality)
@@ -111,7 +117,15 @@ def export_units(arguments: ExportUnitsArguments) -> Path:
             f"{config.num_units}; give --num_units 256 to evoslm fit-units for a submission.",
             stacklevel=2,
         )
-    common = {"quantizer": quantizer, "benchmark": arguments.benchmark, "device": device}
+    precision = read_encoder_precision(run.folder)
+    made_of = {
+        "benchmark": arguments.benchmark,
+        "modality": modality.name,
+        "quantizer": fingerprint_files(quantizer),
+        "encoder_precision": precision,
+    }
+    _keep_apart(folder, sets, made_of)
+    common = {"quantizer": quantizer, "benchmark": arguments.benchmark, "device": device, "precision": precision}
     jobs = [
         Job(_encode_set, common | {"recorded": each, "target": folder / each.target}, len(_recordings(each.folder)))
         for each in sets
@@ -163,20 +177,48 @@ def _recordings(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.wav"))
 
 
+def _keep_apart(folder: Path, sets: list[RecordedSet], made_of: dict[str, str]) -> None:
+    """Note what each set is made of before it is, and refuse those that are there and of something else."""
+    noted = read_json_if_whole(folder / MADE_OF_FILE) or {}
+    for each in sets:
+        target, now = folder / each.target, made_of | {"recordings": _fingerprint(each)}
+        there = noted.get(each.name, {}) if target.exists() else now
+        differing = [name for name, value in now.items() if there.get(name) != value]
+        if differing:
+            raise ValueError(
+                f"{target} is there, but not of what is asked for ({', '.join(differing)}); choose another --to, or "
+                "remove it."
+            )
+        noted[each.name] = now
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / MADE_OF_FILE, noted)
+
+
+def _fingerprint(recorded: RecordedSet) -> str:
+    """Of the names of a set's recordings and their sizes."""
+    paths = _recordings(recorded.folder)
+    files = [(path.relative_to(recorded.folder).as_posix(), path.stat().st_size) for path in paths]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+
+
 def _encode_set(
     quantizer: Path,
     benchmark: str,
     recorded: RecordedSet,
     target: Path,
     device: str,
+    precision: str,
     report_progress: Callable[[float], None],
 ) -> None:
     """The job of a worker: one set, whole or not at all."""
-    model, paths = load_quantizer(quantizer).to(device), _recordings(recorded.folder)
+    import torch
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    model, paths = load_quantizer(quantizer, dtype=dtype).to(device), _recordings(recorded.folder)
 
     def encode(path: Path) -> np.ndarray:
         named = {"names": [path.name]} if is_external(quantizer) else {}
-        return model.units([read_speech(path)], **named)[0]
+        return model.units([read_waveform(path, path.name)], **named)[0]
 
     if benchmark == "zerospeech2021":
         for index, path in enumerate(paths):

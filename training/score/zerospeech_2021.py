@@ -20,7 +20,7 @@ from ..external_units.tables import TableUnits
 from ..run.environment import describe_commit, describe_device, describe_versions
 from ..run.folder import MODEL_FOLDER, Run
 from ..run.stage import fingerprint_files
-from ..run.study_file import open_run, read_study
+from ..run.study_file import open_run, read_encoder_precision, read_study
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from ..stages.speech import read_stretch_factor
 from .pair_files import load_for_scoring, wait_for_scores
@@ -126,7 +126,7 @@ def score_zerospeech(arguments: ZeroSpeechArguments) -> Path:
         num_proc=arguments.num_proc or count_cores(),
         max_skipped_fraction=arguments.max_skipped_fraction,
     )
-    units = _Units(run, arguments, folder, table, workers, device)
+    units = _Units(run, arguments, folder, table, workers, device, read_encoder_precision(run.folder))
     asked = {modality.name: _ask_modality(modality, units) for modality in chosen}
     asked |= {f"joint_{name}": _ask_joint(name, units) for name in joint}
     left_out = {name: why for name, why in asked.items() if isinstance(why, str)}
@@ -199,6 +199,7 @@ class _Units:
     table: TableUnits | None
     workers: int
     device: str
+    precision: str
 
     def write(self, modality: Modality) -> Path | str:
         """Pairs in a modality of speech, or why there are none."""
@@ -215,13 +216,17 @@ class _Units:
             )
         if getattr(read_quantizer_config(quantizer), "kind", None) == "table":
             return "its units are a table of the run's own audio; give one of these recordings by --units"
-        units = self.folder / f"units-{modality.name}-{fingerprint_files(quantizer)}"
-        return write_unit_pairs(pairs, quantizer, units, modality.name, self.workers, self.device)
+        units = self.folder / f"units-{modality.name}-{fingerprint_files(quantizer)}{self._of_precision}"
+        return write_unit_pairs(pairs, quantizer, units, modality.name, self.workers, self.device, self.precision)
+
+    @property
+    def _of_precision(self) -> str:
+        return "" if self.precision == "fp32" else f"-{self.precision}"
 
     def save_dir(self, name: str, is_speech: bool = True) -> Path:
         """Where the scores of a model are kept."""
-        of_table = f"-{self.table.fingerprint()}" if self.table and is_speech else ""
-        return self.folder / f"scores-{name}-seed-{self.arguments.training_seed}{of_table}"
+        of_units = f"-{self.table.fingerprint()}" if self.table else self._of_precision
+        return self.folder / f"scores-{name}-seed-{self.arguments.training_seed}{of_units if is_speech else ''}"
 
 
 def _ask_modality(modality: Modality, units: _Units) -> _Question | str:

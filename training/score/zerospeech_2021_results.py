@@ -133,6 +133,7 @@ def write_unit_pairs(
     modality: str = "speech_units",
     num_proc: int = 1,
     device: str = "cpu",
+    precision: str = "fp32",
 ) -> Path:
     """
     Write recorded pairs as a modality of speech: shards with `positive_units`, `negative_units` and `context_units`,
@@ -145,6 +146,7 @@ def write_unit_pairs(
         modality (`str`, *optional*, defaults to `"speech_units"`): A modality that is made of units.
         num_proc (`int`, *optional*, defaults to 1): How many processes encode.
         device (`str`, *optional*, defaults to `"cpu"`): Where the encoder runs.
+        precision (`str`, *optional*, defaults to `"fp32"`): Of an encoder with weights, `"fp32"` or `"bf16"`.
 
     Returns:
         `Path`: The output folder.
@@ -163,7 +165,7 @@ def write_unit_pairs(
         raise FileNotFoundError(f"There is no speech-unit model in {quantizer}; give the folder of one.")
     unit_contents(modality, [])
     targets = {shard: output_dir / shard.relative_to(pairs) for shard in shards}
-    common = {"quantizer": quantizer, "modality": modality, "device": device}
+    common = {"quantizer": quantizer, "modality": modality, "device": device, "precision": precision}
     jobs = [
         Job(_write_unit_shard, common | {"shard": shard, "target": target}, shard.stat().st_size)
         for shard, target in targets.items()
@@ -174,7 +176,7 @@ def write_unit_pairs(
 
 
 def _write_unit_shard(
-    shard: Path, target: Path, quantizer: Path, modality: str, device: str, report_progress=None
+    shard: Path, target: Path, quantizer: Path, modality: str, device: str, precision: str, report_progress=None
 ) -> None:
     from ...datasets_scripts.pairs.unit_contents import unit_pairs
     from ..stages.units.encoding import encode_shard
@@ -183,7 +185,7 @@ def _write_unit_shard(
     sides = [name for name in ("context", *SIDES) if pq.read_schema(shard).get_field_index(f"{name}_audio") >= 0]
     with tempfile.TemporaryDirectory() as folder:
         columns = tuple(f"{name}_audio" for name in sides)
-        encode_shard(quantizer, shard, Path(folder), columns, device, report_progress=report_progress)
+        encode_shard(quantizer, shard, Path(folder), columns, device, precision, report_progress)
         rows = unit_pairs(shard, pq.read_table(Path(folder) / shard.name), modality)
     with written_whole(target) as partial:
         pq.write_table(rows, partial)

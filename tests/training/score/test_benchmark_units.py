@@ -1,17 +1,20 @@
 """`evoslm export-units`: the files that benchmarks take, read as their own programs read them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from evoslm.datasets_scripts.recordings.reading import read_speech
+from evoslm.datasets_scripts.recordings.reading import read_waveform
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.training.cli import main
-from evoslm.training.external_units.quantizers import open_units, save_units
+from evoslm.training.external_units.quantizers import load_quantizer, open_units, save_units
 from evoslm.training.run.folder import Run
 from evoslm.training.run.study_file import FORMAT
+from evoslm.training.score import benchmark_units
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,8 @@ def export(run, folder, to, *flags):
 
 
 def units(run, path) -> list[int]:
-    return SpeechUnitModel.from_pretrained(run.quantizer("speech_units")).units([read_speech(path)])[0].tolist()
+    model = SpeechUnitModel.from_pretrained(run.quantizer("speech_units"))
+    return model.units([read_waveform(path, path.name)])[0].tolist()
 
 
 def test_discophon_gets_a_line_a_recording(run, tmp_path, capsys):
@@ -82,6 +86,64 @@ def test_babyslm_gets_names_and_ids(run, tmp_path):
     assert [int(each) for each in ids.split(",")] == units(run, data / "lexical" / "dev" / f"{name}.wav")
 
 
+def test_a_set_that_is_there_is_of_the_same_quantizer_and_recordings(run, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    record(data / "audio" / "deu" / "dev" / "a1.wav")
+    assert export(run, data, out) == 0
+    of_all = json.loads((out / "made_of.json").read_text())["deu-dev"]
+    other = Run(tmp_path / "other", "many")
+    shutil.copytree(run.folder, other.folder)
+    SpeechUnitModel(SpeechUnitConfig(num_units=8)).save_pretrained(other.quantizer("speech_units"))
+    record(data / "audio" / "eng" / "dev" / "b22.wav")
+    for which, folder, what in ((other, data, "quantizer"), (run, tmp_path / "more", "recordings")):
+        record(tmp_path / "more" / "audio" / "deu" / "dev" / "c333.wav")
+        assert export(which, folder, out) == 2
+        assert f"units-deu-dev.jsonl is there, but not of what is asked for ({what})" in capsys.readouterr().err
+    assert not (out / "units-eng-dev.jsonl").exists()
+    assert json.loads((out / "export.json").read_text())["num_units"] == 12
+    # A set that came later is added, and one that was removed is made of what is asked for.
+    assert export(run, data, out) == 0
+    assert json.loads((out / "made_of.json").read_text()) == {
+        "deu-dev": of_all,
+        "eng-dev": of_all | {"recordings": json.loads((out / "made_of.json").read_text())["eng-dev"]["recordings"]},
+    }
+    for path in out.glob("*.jsonl"):
+        path.unlink()
+    assert export(other, data, out) == 0
+    assert max(json.loads((out / "units-deu-dev.jsonl").read_text())["units"]) < 8
+    (out / "made_of.json").unlink()
+    assert export(other, data, out) == 2
+    assert "(benchmark, modality, quantizer, encoder_precision, recordings)" in capsys.readouterr().err
+
+
+def test_recordings_that_no_corpus_would_take_are_encoded(run, tmp_path):
+    folder = tmp_path / "data" / "audio" / "deu" / "dev"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "clipped.wav", np.sign(np.sin(np.arange(6000) / 9)), 16_000)
+    soundfile.write(folder / "silent.wav", np.zeros(6000), 16_000)
+    assert export(run, tmp_path / "data", tmp_path / "out") == 0
+    lines = (tmp_path / "out" / "units-deu-dev.jsonl").read_text().splitlines()
+    assert [json.loads(line)["file"] for line in lines] == ["clipped", "silent"]
+
+
+def test_the_encoder_is_as_precise_as_in_the_run(run, tmp_path, monkeypatch):
+    asked = []
+
+    def load(folder, dtype):
+        asked.append(dtype)
+        return load_quantizer(folder, dtype=dtype)
+
+    monkeypatch.setattr(benchmark_units, "load_quantizer", load)
+    record(tmp_path / "data" / "audio" / "deu" / "dev" / "a1.wav")
+    of_bf16 = Run(tmp_path / "run", "many")
+    shutil.copytree(run.folder, of_bf16.folder)
+    study = {"format": FORMAT, "voices": "many", "configuration": {"units": {"encoder_precision": "bf16"}}}
+    of_bf16.study_file.write_text(json.dumps(study))
+    assert export(run, tmp_path / "data", tmp_path / "fp32") == 0
+    assert export(of_bf16, tmp_path / "data", tmp_path / "bf16") == 0
+    assert asked == [torch.float32, torch.bfloat16]
+
+
 def test_what_cannot_be_exported_is_said_in_a_sentence(run, tmp_path, capsys):
     data = tmp_path / "data"
     record(data / "audio" / "deu" / "dev" / "a1.wav")
@@ -108,5 +170,5 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(run, tmp_path, capsys):
         assert message in error and len(error.splitlines()) == 1
     (data / "audio" / "deu" / "dev" / "broken.wav").write_bytes(b"RIFF")
     assert export(run, data, tmp_path / "out") == 2
-    assert "broken.wav cannot be read as audio" in capsys.readouterr().err
+    assert "broken.wav cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "out" / "units-deu-dev.jsonl").exists()

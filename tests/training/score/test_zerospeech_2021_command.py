@@ -16,10 +16,12 @@ from evoslm.models.scoring import score_pairs
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel
 from evoslm.models.tokenizers.by_modality import train_tokenizer
 from evoslm.training.cli import main
-from evoslm.training.external_units.quantizers import open_units, save_units
+from evoslm.training.external_units.quantizers import load_quantizer, open_units, save_units
 from evoslm.training.run.folder import Run
+from evoslm.training.run.stage import fingerprint_files
 from evoslm.training.run.study_file import FORMAT
 from evoslm.training.score.pair_files import load_for_scoring
+from evoslm.training.stages.units import encoding
 
 CONTENTS = {
     "text_raw": ["abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,'"],
@@ -87,6 +89,27 @@ def test_every_modality_is_asked_the_official_items(run, layout, tmp_path, capsy
     assert call(run, layout, tmp_path / "out", "--modalities", "text_raw") == 0
     assert of_text.read_text() == filled_in
     assert {path: path.stat().st_mtime_ns for path in written} == written  # nothing is made twice
+
+
+def test_the_encoder_is_as_precise_as_in_the_run(run, layout, tmp_path, monkeypatch):
+    asked = []
+
+    def load(folder, dtype):
+        asked.append(dtype)
+        return load_quantizer(folder, dtype=dtype)
+
+    monkeypatch.setattr(encoding, "load_quantizer", load)
+    shutil.copytree(run.folder, tmp_path / "run")
+    of_bf16 = Run(tmp_path / "run", "many")
+    study = {"format": FORMAT, "voices": "many", "configuration": {"units": {"encoder_precision": "bf16"}}}
+    of_bf16.study_file.write_text(json.dumps(study))
+    for which, precision, ending in ((run, torch.float32, ""), (of_bf16, torch.bfloat16, "-bf16")):
+        asked.clear()
+        assert call(which, layout, tmp_path / "out", "--modalities", "speech_units") == 0
+        assert set(asked) == {precision}
+        units = f"units-speech_units-{fingerprint_files(which.quantizer('speech_units'))}{ending}"
+        assert (tmp_path / "out" / units).is_dir()
+        assert (tmp_path / "out" / f"scores-speech_units-seed-0{ending}").is_dir()
 
 
 @pytest.mark.parametrize(
