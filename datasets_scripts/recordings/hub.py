@@ -51,7 +51,8 @@ def read_hub_recordings(
             `EVOSLM_CACHE`, else `~/.cache/evoslm`.
 
     Returns:
-        `Iterator[Recording]`: Rows without transcript or audio are among them, with a `problem`.
+        `Iterator[Recording]`: Rows without transcript or audio are among them, with a `problem`. Transcripts in
+        capitals become small letters.
 
     Raises:
         `FileNotFoundError`: If the dataset cannot be found or reached.

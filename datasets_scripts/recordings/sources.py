@@ -74,7 +74,7 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
     Find the recordings of a folder with their transcripts, by what lies in it.
 
     - LibriSpeech: `SPEAKER/CHAPTER/*.trans.txt` at any depth. A document is a chapter, its topic the book that
-      `CHAPTERS.TXT` names, if that is there. The transcripts' capitals become small letters.
+      `CHAPTERS.TXT` names, if that is there.
     - LJSpeech: `metadata.csv` with lines `id|text|normalised text`, of which the last is taken, and audio files `id.*`
       anywhere below; also `wavs/id.wav` or `id.wav` for the id, and a speaker beside the text. A document, and its
       topic, is what stands before the id's last hyphen, if there is one.
@@ -83,7 +83,8 @@ def read_audio_folder(audio_dir: str | Path) -> list[Recording]:
       `speaker` (or `speaker_id`, ...), `document`, `topic` and `split`. A document is the folder that `file_name`
       names, unless it is named like a split or like audio (`train/wavs`), else the recording itself.
 
-    What lies below a folder that is named like a split (`train`, `dev-clean`, ...) is of that split.
+    What lies below a folder that is named like a split (`train`, `dev-clean`, ...) is of that split. Transcripts in
+    capitals become small letters.
 
     Returns:
         `list[Recording]`: In the order of the transcripts. Transcripts without audio and audio files without a
@@ -155,8 +156,8 @@ def read_libriheavy(manifest: str | Path, audio_dir: str | Path) -> RecordingStr
 
 
 def make_recording(path: Path | None, transcript: str | None, **columns) -> Recording:
-    """A recording with its size, or with what is missing in it."""
-    text = (transcript or "").strip()
+    """A recording with its size, or with what is missing in it; a transcript in capitals becomes small letters."""
+    text = small_letters((transcript or "").strip())
     problem = None if text else "Its transcript is empty."
     size = None
     if path is None or not path.is_file():
@@ -170,7 +171,7 @@ def small_letters(text: str) -> str:
     """A transcript in capitals, in small letters but for its first and "I"; any other text as it is."""
     if not text.isupper():
         return text
-    text = re.sub(r"\bi\b", "I", text.strip().lower())
+    text = re.sub(r"\bi\b", "I", text.lower())
     return text[0].upper() + text[1:]
 
 
@@ -188,7 +189,7 @@ def _read_trans(path: Path, folder: Path, books: dict[str, str]) -> Iterator[Rec
         speaker, chapter = (name.split("-") + ["", ""])[:2]
         yield make_recording(
             files.get(name),
-            small_letters(" ".join(texts)),
+            " ".join(texts),
             id=name,
             document=f"{speaker}-{chapter}",
             speaker=speaker,

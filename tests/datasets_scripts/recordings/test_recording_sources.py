@@ -193,6 +193,12 @@ class TestFolder:
         (tmp_path / "CHAPTERS.TXT").write_text(header + row)
         assert {recording.topic for recording in read_audio_folder(tmp_path)} == {"1184"}
 
+    def test_capitals_of_a_table_become_small_letters(self, tmp_path):
+        write(tmp_path / "a.wav")
+        write(tmp_path / "b.wav")
+        (tmp_path / "metadata.csv").write_text("file_name,text\na.wav,HE HOPED I WAS THERE\nb.wav,The FBI came.\n")
+        assert [r.text for r in read_audio_folder(tmp_path)] == ["He hoped I was there", "The FBI came."]
+
     def test_lists_of_split_folders_may_name_the_same_files(self, tmp_path):
         for split in ("train", "test"):
             write(tmp_path / split / "wavs" / "c0.wav")
@@ -344,7 +350,7 @@ class TestHub:
         sounds = [write(tmp_path / f"{name}.flac").read_bytes() for name in "ab"]
         rows = [
             {"key": "a", "who": "x", "said": "One.", "sound": {"bytes": sounds[0], "path": "a.flac"}},
-            {"key": "b", "who": "y", "said": "Two.", "sound": {"bytes": sounds[1], "path": "b.flac"}},
+            {"key": "b", "who": "y", "said": "TWO ", "sound": {"bytes": sounds[1], "path": "b.flac"}},
             {"key": "c", "who": "y", "said": " ", "sound": {"bytes": sounds[1], "path": "c.flac"}},
             {"key": "d", "who": None, "said": "Four.", "sound": None},
         ]
@@ -355,7 +361,7 @@ class TestHub:
     def test_rows_are_recordings(self, dataset, tmp_path):
         options = {"text_column": "said", "audio_column": "sound", "id_column": "key", "speaker_column": "who"}
         recordings = list(read_hub_recordings(dataset, **options, cache_dir=tmp_path / "cache"))
-        assert [(r.id, r.speaker, r.text) for r in recordings[:2]] == [("a", "x", "One."), ("b", "y", "Two.")]
+        assert [(r.id, r.speaker, r.text) for r in recordings[:2]] == [("a", "x", "One."), ("b", "y", "Two")]
         assert problems(recordings) == {
             "a": None,
             "b": None,
