@@ -43,7 +43,8 @@ def score_blocks(model, tokenizer, rows: Iterable[Mapping], direction: str, devi
         contexts = [
             _ids(tokenizer, FIRST[before], _content(row, "context", before)) + _ids(tokenizer, switch) for row in own
         ]
-        continuations = [_ids(tokenizer, _content(row, "continuation", after)) for row in own]
+        # Behind the token of its modality, too, so that a text begins as it does in training.
+        continuations = [_ids(tokenizer, FIRST[after], _content(row, "continuation", after))[1:] for row in own]
         alone = _ids(tokenizer, FIRST[after])
         scored.append(
             {

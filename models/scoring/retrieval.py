@@ -44,10 +44,11 @@ def score_blocks(
     """
     Log P(continuation | BOS, context) of every continuation after every context of its block.
 
-    Context and continuation are tokenised separately. Where the modality changes between them, the token that says so
-    is conditioned on and not scored: it is the same for all contexts, and how surely a model expects a change there is
-    not what is asked. Scored are the pieces of text or units alone, so that the sum over tokens compares like with
-    like, and what the unconditional likelihood is subtracted from.
+    Context and continuation are tokenised separately, each behind the token of its modality as in training, so that a
+    text begins with its space where the tokenizer writes one. Where the modality changes between them, the token that
+    says so is conditioned on and not scored: it is the same for all contexts, and how surely a model expects a change
+    there is not what is asked. Scored are the pieces of text or units alone, so that the sum over tokens compares like
+    with like, and what the unconditional likelihood is subtracted from.
 
     Args:
         model (`PreTrainedModel`):
@@ -84,10 +85,10 @@ def score_blocks(
     blocks = _group_blocks(rows)
     before, after = DIRECTIONS[direction]
     passages = [row for own in blocks.values() for row in own]
-    first, begin = _token_id(tokenizer, _FIRST_TOKENS[before]), _token_id(tokenizer, _FIRST_TOKENS[after])
+    begin = {modality: _token_id(tokenizer, _FIRST_TOKENS[modality]) for modality in (after, before)}
     switch = [] if before == after else [_token_id(tokenizer, _SWITCH_TOKENS[after])]
-    contexts = [[first, *ids, *switch] for ids in _encode(tokenizer, passages, "context", before)]
-    continuations = _encode(tokenizer, passages, "continuation", after)
+    contexts = [[*ids, *switch] for ids in _encode(tokenizer, passages, "context", before)]
+    continuations = [ids[1:] for ids in _encode(tokenizer, passages, "continuation", after)]
     _check_apart(passages)
 
     size = len(passages) // len(blocks)
@@ -97,7 +98,7 @@ def score_blocks(
         own = range(start, start + size)
         for row in own:
             sequences += [continuations[row]] * (size + 1)
-            prefixes += [*(contexts[column] for column in own), [begin]]
+            prefixes += [*(contexts[column] for column in own), [begin[after]]]
             name = f"the continuation of passage {passages[row]['id']!r}"
             names += [*(f"{name} after the context of {passages[column]['id']!r}" for column in own), name]
     values = sequence_log_likelihoods(
@@ -156,8 +157,8 @@ def _token_id(tokenizer, token: str) -> int:
 
 
 def _encode(tokenizer, passages: Sequence[Mapping], part: str, modality: str) -> list[list[int]]:
-    """Ids of a part of all passages, none of them a token of a modality."""
-    contents = [_content(row, part, modality) for row in passages]
+    """Ids of a part of all passages behind the token of its modality."""
+    contents = [f"{_FIRST_TOKENS[modality]} {_content(row, part, modality)}" for row in passages]
     encoded = tokenizer(contents, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
     for row, ids in zip(passages, encoded):
         if tokenizer.unk_token_id in ids:

@@ -1,16 +1,19 @@
 """A joint model of a few thousand weights, and blocks of passages in its two modalities, made from a seed.
 
-[`make_joint_model`] -> the folder of an untrained model with its tokenizer, [`make_text_model`] -> that of one of text
-alone; [`make_passages`] -> rows of blocks.
+[`make_joint_model`] -> the folder of an untrained model with its tokenizer, [`make_byte_level_joint_model`] -> that of
+one whose tokenizer is of another make, [`make_text_model`] -> that of one of text alone;
+[`make_passages`] -> rows of blocks.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from evoslm.models.tokenizers.joint import train_joint
+from evoslm.models.tokenizers.joint import join_units, train_joint
 from evoslm.models.tokenizers.text import train_text_bpe
 
 NUM_UNITS = 40
@@ -23,6 +26,23 @@ def make_joint_model(folder: Path, seed: int = 0) -> str:
     texts = [" ".join(rng.choice(WORDS, 6)) + "." for _ in range(60)]
     units = (" ".join(map(str, rng.integers(0, NUM_UNITS, 30))) for _ in range(60))
     return save_joint_model(folder, train_joint(texts, units, NUM_UNITS, text_vocab_size=100, unit_vocab_size=70))
+
+
+def make_byte_level_joint_model(folder: Path) -> str:
+    """Save an untrained joint model whose tokenizer is of another make, and return the folder."""
+    text_tokenizer = byte_level_tokenizer([" ".join(WORDS)], eos_token="<|end|>")
+    return save_joint_model(folder, join_units(text_tokenizer, [], NUM_UNITS, None))
+
+
+def byte_level_tokenizer(texts: Iterable[str], **special) -> PreTrainedTokenizerFast:
+    """A tokenizer as many models of text have: BPE over bytes."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=alphabet)
+    backend.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
 
 
 def make_text_model(folder: Path, seed: int = 0) -> str:

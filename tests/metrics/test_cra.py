@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny_joint_model import make_joint_model, make_passages
+from tiny_joint_model import make_byte_level_joint_model, make_joint_model, make_passages
 
 import evoslm
 from evoslm.metrics.cra.app import LABELS, evaluate_file, result_table
@@ -131,14 +131,16 @@ def test_a_model_is_scored_as_the_engine_and_the_reference_scorer_do(cra, model_
 
     from evoslm.models.scoring import score_blocks
 
-    loaded = AutoModelForCausalLM.from_pretrained(model_folder), AutoTokenizer.from_pretrained(model_folder)
-    for direction in engine["groups"]:
-        for own, reference in zip(score_blocks(*loaded, passages, direction), scorer(*loaded, passages, direction)):
-            assert set(own) == set(reference)
-            for key in ("block", "direction", "ids", "tokens"):
-                assert own[key] == reference[key]
-            for key in ("log_likelihoods", "unconditional"):
-                assert np.array(own[key]) == pytest.approx(np.array(reference[key]), rel=1e-5)
+    for folder in (model_folder, make_byte_level_joint_model(tmp_path / "other")):
+        loaded = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        for direction in engine["groups"]:
+            scored = (score(*loaded, passages, direction) for score in (score_blocks, scorer))
+            for own, reference in zip(*scored):
+                assert set(own) == set(reference)
+                for key in ("block", "direction", "ids", "tokens"):
+                    assert own[key] == reference[key]
+                for key in ("log_likelihoods", "unconditional"):
+                    assert np.array(own[key]) == pytest.approx(np.array(reference[key]), rel=1e-5)
     monkeypatch.setitem(sys.modules, "evoslm.models.scoring", None)
     assert cra.compute(blocks=passages, **options)["outcomes"] == engine["outcomes"]
 

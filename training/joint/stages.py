@@ -16,6 +16,7 @@ from ...datasets_scripts.mixing.sequences import JointUtterance
 from ...datasets_scripts.mixing.switching import switching_rule
 from ...datasets_scripts.shards.reading import find_shards
 from ...models.files import read_json, write_json
+from ...models.tokenizers.joint import TEXT_TOKEN
 from ..arguments.study import HardwareArguments, PretrainArguments
 from ..pretrain.deepspeed_config import load_whole
 from ..run.execution import Execution
@@ -308,8 +309,18 @@ def build_joint_scores(
 
     inputs = {"model": model, "utterances": utterances, "units": units, "pairs": pairs, "pair_units": pair_units}
     inputs |= {"blocks": blocks, "block_units": block_units} if blocks is not None else {}
-    stage = Stage(folder, 1, asdict(speech), inputs, packages=("torch", "transformers"))
+    version = 2 if blocks is not None and _writes_spaces(model) else 1
+    stage = Stage(folder, version, asdict(speech), inputs, packages=("torch", "transformers"))
     stage.run(build, execution.overwrite)
+
+
+def _writes_spaces(model: Path) -> bool:
+    """Whether a text begins otherwise by itself than behind `<text>`: version 1 of the scores had continuations so."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    alone, behind = tokenizer(["a", f"{TEXT_TOKEN} a"], add_special_tokens=False)["input_ids"]
+    return behind[1:] != alone
 
 
 def train_and_score(

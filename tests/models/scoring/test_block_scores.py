@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_joint_model import make_joint_model, make_passages
+from tiny_joint_model import make_byte_level_joint_model, make_joint_model, make_passages
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evoslm.models.scoring import score_blocks
@@ -63,6 +63,19 @@ def test_what_is_scored_is_one_sequence_of_the_joint_model(joint):
     ids = [index for part in parts for index in tokenizer(part, add_special_tokens=False).input_ids]
     assert ids == tokenizer(whole, add_special_tokens=False).input_ids
     assert [segment.modality for segment in split_segments(tokenizer, ids)] == ["speech", "text"]
+
+
+def test_texts_begin_with_their_space_where_they_do_in_training(tmp_path):
+    folder = make_byte_level_joint_model(tmp_path)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    row, other = make_passages(num_blocks=1, size=2)
+    for direction, begin in (("t2t", f"<text> {row['context_text']}"), ("u2t", f"<speech> {row['context_units']}")):
+        scored = score_blocks(model, tokenizer, [row, other], direction)[0]["log_likelihoods"][0][0]
+        context = begin if direction == "t2t" else f"{begin} <speech_to_text>"
+        assert scored == pytest.approx(log_likelihood(model, tokenizer, context, f" {row['continuation_text']}"), 1e-5)
+    whole = tokenizer(f"{context} {row['continuation_text']}", add_special_tokens=False).input_ids
+    before = tokenizer(context, add_special_tokens=False).input_ids
+    assert whole == before + tokenizer(f" {row['continuation_text']}", add_special_tokens=False).input_ids
 
 
 def test_shared_contexts_change_no_score(joint):

@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from tiny_joint_model import byte_level_tokenizer
+from transformers import AutoTokenizer
 
 from evoslm.models.tokenizers.joint import (
     MODALITY_TOKENS,
@@ -118,17 +118,6 @@ def test_vocabularies_that_do_not_fit_are_refused():
         train_joint(TEXTS, unit_contents(), 50, 120, 150)
 
 
-def byte_level_tokenizer(**special) -> PreTrainedTokenizerFast:
-    """A tokenizer as many models of text have: BPE over bytes."""
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=alphabet)
-    backend.train_from_iterator(TEXTS, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
-
-
 @pytest.mark.parametrize("unit_vocab_size", [None, 150])
 def test_text_bpe_joined_with_units_is_the_joint_tokenizer(unit_vocab_size):
     joined = join_units(train_text_bpe(TEXTS, 120), unit_contents(), NUM_UNITS, unit_vocab_size)
@@ -137,7 +126,7 @@ def test_text_bpe_joined_with_units_is_the_joint_tokenizer(unit_vocab_size):
 
 
 def test_units_are_added_to_a_tokenizer_of_any_make(tmp_path):
-    old = byte_level_tokenizer(eos_token="<|end|>")
+    old = byte_level_tokenizer(TEXTS, eos_token="<|end|>")
     join_units(old, unit_contents(), NUM_UNITS, None).save_pretrained(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == len(old) + len(MODALITY_TOKENS) + NUM_UNITS
@@ -159,7 +148,7 @@ def test_units_are_added_to_a_tokenizer_of_any_make(tmp_path):
 )
 def test_a_tokenizer_that_cannot_be_joined_is_refused(special, unit_vocab_size, named):
     with pytest.raises(ValueError, match=named):
-        join_units(byte_level_tokenizer(**special), unit_contents(), NUM_UNITS, unit_vocab_size)
+        join_units(byte_level_tokenizer(TEXTS, **special), unit_contents(), NUM_UNITS, unit_vocab_size)
 
 
 def test_a_joint_tokenizer_is_joined_once(tokenizer):
