@@ -21,7 +21,7 @@ class EvoSLMHarnessModel(HFLM):
 
     Its `batch_size` has no effect on log-likelihoods: batches are made by tokens, and beginnings that requests share
     are computed once. Log-likelihoods are in float32 whatever the model's `dtype`. Contexts that are too long lose
-    their first tokens, as in the harness.
+    their first tokens, as in the harness, and a continuation that is longer than the window by itself is an error.
 
     Args:
         batch_tokens (`int`, *optional*): As in [`sequence_log_likelihoods`].
@@ -46,6 +46,12 @@ class EvoSLMHarnessModel(HFLM):
             self.batch_size_per_gpu = size
 
     def _loglikelihood_tokens(self, requests, disable_tqdm: bool = False, override_bs=None):
+        for index, (_, _, ending) in enumerate(requests):
+            if len(ending) > self.max_length:
+                raise ValueError(
+                    f"The continuation of request {index} has {len(ending)} tokens, more than the model's window of "
+                    f"{self.max_length}; drop it, or use a model with a longer window."
+                )
         rows = [(context + ending)[-(self.max_length + 1) :] for _, context, ending in requests]
         scores = score_rows(
             self.model,

@@ -157,7 +157,7 @@ def score_rows(
     Args:
         model (`PreTrainedModel`): As in [`sequence_log_likelihoods`], as are the arguments that are not described.
         rows (`Sequence[Sequence[int]]`): Token ids, of which the first is only conditioned on; at least two a row.
-        starts (`Sequence[int]`): Index of the first token of each row that is scored, from 1.
+        starts (`Sequence[int]`): Index of the first token of each row that is scored, from 1 to the last.
         greedy (`bool`, *optional*, defaults to `False`): Whether to count, too, what greedy decoding would not have
             written.
 
@@ -167,7 +167,7 @@ def score_rows(
         `(len(rows), layers + 1)`: those of every layer.
 
     Raises:
-        `ValueError`: As [`sequence_log_likelihoods`].
+        `ValueError`: As [`sequence_log_likelihoods`], or if a start is the first token of its row or none of it.
     """
     if batch_tokens is not None and batch_tokens < 1:
         raise ValueError(f"batch_tokens must be at least 1, not {batch_tokens}.")
@@ -178,6 +178,12 @@ def score_rows(
     names = names or [f"sequence {i}" for i in range(len(rows))]
     rows = [np.asarray(row) for row in rows]
     check_rows(model, rows, names)
+    for name, row, start in zip(names, rows, starts):
+        if not 1 <= start < len(row):
+            raise ValueError(
+                f"What is scored of {name} begins at token {start} of {len(row)}: it has to be one of them, and not "
+                "the first, which nothing stands before."
+            )
     if device is not None:
         model.to(device)
 

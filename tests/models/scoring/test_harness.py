@@ -66,6 +66,13 @@ def test_answers_are_those_of_the_harness(folder):
     assert found == pytest.approx(expected, rel=1e-5) and ours.batch_size == 2
 
 
+def test_a_continuation_longer_than_the_window_is_refused(folder):
+    model = EvoSLMHarnessModel(pretrained=folder, device="cpu", dtype="float32")
+    asked = requests("loglikelihood", [("the", " dog"), ("the farmer", " " + " ".join(SENTENCES))])
+    with pytest.raises(ValueError, match="continuation of request 1 has .* more than the model's window of 16"):
+        model.loglikelihood(asked, disable_tqdm=True)
+
+
 def test_a_task_of_the_harness_runs(folder, tmp_path):
     rows = [{"sentence_good": SENTENCES[0], "sentence_bad": "the farmer see a dog"}] * 3
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

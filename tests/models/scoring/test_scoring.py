@@ -334,6 +334,9 @@ def test_what_greedy_decoding_would_not_have_written_is_counted(llama, items):
     misses = [(found[start - 1 :] != row[start:]).sum() for found, row, start in zip(likeliest, rows, starts)]
     assert scores[:, 1].tolist() == misses and misses[-1] == 0
     assert scores[:-2, 0] == pytest.approx(sequence_log_likelihoods(llama, sequences, contexts), rel=1e-6)
+    for start in (-1, 0, 3):
+        with pytest.raises(ValueError, match=f"scored of sequence 1 begins at token {start} of 3"):
+            score_rows(llama, [[BOS, 5, 6], [BOS, 5, 7]], [1, start])
 
 
 @pytest.mark.parametrize(
