@@ -68,7 +68,7 @@ class EndingTable:
     def __init__(self, endings: Sequence[Ending]):
         self._topics, self._marks = (
             np.unique(np.array(names, dtype=str), return_inverse=True)[1]
-            for names in ([ending.topic for ending in endings], [ending.text[-1] for ending in endings])
+            for names in ([ending.topic for ending in endings], [_final_mark(ending.text) for ending in endings])
         )
         self.num_words = np.array([ending.num_words for ending in endings])
         self.num_characters = np.array([len(ending.text) for ending in endings])
@@ -166,6 +166,11 @@ def couple_endings(endings: Sequence[Ending], seed: int) -> list[tuple[Ending, E
 
 def _rank(ending: Ending, frequency: Counter) -> tuple[int, str]:
     return (-frequency[ending.topic], ending.topic)
+
+
+def _final_mark(text: str) -> str:
+    """What a sentence ends with, `""` where a transcript has no such mark."""
+    return "" if text[-1].isalnum() else text[-1]
 
 
 def _close(first: np.ndarray, second: int) -> np.ndarray:

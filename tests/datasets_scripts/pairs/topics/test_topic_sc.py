@@ -106,6 +106,13 @@ def test_partners_share_tense_and_pronouns_where_they_can():
     assert sum(first.form == second.form for first, second in couples) > 0.8 * len(couples)
 
 
+def test_transcripts_without_final_marks_are_coupled_as_sentences_are():
+    passages = make_passages(60)
+    bare = [replace(each, sentences=[text.rstrip(".") for text in each.sentences]) for each in passages]
+    with_marks, without = (couple_endings(find_endings(each)[0], seed=0) for each in (passages, bare))
+    assert len(without) > 0.9 * len(with_marks) > 20
+
+
 def test_a_frequent_topic_gets_the_others_as_partners():
     by_topic = {topic: [passage for passage in make_passages(400) if passage.topic == topic] for topic in NOUNS}
     endings, _ = find_endings(by_topic["sea"][:80] + by_topic["farm"][:40] + by_topic["city"][:40])
