@@ -3,7 +3,7 @@
 texts and their log-likelihoods -> flags and nats of each -> perplexities and shares, with intervals over prompts.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -123,26 +123,33 @@ def judge_continuations(
     return result
 
 
-def make_anchors(true: Sequence[str | None], seed: int = 0) -> dict[str, list[str | None]]:
+def make_anchors(
+    true: Sequence[str | None], seed: int = 0, prompts: Sequence[str] | None = None
+) -> dict[str, list[str | None]]:
     """
     What a perplexity stands between: the true continuations, and each true one behind another's prompt.
 
     Args:
         true (`Sequence[str]`): The true continuations, `None` where there is none.
         seed (`int`, *optional*, defaults to 0): Of the order in which each prompt gets the next one's.
+        prompts (`Sequence[str]`, *optional*): The prompts, of which several may be one; by default all differ.
 
     Returns:
         `dict[str, list[str]]`: `true` and `shuffled`, a text for each prompt, `None` where there is none; empty if
         there are no true ones at all.
     """
-    own = [number for number, text in enumerate(true) if text is not None]
-    if not own:
+    prompts = range(len(true)) if prompts is None else prompts
+    first: dict = {}
+    for number, (prompt, text) in enumerate(zip(prompts, true)):
+        if text is not None:
+            first.setdefault(prompt, number)
+    if not first:
         return {}
-    order = np.random.default_rng(seed).permutation(own).tolist()
-    shuffled: list[str | None] = [None] * len(true)
-    if len(own) > 1:
-        for number, other in zip(order, [*order[1:], order[0]]):
-            shuffled[number] = true[other]
+    order = np.random.default_rng(seed).permutation(list(first.values())).tolist()
+    behind = {}
+    if len(order) > 1:
+        behind = {prompts[number]: true[other] for number, other in zip(order, [*order[1:], order[0]])}
+    shuffled = [behind.get(prompt) if text is not None else None for prompt, text in zip(prompts, true)]
     return {"true": list(true), "shuffled": shuffled}
 
 
@@ -172,13 +179,15 @@ def score_with_anchors(
 
 def _flags(prompts, continuations, words, reasons, generated_tokens, silent) -> dict[str, np.ndarray]:
     """What of it is known, by name, of each continuation."""
-    times = Counter(map(tuple, words))
+    behind = defaultdict(set)
+    for prompt, own in zip(prompts, words):
+        behind[tuple(own)].add(prompt)
     marks = mark_continuations(continuations, reasons, generated_tokens, silent)
     return {
         "empty": marks.pop("empty"),
         "repeated": np.array([is_repeated(own) for own in words]),
         "copied": np.array([is_copied(words_of(prompt), own) for prompt, own in zip(prompts, words)]),
-        "same": np.array([bool(own) and times[tuple(own)] > 1 for own in words]),
+        "same": np.array([bool(own) and len(behind[tuple(own)]) > 1 for own in words]),
     } | marks
 
 

@@ -145,7 +145,7 @@ class Pelm(evaluate.Metric):
         if model_id is not None:
             true = [write_form(reference["continuation"], form) or None for reference in references]
             score = load_scorer(model_id, device, batch_tokens)
-            scores, anchors = score_with_anchors(score, prompts, predictions, make_anchors(true, seed))
+            scores, anchors = score_with_anchors(score, prompts, predictions, make_anchors(true, seed, prompts))
         return judge_continuations(prompts, predictions, scores, anchors, seed=seed, **options)
 
 

@@ -132,6 +132,18 @@ def test_shuffled_continuations_are_all_of_others():
     assert make_anchors(["only"])["shuffled"] == [None] and make_anchors([None]) == {}
 
 
+def test_several_outputs_of_a_prompt_are_of_one_prompt():
+    prompts, true = ["a", "a", "b", "a", "c"], ["of a", "of a", "of b", None, "of c"]
+    for seed in range(9):
+        shuffled = make_anchors(true, seed, prompts)["shuffled"]
+        assert shuffled[0] == shuffled[1] != "of a" and shuffled[3] is None
+        assert {*shuffled[1:3], shuffled[4]} == {"of a", "of b", "of c"} and shuffled[2] != "of b"
+    assert make_anchors(["of a"] * 2, 0, ["a"] * 2)["shuffled"] == [None] * 2
+    sure = {"log_likelihood": -0.1, "tokens": 1}
+    result = judge_continuations(["a", "a", "b"], ["Yes."] * 2 + ["No."], [sure] * 3)
+    assert result["shares"]["same"]["share"] == 0
+
+
 def test_prompts_are_drawn_together_with_their_cluster():
     scores, halves = [{"log_likelihood": -float(i), "tokens": 3} for i in range(1, 41)], ["a"] * 20 + ["b"] * 20
     prompts, written = ["a b c"] * 40, [f"{i} x y z" for i in range(40)]
