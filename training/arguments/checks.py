@@ -42,6 +42,7 @@ def check_arguments(arguments: Arguments, command: str = "study") -> None:
         check_values(getattr(arguments, name))
     if not arguments.modalities:
         raise ValueError("No modality is asked for; give --modalities, for example `--modalities paper`.")
+    _check_runs(arguments)
     _check_hardware(arguments.hardware)
     _check_encoder(arguments.units)
     _check_external_units(arguments, command)
@@ -56,6 +57,16 @@ def check_arguments(arguments: Arguments, command: str = "study") -> None:
         raise ValueError(
             f"--unit_bpe_vocab_size is {arguments.model.unit_bpe_vocab_size}; it must be above the number of "
             f"different units, {num_units}, since every unit is a piece of its own."
+        )
+
+
+def _check_runs(arguments: Arguments) -> None:
+    seeds = arguments.run.training_seeds
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"--training_seeds {' '.join(map(str, seeds))} names a seed twice; each trains one model.")
+    if arguments.joint.study == "joint" and arguments.run.replicates > 1:
+        raise ValueError(
+            "--study joint has no report over replicates; leave --replicates out, or give several --training_seeds."
         )
 
 
@@ -187,6 +198,12 @@ def _check_shape(model: ModelArguments) -> None:
         raise ValueError(
             f"--hidden_size {model.hidden_size} must be a multiple of --num_attention_heads "
             f"{model.num_attention_heads}, and that of --num_key_value_heads {model.num_key_value_heads}."
+        )
+    width = model.hidden_size // model.num_attention_heads
+    if width % 2:
+        raise ValueError(
+            f"--hidden_size {model.hidden_size} by --num_attention_heads {model.num_attention_heads} makes heads of "
+            f"{width}; their width has to be even, because positions turn it in pairs."
         )
 
 

@@ -45,7 +45,7 @@ class RunArguments:
     preset: str = "laptop"
     output_dir: str | None = None
     modalities: list[str] = field(default_factory=lambda: ["paper"])
-    training_seeds: list[int] = field(default_factory=lambda: [0], metadata={"aliases": ["--seeds"]})
+    training_seeds: list[int] = field(default_factory=lambda: [0], metadata={"aliases": ["--seeds"], "least": 0})
     num_proc: int | None = field(default=None, metadata={"least": 1})
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False

@@ -98,3 +98,17 @@ def test_flags_of_a_fit_do_not_go_with_units_that_are_not_fitted(tmp_path, flags
     assert parse_arguments(["--preset", "smoke", *units]).units.num_units == 50
     with pytest.raises(ValueError, match=f"not fitted, and {' '.join(flags)} is about those that are; leave out one"):
         parse_arguments(["--preset", "smoke", *units, *flags])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--training_seeds", "0", "1", "0"], "--training_seeds 0 1 0 names a seed twice"),
+        (["--training_seeds", "-1"], "--training_seeds is -1; it must be at least 0"),
+        (["--hidden_size", "6", "--num_attention_heads", "2"], "makes heads of 3; their width has to be even"),
+        (["--study", "joint", "--replicates", "2"], "--study joint has no report over replicates"),
+    ],
+)
+def test_what_no_study_can_do_is_refused_before_any_work(argv, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(["--preset", "smoke", *argv])
