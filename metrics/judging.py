@@ -106,6 +106,7 @@ def pair_accuracies(
         columns |= {"cluster": cluster_ids, "group": groups, "band": bands}
         columns |= {f"correct_{rule}": values.tolist() for rule, values in correct.items()}
         columns |= {f"margin_{rule}": (compared[rule][:, 0] - compared[rule][:, 1]).tolist() for rule in rules}
+        columns["counted"] = counted.tolist()
         columns = {name: values for name, values in columns.items() if values is not None}
         result["outcomes"] = [dict(zip(columns, row)) for row in zip(*columns.values())]
     return result

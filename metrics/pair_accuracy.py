@@ -79,7 +79,7 @@ Returns:
     - `outcomes`, with `return_outcomes`: a `dict` a prediction, in order: `id`, and where they are given `cluster`,
       `group` and `band`; `correct_sum`, `correct_mean`, `correct_pmi` and `correct_fewer_tokens`, 1 (right), 0.5
       (tie) or 0; and `margin_sum`, `margin_mean`, `margin_pmi`, positive minus negative side in nats (a token, for the
-      mean).
+      mean); and `counted`, whether the accuracies are over it.
 
 """
 

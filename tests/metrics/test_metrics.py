@@ -198,6 +198,8 @@ def test_bands_choose_the_headlines_pairs_where_they_are_the_tasks_own(metrics):
     own = metrics["swuggy"].compute(**asked, bands=bands, groups=["a", "a", "b", "b"])
     assert own["accuracy"] == 0.5 and own["bands"] == ["1-5", "6-20"] and own.items() >= counts(2, 2).items()
     assert own["groups"]["b"]["accuracy_sum"] == 1
+    outcomes = metrics["swuggy"].compute(**asked, bands=bands, return_outcomes=True)["outcomes"]
+    assert [row["counted"] for row in outcomes] == [True, True, False, False]  # what two models are compared on
     official = metrics["swuggy"].compute(**asked, bands=["1-5", "6-20", ">100", "oov"])
     assert official["accuracy"] == 0.75 and official["n_pairs"] == 4 and len(official["bands"]) == 4
     frequent = metrics["swuggy"].compute(**asked, bands=[">100, unbalanced"] * 4)
@@ -240,7 +242,7 @@ def test_outcomes_are_a_row_a_prediction(metrics, name):
     assert first == {
         **{"id": "a", "cluster": "c", "group": "x"},
         **{"correct_sum": 1, "correct_mean": 0, "correct_pmi": 1, "correct_fewer_tokens": 1},
-        **{"margin_sum": 2, "margin_mean": -0.5, "margin_pmi": 2},
+        **{"margin_sum": 2, "margin_mean": -0.5, "margin_pmi": 2, "counted": True},
     }
     assert (second["correct_sum"], second["margin_sum"]) == (0, -1)
     assert (third["id"], third["correct_sum"]) == (7, 0.5)
