@@ -139,6 +139,7 @@ class PairAccuracy:
                 "Scoring a model needs torch and transformers: pip install torch transformers."
             ) from error
         rows = read_pairs(pairs, modality, self.task.name)
+        check_pairs(rows, modality)
         if self.task.needs_context and not all(row.get(f"context_{modality}") for row in rows):
             raise ValueError(
                 f"Pairs of {self.task.name} need a context: fill the column 'context_{modality}' of every row."
@@ -182,14 +183,42 @@ def judge_arguments(rows: Iterable[Mapping]) -> dict[str, list]:
         arguments["unconditional"] = [{side: row[f"{side}_unconditional"] for side in SIDES} for row in rows]
     if rows and all(row.get("group") for row in rows):
         arguments["groups"] = [row["group"] for row in rows]
-    for argument, keys in (("cluster_ids", ("cluster", "pair_id", "id")), ("ids", ("pair_id", "id"))):
-        found = next((key for key in keys if rows and all(_is_given(row.get(key)) for row in rows)), None)
-        if found:
-            arguments[argument] = [row[found] for row in rows]
+    arguments |= _labels(rows)
     recorded = rows and all("rate" in row and not _is_given(row["rate"]) for row in rows)
     if not recorded and any(_is_given(row.get("band")) for row in rows):
         arguments["bands"] = [row["band"] if _is_given(row.get("band")) else "" for row in rows]
     return arguments
+
+
+def check_pairs(rows: Iterable[Mapping], modality: str | None) -> None:
+    """
+    Refuse pairs that could be scored, but not judged: rows with one `id` are the voices of one pair.
+
+    Args:
+        rows (`Iterable[Mapping]`): Pairs as [`read_pairs`] gives them, of one task or several.
+        modality (`str`): The form that is to be scored; with `None` columns are called `positive` and so on.
+
+    Raises:
+        `ValueError`: If rows with one id differ in their cluster or group, or in what the same voice says.
+    """
+    by_task: dict[str, list[Mapping]] = {}
+    for row in rows:
+        by_task.setdefault(str(row.get("task")), []).append(row)
+    for own in by_task.values():
+        labels, found = _labels(own), {}
+        for row, name, cluster in zip(own, labels.get("ids", ()), labels.get("cluster_ids", ())):
+            group = row["group"] if _is_given(row.get("group")) else None
+            contents = [row.get(column) for column in _columns(modality)]
+            for what, where, value in (
+                ("cluster", str(name), str(cluster)),
+                ("group", str(name), group),
+                ("content in the same voice", (str(name), row.get("voice"), row.get("rate")), contents),
+            ):
+                if found.setdefault((what, where), value) != value:
+                    raise ValueError(
+                        f"Rows with the id {name!r} differ in their {what}, but rows with one id are one pair in "
+                        "several voices; give two pairs two ids."
+                    )
 
 
 def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dict]:
@@ -197,9 +226,10 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
     Rows of minimal pairs in one form, and of one task where rows name theirs.
 
     Args:
-        pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; a .parquet, .jsonl
-            or .csv file, or a folder of such files; or the id of a dataset on the Hub. Text is UTF-8, or UTF-16 with
-            its byte order mark; cells of a .csv file are taken as they are written, and an empty label is `None`.
+        pairs (`str`, `Path` or `Iterable[Mapping]`): Rows, such as a list or a `datasets.Dataset`; several splits of
+            them, of which `test` is read, or the only one; a .parquet, .jsonl or .csv file, or a folder of such files;
+            or the id of a dataset on the Hub. Text is UTF-8, or UTF-16 with its byte order mark; cells of a .csv file
+            are taken as they are written, and an empty label is `None`.
         modality (`str`): The form; with `None` the columns are called `positive`, `negative` and `context`.
         task (`str`, *optional*): The task; rows of all tasks if not given.
 
@@ -210,11 +240,11 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
         `FileNotFoundError`: If there is no such file.
         `ValueError`: If a file cannot be read, or there are no pairs (of the task).
     """
-    parts = ("context", *SIDES)
-    wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice", "rate"}
-    wanted |= set(parts if modality is None else [f"{part}_{modality}" for part in parts])
+    wanted = {"id", "pair_id", "cluster", "task", "group", "band", "voice", "rate", *_columns(modality)}
     if isinstance(pairs, (str, Path)):
         pairs = _read_source(str(pairs), wanted)
+    elif isinstance(pairs, (datasets.DatasetDict, datasets.IterableDatasetDict)):
+        pairs = pairs[_test_split("What was given as pairs", list(pairs))]
     if isinstance(pairs, datasets.Dataset):
         # Audio would be decoded on the way to a row.
         pairs = pairs.select_columns([column for column in pairs.column_names if column in wanted])
@@ -226,6 +256,21 @@ def read_pairs(pairs, modality: str | None, task: str | None = None) -> list[dic
         found = ", ".join(sorted({str(row["task"]) for row in rows})) or "no rows at all"
         raise ValueError(f"There are no pairs of the task {task!r}; the pairs given have {found}.")
     return own
+
+
+def _labels(rows: list[Mapping]) -> dict[str, list]:
+    """`cluster_ids` and `ids` of rows, by the first of the columns for them that all rows have."""
+    labels = {}
+    for argument, keys in (("cluster_ids", ("cluster", "pair_id", "id")), ("ids", ("pair_id", "id"))):
+        found = next((key for key in keys if rows and all(_is_given(row.get(key)) for row in rows)), None)
+        if found:
+            labels[argument] = [row[found] for row in rows]
+    return labels
+
+
+def _columns(modality: str | None) -> list[str]:
+    """The columns of contents in one form."""
+    return [part if modality is None else f"{part}_{modality}" for part in ("context", *SIDES)]
 
 
 def _is_given(value) -> bool:

@@ -370,6 +370,12 @@ def test_topic_sc_needs_contexts(metrics, rows):
         metrics["topic_sc"].compute(model_id="m", pairs=pairs, modality="phones")
 
 
+def test_pairs_that_cannot_be_judged_are_refused_before_a_model_is_loaded(metrics):
+    pairs = [{"id": "1", "group": group, "positive_text": "a", "negative_text": "b"} for group in ("x", "y")]
+    with pytest.raises(ValueError, match="Rows with the id '1' differ in their group"):
+        metrics["swuggy"].compute(model_id="nowhere", pairs=pairs, modality="text")
+
+
 def test_a_missing_file_of_pairs_is_named(metrics):
     with pytest.raises(FileNotFoundError, match="no file of pairs at nowhere.parquet"):
         metrics["swuggy"].compute(model_id="m", pairs="nowhere.parquet", modality="text")

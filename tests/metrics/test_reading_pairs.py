@@ -1,8 +1,9 @@
 import json
 
+import datasets
 import pytest
 
-from evoslm.metrics.pair_accuracy import read_pairs
+from evoslm.metrics.pair_accuracy import check_pairs, read_pairs
 
 ROWS = [
     {"id": "007", "positive_text": "The value is null", "negative_text": "The null value are"},
@@ -49,6 +50,34 @@ def test_a_folder_gives_its_test_split(tmp_path):
         read_pairs(tmp_path, "text")
     (tmp_path / "test.csv").write_text(csv_text())
     assert read_pairs(tmp_path, "text") == ROWS
+
+
+def test_of_several_splits_the_test_split_is_read_or_the_only_one():
+    splits = datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)})
+    assert read_pairs(splits, "text") == ROWS
+    splits["test"] = datasets.Dataset.from_list(ROWS[:1])
+    assert read_pairs(splits, "text") == ROWS[:1]
+    splits["validation"] = splits.pop("test")
+    with pytest.raises(ValueError, match="given as pairs has no split 'test'; load one of train, validation"):
+        read_pairs(splits, "text")
+
+
+def test_rows_with_one_id_are_one_pair_in_several_voices():
+    row = {"id": "1", "task": "sblimp", "group": "x", "voice": "a", "positive_phones": "p q", "negative_phones": "q"}
+    other = row | {"voice": "b", "positive_phones": "p r"}
+    nan = float("nan")
+    check_pairs([row, row, other, other | {"task": "swuggy", "group": "y"}], "phones")
+    check_pairs([row | {"group": nan}, other | {"group": None}], "phones")
+    check_pairs([{"positive": "a", "negative": "b"}, {"positive": "c", "negative": "b"}], None)
+    for change, what in (
+        ({"group": "y"}, "group"),
+        ({"cluster": "c"}, "cluster"),
+        ({"voice": "a"}, "content in the same voice"),
+        ({"voice": "a", "rate": None}, "content in the same voice"),
+    ):
+        first = row | {"cluster": "b"} if "cluster" in change else row
+        with pytest.raises(ValueError, match=f"Rows with the id '1' differ in their {what}, .* two pairs two ids"):
+            check_pairs([first, other | change], "phones")
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...metrics.judging import pair_accuracies
-from ...metrics.pair_accuracy import judge_arguments, read_pairs
+from ...metrics.pair_accuracy import check_pairs, judge_arguments, read_pairs
 from ...metrics.tasks import TASKS
 from ...models.files import read_json, write_json
 from ...models.modalities import MODALITIES, get_modality
@@ -102,6 +102,7 @@ def score_file(arguments: ScoreArguments) -> Path:
     arguments = find_inputs(arguments)
     device = resolve_device(arguments.device)
     rows = read_pairs(arguments.pairs, arguments.modality)
+    check_pairs(rows, arguments.modality)
     folder = find_model(arguments.model_id, arguments.revision)
     configuration = {
         "model": fingerprint_files(folder, _MODEL_FILES),
@@ -197,10 +198,12 @@ def find_model(model_id: str, revision: str | None = None) -> Path:
         `Path`: A folder with its configuration, weights (safetensors) and tokenizer.
 
     Raises:
-        `ValueError`: If there is no such model, none with weights in safetensors, or a file is not the one that was
-            released.
+        `ValueError`: If there is no such model, none with weights in safetensors, a revision of a folder is asked for,
+            or a file is not the one that was released.
     """
     folder = Path(model_id)
+    if folder.is_dir() and revision is not None:
+        raise ValueError(f"{model_id} is a folder, which has no revision {revision!r}; give an id on the Hub.")
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -257,9 +260,14 @@ def describe_scores(folder: Path) -> str:
         lines.append(
             f"{task}: {accuracies['accuracy']:.1%} by {accuracies['headline']} (95 % interval {interval}) of "
             f"{accuracies['n_pairs']:,} pairs"
-            + (f" in the bands {', '.join(accuracies['bands'])}" if any(accuracies.get("bands", ())) else "")
+            + (f" in the bands {', '.join(accuracies['bands'])}" if _counts_bands(task, accuracies) else "")
         )
     return "\n".join(lines)
+
+
+def _counts_bands(task: str, accuracies: Mapping) -> bool:
+    """Whether a headline is over bands: those of other tasks only describe their pairs."""
+    return task in TASKS and bool(TASKS[task].headline_bands) and any(accuracies.get("bands", ()))
 
 
 def _score_part(

@@ -158,6 +158,11 @@ def test_what_was_scored_before_an_error_is_kept(model, tmp_path, monkeypatch, c
         (lambda call: {**call, "pairs": "nowhere.parquet"}, "There is no file of pairs at nowhere.parquet"),
         (lambda call: {**call, "flags": ["--modality", "units"]}, "has no column 'positive_units'"),
         (lambda call: {**call, "flags": ["--long_sequences", "cut"]}, "choose from error, slide"),
+        (lambda call: {**call, "flags": ["--revision", "main"]}, "is a folder, which has no revision 'main'"),
+        (
+            lambda call: {**call, "line": call["twice"]},
+            "Rows with the id 'pair-0' differ in their content in the same",
+        ),
         (lambda call: {**call, "flags": ["--num_proc", "0"]}, "--num_proc is 0; it must be at least 1"),
         (lambda call: {**call, "flags": ["--preset", "smoke"]}, "--preset is a flag of build-dataset, "),
         (lambda call: {**call, "line": "{"}, "Line 3 of .*pairs.jsonl is not JSON"),
@@ -167,14 +172,23 @@ def test_what_was_scored_before_an_error_is_kept(model, tmp_path, monkeypatch, c
 def test_a_mistake_ends_in_one_sentence(model, tmp_path, capsys, monkeypatch, change, message):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
-    make_pairs(tmp_path / "pairs.jsonl", 2)
+    first, _ = make_pairs(tmp_path / "pairs.jsonl", 2)
     call = {"model": model, "pairs": tmp_path / "pairs.jsonl", "flags": [], "empty": tmp_path / "empty", "line": ""}
-    call = change(call)
+    call = change(call | {"twice": json.dumps(first | {"positive_phones": "p1"})})
     with (tmp_path / "pairs.jsonl").open("a") as file:
         file.write(call["line"])
     assert score(call["model"], call["pairs"], tmp_path / "scores", "--num_proc", "1", *call["flags"]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("evoslm: error: ") and re.search(message, error)
+    assert not list(tmp_path.rglob("scores-*.parquet"))  # nothing is scored in vain
+
+
+@pytest.mark.parametrize(("task", "band", "said"), [("swuggy", "6-20", True), ("sblimp", "3", False)])
+def test_bands_are_said_where_a_headline_is_over_them(model, tmp_path, capsys, task, band, said):
+    rows = [row | {"task": task, "band": band} for row in make_pairs(tmp_path / "pairs.jsonl", 4)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert score(model, tmp_path / "pairs.jsonl", tmp_path / "scores", "--num_proc", "1") == 0
+    assert (f"of 4 pairs in the bands {band}" in capsys.readouterr().out) == said
 
 
 def test_weights_in_another_format_are_not_read(model, tmp_path, capsys):
