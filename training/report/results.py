@@ -161,6 +161,7 @@ def _modality(part: ModalityRun) -> dict:
             {training["precision"] for training in part.trainings.values() if "precision" in training}
         ),
         "train_seconds": {seed: training.get("train_seconds") for seed, training in part.trainings.items()},
+        "scores": part.scores,
     }
 
 

@@ -37,6 +37,7 @@ class ModalityRun:
         baselines (`pandas.DataFrame`, *optional*): N-gram scores of the items over the same ids.
         ngram (`dict`): How these n-grams were made: `orders, smoothing`; empty if not known.
         outdated (`list[int]`): Seeds with scores of a model that was trained anew since; these are left out.
+        scores (`dict[int, str]`): The fingerprint of each seed's scores, where the folder says it.
     """
 
     modality: Modality
@@ -48,6 +49,7 @@ class ModalityRun:
     baselines: pd.DataFrame | None = None
     ngram: dict = field(default_factory=dict)
     outdated: list[int] = field(default_factory=list)
+    scores: dict[int, str] = field(default_factory=dict)
 
     @property
     def unscored(self) -> str | None:
@@ -200,6 +202,8 @@ def _by_seed(folder: Path, seeds: Collection[int] | None) -> dict[int, Path]:
 
 
 def _read_scores(part: ModalityRun, seed: int, folder: Path) -> None:
+    if (record := read_stage(folder)) is not None:
+        part.scores[seed] = record["fingerprint"]
     for path in folder.glob(f"*/{ITEMS_FILE}"):
         if path.parent.name == BEST:
             part.items[seed] = _read_parquet(path)

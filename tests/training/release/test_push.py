@@ -12,6 +12,7 @@ from hub_handler import READ_TOKEN
 from hub_repositories import Commit
 from hub_server import TOKEN, HubServer, Repository
 
+from evoslm.models.files import read_json, write_json
 from evoslm.training.cli import main
 from evoslm.training.release.choice import ReleaseChoice
 from evoslm.training.release.manifest import write_manifests
@@ -336,6 +337,13 @@ def test_what_a_release_consists_of_is_known_before_it_is_prepared(released, fin
     assert sorted(planned) == sorted((each.kind, each.name) for each in released)
     few = plan_repositories(finished_run, names, ReleaseChoice(["text_raw"]))
     assert set(few) < set(planned) and ("model", "user/evoslm-smoke-vocoder") not in few
+    report = own_run / "report" / "results.json"
+    results = read_json(report)
+    results["modalities"]["text_raw"]["scores"] = dict.fromkeys(results["modalities"]["text_raw"]["scores"], "earlier")
+    report.unlink()
+    write_json(report, results)
+    with pytest.raises(ValueError, match="is not of the present scores of text_raw with training seed 0; run `evoslm"):
+        plan_repositories(own_run, names)
     shutil.rmtree(own_run / "scores")
     with pytest.raises(FileNotFoundError, match="is not finished: it has no scores of"):
         plan_repositories(own_run, names)

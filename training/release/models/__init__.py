@@ -10,7 +10,7 @@ from typing import Any
 from ....models.files import read_json
 from ....models.modalities import get_modality
 from ...run.folder import BEST, ITEMS_FILE, TRAINING_FILE, Run
-from ...run.stage import check_inputs
+from ...run.stage import check_inputs, read_stage
 from ...run.study_file import open_run, read_study
 from ..card import STORIES_LICENSE, UNKNOWN_LICENSE
 from ..choice import EVERYTHING, ReleaseChoice
@@ -94,7 +94,7 @@ def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -
 
     Raises:
         `FileNotFoundError`: If it is not finished.
-        `ValueError`: If a model was trained anew since it was scored.
+        `ValueError`: If a model was trained anew since it was scored, or scored anew since the report.
     """
     for name in modalities:
         for seed in study["seeds"]:
@@ -112,6 +112,21 @@ def check_finished(run: Run, study: dict[str, Any], modalities: Sequence[str]) -
             f"{run.folder} is not finished: it has no report; let `evoslm study` finish, or run `evoslm report "
             f"{run.folder}`."
         )
+    _check_report(run, study, modalities)
+
+
+def _check_report(run: Run, study: dict[str, Any], modalities: Sequence[str]) -> None:
+    """Refuse a report of earlier scores; one that does not say of which it is was written before reports did."""
+    reported = read_json(run.report / RESULTS_FILE)["modalities"] if modalities else {}
+    for name in modalities:
+        made_of = reported.get(name, {}).get("scores", {})
+        for seed in study["seeds"]:
+            scores = read_stage(run.scores(name, seed))
+            if made_of and scores is not None and made_of.get(str(seed)) != scores["fingerprint"]:
+                raise ValueError(
+                    f"The report of {run.folder} is not of the present scores of {name} with training seed {seed}; "
+                    f"run `evoslm report {run.folder}` first."
+                )
 
 
 def default_license(study: dict[str, Any]) -> str:
