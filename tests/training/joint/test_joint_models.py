@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_joint_model import make_byte_level_joint_model, make_joint_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import evoslm
@@ -21,7 +22,7 @@ from evoslm.training.joint.bits import QUESTIONS, bits_per_word
 from evoslm.training.joint.command import MIXTURES, SHAPES, mixture_of
 from evoslm.training.joint.report import describe_trainings
 from evoslm.training.joint.scores import joint_contents
-from evoslm.training.joint.stages import JointSpeech, read_split
+from evoslm.training.joint.stages import JointSpeech, _writes_spaces, read_split
 from evoslm.training.release import ReleaseChoice, ReleaseNames
 from evoslm.training.release.models import prepare_model_repositories
 from evoslm.training.run.folder import Run
@@ -191,6 +192,11 @@ def test_a_joint_model_goes_on_from_the_text_model_of_its_seed(finished_run, tmp
     assert "new_rows" in capsys.readouterr().err
     assert main([*command, "--training_seeds", "97"]) == 2
     assert "no model of seed 97" in capsys.readouterr().err
+
+
+def test_texts_that_begin_with_a_space_are_told_by_the_tokenizer(tmp_path):
+    assert not _writes_spaces(make_joint_model(tmp_path / "own"))
+    assert _writes_spaces(make_byte_level_joint_model(tmp_path / "other"))
 
 
 def test_shapes_have_about_as_many_weights_as_their_names_say():
