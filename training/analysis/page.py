@@ -9,7 +9,7 @@ from typing import get_args
 from ...models.files import read_json_if_whole
 from ..arguments.study import AnalysisPart
 from ..report import write_report
-from ..report.formatting import NBSP
+from ..report.formatting import NBSP, listing
 from ..report.page import write_files
 from ..report.run_folder import ANALYSIS_FILE
 from ..run.environment import describe_commit, describe_versions
@@ -61,6 +61,8 @@ def _write_document(run: AnalyzedRun, sections: dict[str, Section]) -> str:
         f"Of {trainings} of each modality; what was trained on what is in [the report](report.md). All numbers are in "
         "[analysis.json](analysis.json).",
     ]
+    if missing := run.finished.missing:
+        paragraphs.append(f"Not on this page, since their present models have no scores: {listing(missing)}.")
     for section in sections.values():
         paragraphs += [f"## {section.title}", *section.paragraphs]
     return "\n\n".join(paragraphs).replace(" %", f"{NBSP}%") + "\n"

@@ -160,19 +160,23 @@ def test_a_tuned_lens_stands_beside_the_other(analyzed):
 def test_what_is_of_earlier_models_is_left_out_and_named(analyzed, tmp_path):
     run = shutil.copytree(analyzed, tmp_path / "run")
 
-    def train_anew(stage):
+    def make_anew(stage, **others):
         record = json.loads((run / stage / "stage.json").read_text())
+        record["keys"] |= others
         (run / stage / "stage.json").write_text(json.dumps(record | {"fingerprint": "another"}))
         write_analysis(read_analyzed(str(run)))
         numbers = json.loads((run / "report" / "analysis.json").read_text())["parts"]
         return (run / "report" / "analysis.md").read_text(), numbers["layers"], numbers["segmentation"]
 
-    page, layers, boundaries = train_anew("models/phone_repeat/seed-0")
+    page, layers, boundaries = make_anew("models/phone_repeat/seed-0")
+    assert "Not on this page, since their present models have no scores: Phone-Repeat." in page
+    assert list(layers["lenses"]["logit"]) == list(boundaries["found"]) == ["text_raw_no_space", "speech_bpe"]
+    page, layers, boundaries = make_anew("scores/phone_repeat/seed-0", **{"inputs.model": "another"})
     assert list(layers["lenses"]["logit"]) == list(boundaries["found"]) == ["text_raw_no_space", "speech_bpe"]
     for part in ("layers", "segmentation"):
         command = f"`evoslm analyze RUN --parts {part} --overwrite`"
         assert f"Left out: Phone-Repeat. What lies there is of earlier models, or is not whole; {command}" in page
-    page, layers, boundaries = train_anew("pairs/rendered")
+    page, layers, boundaries = make_anew("pairs/rendered")
     assert (
         list(layers) == ["title"] and boundaries["found"] and "Left out: Text-Raw, no spaces, Phone-Repeat and" in page
     )

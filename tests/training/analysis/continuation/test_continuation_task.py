@@ -159,8 +159,10 @@ def test_outputs_that_were_not_judged_are_not_on_the_page(copied, monkeypatch):
 def test_outputs_of_earlier_models_are_not_on_the_page(copied):
     run, _ = copied
     for modality in MODALITIES:
-        path = run / "models" / modality / "seed-0" / "stage.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "another"}))
+        for kind, changed in (("models", {}), ("scores", {"inputs.model": "another"})):
+            path = run / kind / modality / "seed-0" / "stage.json"
+            record = json.loads(path.read_text())
+            path.write_text(json.dumps(record | {"fingerprint": "another", "keys": record["keys"] | changed}))
     write_analysis(read_analyzed(str(run)))
     numbers, page = read_section(run)
     assert list(numbers) == ["title"] and "`evoslm analyze RUN --parts continuation --overwrite` makes it anew" in page
