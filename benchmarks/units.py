@@ -271,7 +271,7 @@ def _fit(spoken: list[MeasuredRecording], encoder: Callable[[], SpeechUnitModel]
     batches, model = (([row.audio], [row.speaker]) for row in _stories()), encoder()
     with threads_for(model):
         models = fit_unit_normalizations(batches, list(NORMALIZATIONS), UNITS, SEED, encoder_of=model)
-        add_strangers(models, lambda _: [spoken], set())
+        add_strangers(models, None, lambda _: [spoken], set())
     return models
 
 
