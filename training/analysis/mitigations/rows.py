@@ -164,8 +164,9 @@ def read_rows(
         encoders = [encoder] if encoder != finished.study["encoder_label"] else []
         for name, part in theirs.modalities.items():
             if name in _ANSWERS:
-                names_it = "{encoder}" in part.modality.label
-                changed = _say_changes([*([] if names_it else encoders), *changes], called[other.folder])
+                names_it = bool(encoders) and "{encoder}" in part.modality.label
+                said = changes if names_it else [*encoders, *changes]
+                changed = "" if names_it and not said else _say_changes(said, called[other.folder])
                 rows.append(_of_other(other, part, number, changed, _of_answer(theirs, name)))
         rows += _of_joint(other, number, _say_changes([*encoders, *changes], called[other.folder]))
     return _tell_apart(rows, called)

@@ -53,6 +53,17 @@ def test_runs_of_one_folder_name_have_their_own_numbers_and_labels(rows, monkeyp
     ]
 
 
+def test_a_row_that_is_called_after_its_encoder_needs_no_other_name(tmp_path):
+    folder, theirs = tmp_path / "other", []
+    for name, units in (("whisper", {}), ("both", {"unit_normalization": "speaker"})):
+        make_run(folder / name, 1.0, **units)
+        study = json.loads((folder / name / "study.json").read_text())
+        (folder / name / "study.json").write_text(json.dumps(study | {"encoder_label": "Whisper"}))
+        theirs.append((Run(folder / name), read_run(folder / name)))
+    labels = [row.label for row in read_rows(*make_run(tmp_path / "own", 0.0), theirs, [])]
+    assert labels == ["Speech-MFCC", "Speech-Whisper", "Speech-Whisper, normalised by speaker"]
+
+
 def test_rows_of_one_key_are_refused(rows):
     with pytest.raises(ValueError, match="Two rows of the table have one key"):
         compute_results([*rows, replace(rows[1], label="another")])
