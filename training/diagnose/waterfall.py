@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from ...metrics.tasks import TASKS
 from ..report.figures.figure import Figure, save_canvas, themed_svg
@@ -164,6 +165,7 @@ def layer_figure(results: dict) -> Figure:
     lines = {label: (name, COLORS[name][0]) for name, label in PLAIN_ANCHORS.items()}
     lines |= {anchor_label(name): (name, COLORS["phone_repeat"][0]) for name in sorted(nearest)}
     lines |= {name: (name, colors[place % len(colors)]) for place, name in enumerate(results["tokenizers"])}
+    styles = dict(zip(sorted(nearest), ("--", ":", "-.", (0, (6, 1)))))  # rates of one anchor
 
     def draw(axes: Axes, task: str) -> None:
         axes.axhline(100 * _CHANCE, color=INK["muted"][0], linewidth=0.9, linestyle=(0, (4, 3)))
@@ -171,14 +173,15 @@ def layer_figure(results: dict) -> Figure:
             found = (results["anchors"] | results["tokenizers"])[name]["layers"].get(task)
             if found:
                 values = [100 * layer["value"] for layer in found["accuracies"]]
-                style = "--" if name in results["anchors"] else "-"
+                style = styles.get(name, "--") if name in results["anchors"] else "-"
                 axes.plot(range(len(values)), values, style, marker="o", markersize=3.5, color=color, label=label)
         axes.set_xlabel("layer (0: embeddings)")
-        axes.legend(frameon=False, fontsize=7.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize=7.5)
 
     caption = (
-        "Accuracy in per cent of each layer, read through the output layer, means over training seeds. Dashed: "
-        "anchors, and chance."
+        "Accuracy in per cent of each layer, read through the output layer, means over training seeds. Broken "
+        "lines: anchors, and chance."
     )
     panels = {TASKS[task].label: lambda axes, task=task: draw(axes, task) for task in results["tasks"]}
-    return Figure("layers", caption, panels, 3.2)
+    return Figure("layers", caption, panels, 3.9)

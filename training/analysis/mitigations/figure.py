@@ -3,6 +3,7 @@
 results -> a panel of word error rates and one of accuracies for each task, over the same axis of tokens a second.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -124,7 +125,8 @@ def _draw_points(axes: Axes, points: list[tuple[dict[str, Any], float, float, fl
         taken.append((at[0] - 0.012, at[1] - 0.02, at[0] + 0.012, at[1] + 0.02))
     for row, color, x, y in sorted(places, key=lambda place: -place[3]):
         label = row["label"].removeprefix("Speech-")
-        box = _find_room(taken, x, y, _LETTER * len(label))
+        others = [other for _, _, at, other in places if abs(at - x) < _AWAY[0] and other != y]
+        box = _find_room(taken, x, y, _LETTER * len(label), others)
         taken.append(box)
         axes.annotate(
             label,
@@ -140,19 +142,23 @@ def _draw_points(axes: Axes, points: list[tuple[dict[str, Any], float, float, fl
 
 
 def _find_room(
-    taken: list[tuple[float, float, float, float]], x: float, y: float, width: float
+    taken: list[tuple[float, float, float, float]], x: float, y: float, width: float, others: Sequence[float] = ()
 ) -> tuple[float, float, float, float]:
-    """Where a label of a point overlaps nothing, as near as there is such a place; axes fractions."""
-    shifts = sorted(np.arange(-12, 13) * 0.6 * _LINE, key=abs)
-    best = None
-    for shift in shifts:
+    """
+    Where a label of a point overlaps nothing, as near as there is such a place, if there is one not beside one of the
+    others above or below the point; axes fractions.
+    """
+    best, free = None, []
+    for shift in sorted(np.arange(-12, 13) * 0.6 * _LINE, key=abs):
         for left in (x + _AWAY[0], x - _AWAY[0] - width):
             box = (left, y + shift - _LINE / 2, left + width, y + shift + _LINE / 2)
             best = best or box
             is_inside = box[0] >= 0 and box[2] <= 1.06 and box[1] >= 0 and box[3] <= 1
             if is_inside and not any(_overlap(box, other) for other in taken):
-                return box
-    return best
+                if not any(abs(y + shift - other) < abs(shift) - _LINE / 2 for other in others):
+                    return box
+                free.append(box)
+    return free[0] if free else best
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

@@ -125,3 +125,9 @@ def test_labels_find_room():
         box = _find_room([*taken, *boxes], 0.51, 0.51, 0.3)
         assert not any(_overlap(box, other) for other in boxes)
         boxes.append(box)
+    # The point's own height is taken, and below that it would stand beside another point.
+    left, below, _, above = _find_room([(0.0, 0.47, 1.0, 0.68)], 0.51, 0.51, 0.4, [0.43])
+    assert (below + above) / 2 > 0.68
+    # Where there is room nowhere else, it does.
+    left, below, _, above = _find_room([(0.0, 0.47, 1.0, 1.0)], 0.51, 0.51, 0.4, [0.43])
+    assert (below + above) / 2 < 0.47
