@@ -56,10 +56,13 @@ class Sounds:
     Args:
         fingerprint (`str`): Of what they are read from.
         read (`Callable[[], Iterator[Sound]]`): Begins to go through them.
+        files (`Sequence[tuple[str, bool]]`, *optional*): Of recordings, in their order, each one's id and whether its
+            file is there.
     """
 
     fingerprint: str
     read: Callable[[], Iterator[Sound]]
+    files: Sequence[tuple[str, bool]] = ()
 
 
 def find_sounds(folder: Path, split: str) -> Sounds:
@@ -87,8 +90,10 @@ def find_sounds(folder: Path, split: str) -> Sounds:
     sounds = list(_find_recordings(folder))
     if not sounds:
         raise FileNotFoundError(f"There are no recordings in {folder}; give a folder of audio files or of shards.")
-    said = repr([(sound.id, sound.text, _state_of(path)) for sound, path in sounds])
-    return Sounds(hashlib.sha256(said.encode()).hexdigest()[:16], lambda: iter([sound for sound, _ in sounds]))
+    states = [_state_of(path) for _, path in sounds]
+    said = repr([(sound.id, sound.text, state) for (sound, _), state in zip(sounds, states)])
+    files = [(sound.id, state is not None) for (sound, _), state in zip(sounds, states)]
+    return Sounds(hashlib.sha256(said.encode()).hexdigest()[:16], lambda: iter([sound for sound, _ in sounds]), files)
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

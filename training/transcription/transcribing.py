@@ -104,6 +104,10 @@ def transcribe_sounds(arguments: TranscribeArguments) -> Path:
     check_values(arguments)
     device = resolve_device(arguments.device)
     kinds = _find_kinds(arguments, device)
+    for sounds in kinds.values():
+        files = sounds.files[: arguments.max_utterances]
+        lost = [{"id": name, "reason": f"There is no recording {name}."} for name, is_there in files if not is_there]
+        _check_skipped(lost, len(files), arguments.max_skipped_fraction)
     output_dir = Path(arguments.output_dir or Path(arguments.run_dir) / "transcripts")
     transcriber = Transcriber.from_pretrained(
         arguments.model_id, arguments.revision, arguments.language, arguments.engine, device, arguments.precision

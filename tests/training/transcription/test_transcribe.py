@@ -49,6 +49,20 @@ def test_recordings_without_texts_are_transcribed(recordings, whisper, tmp_path,
     assert "as recorded: 4 utterances of 0.1 min, 1 empty" in capsys.readouterr().out
 
 
+def test_recordings_that_are_not_there_are_said_before_any_is_heard(recordings, whisper, tmp_path, capsys):
+    lines = [f"clip-{number}|red cats" for number in range(9)]
+    (recordings / "metadata.csv").write_text("\n".join(lines) + "\n")
+    flags = ["--source", recordings, "--model_id", tmp_path / "no-model", "--output_dir", tmp_path / "out"]
+    assert transcribe(*flags) == 2
+    error = capsys.readouterr().err
+    assert (
+        "5 of 9 recordings cannot be read" in error and "clip-4, for instance: There is no recording clip-4." in error
+    )
+    few = [*flags, "--max_utterances", "4"]
+    few[few.index(tmp_path / "no-model")] = whisper
+    assert transcribe(*few) == 0 and len(read_rows(tmp_path / "out" / "transcripts.jsonl")) == 4
+
+
 def test_recordings_with_texts_are_compared_and_unreadable_ones_skipped(recordings, whisper, tmp_path, capsys):
     lines = [f"clip-{number}|{text}" for number, text in enumerate(("red cats", "dogs", "birds", "fish"))]
     (recordings / "metadata.csv").write_text("\n".join([*lines, "clip-4|mice"]) + "\n")
