@@ -47,7 +47,7 @@ def speak_task(
     earlier call are kept. An example that takes too long or cannot be spoken is skipped and listed in `skipped.jsonl`.
 
     Args:
-        task ([`SluTask`]): The task.
+        task ([`SluTask`]): The task. A split without examples is not spoken.
         folder (`str` or `Path`): Where `train-00000-of-00012.parquet`, ... go, and beside them `task.jsonl`, with
             `id`, `split`, `text`, `label` and `entities` of every example that was spoken, and `summary.json`.
         voices (`Mapping[str, str]`, *optional*): Of each split, `"one"`, `"many"` or `"held_out"`; by default the
@@ -63,8 +63,8 @@ def speak_task(
 
     Returns:
         `dict`: The summary: `task`, `kind`, `labels`, numbers of `utterances`, `seconds`, `words` and `skipped`
-        examples, `examples` of each split that were spoken, `dropped` (what [`read_task`] left out) and the corpus's
-        `stretch_factor`.
+        examples, `examples` of each split that were spoken, `dropped` (what [`read_task`] left out) and, of a
+        training split, the corpus's `stretch_factor`.
 
     Raises:
         `FileNotFoundError`: If there is no such voice of Piper.
@@ -96,11 +96,12 @@ def speak_task(
     rows = list(_rows_of_task(task, folder))
     counts = Counter(row["split"] for row in rows)
     for split in SPLITS:
-        if not counts[split]:
+        if task.splits[split] and not counts[split]:
             raise ValueError(f"No example of {task.name} for {split} could be spoken; see skipped.jsonl in {folder}.")
     summary |= {"task": task.name, "kind": task.kind, "labels": list(task.labels)}
     summary |= {"examples": {split: counts[split] for split in SPLITS}, "dropped": task.dropped}
-    summary["stretch_factor"] = measure_stretch_factor(folder)
+    if task.splits["train"]:
+        summary["stretch_factor"] = measure_stretch_factor(folder)
     write_json(folder / SUMMARY_FILE, summary)
     write_json_lines(folder / TASK_FILE, rows)
     return summary

@@ -36,6 +36,21 @@ def load_synthesizer(name: str = ESPEAK) -> Synthesizer:
     return shared_synthesizer() if name == ESPEAK else PiperSynthesizer(_load_voice(_find(name)))
 
 
+def is_synthesizer(name: str) -> bool:
+    """Whether a name is meant as one: what neither folder nor file is called."""
+    return name == ESPEAK or name.startswith(_PIPER)
+
+
+def has_many_voices(name: str) -> bool:
+    """
+    Whether a synthesizer speaks in more than one voice.
+
+    Raises:
+        `ValueError`, `FileNotFoundError`: As [`load_synthesizer`].
+    """
+    return name == ESPEAK or len(_load_voice(_find(name)).speakers) > 1
+
+
 def locate_synthesizer(name: str) -> str:
     """
     The same synthesizer by the name of what lies on this machine: other processes then ask no Hub.

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ...datasets_scripts.slu import SluExample, SluTask
-from ...datasets_scripts.slu.spoken import TASK_FILE
 from ...models.slu.adapters import describe_base
 from ...models.slu.answers import AnswerFormat
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
@@ -31,10 +30,14 @@ from .report import REPORT_FILE, write_report
 from .speech import (
     NOISES,
     build_noisy_units,
+    build_other_speech,
+    build_other_units,
     build_speech,
     build_task_units,
     check_quantizer,
     check_speech,
+    is_spoken_task,
+    name_other_speech,
     noise_folder,
     read_quantizer_config,
     read_units,
@@ -73,6 +76,8 @@ class FinetuneArguments:
             once, or every frame.
         snr (`list[float]`, *optional*): Signal-to-noise ratios in dB at which speech is tested, too, in white noise
             and in babble.
+        test_speech (`list[str]`, *optional*): In what else the test split is heard, and what that costs: utterance
+            shards of it, such as recordings, or a synthesizer (`espeak`, `piper:VOICE`), which speaks it.
         task_seed (`int`, *optional*, defaults to 0): Seed of the task's splits, and of noise.
         limit (`int`, *optional*): Most examples of the task.
         epochs (`int`, *optional*, defaults to 10): Passes over the training split; the one with the lowest validation
@@ -107,6 +112,7 @@ class FinetuneArguments:
     units_dir: str | None = None
     units: Literal["runs", "frames"] = "runs"
     snr: list[float] | None = None
+    test_speech: list[str] | None = None
     task_seed: int = 0
     limit: int | None = field(default=None, metadata={"least": 3})
     epochs: int = field(default=10, metadata={"least": 1})
@@ -158,11 +164,17 @@ def finetune(arguments: FinetuneArguments) -> Path:
             f"{distributed.world_size()} processes cannot share batches of {arguments.batch_size}; choose a "
             "--batch_size that they divide."
         )
-    if arguments.snr and SPEECH not in (arguments.test_input or [arguments.input]):
-        raise ValueError(
-            "--snr is noise in speech, and only text is tested; leave it out, or add --test_input speech."
-        )
+    if SPEECH not in (arguments.test_input or [arguments.input]):
+        for flag, given, what in (
+            ("--snr", arguments.snr, "noise in speech"),
+            ("--test_speech", arguments.test_speech, "other speech"),
+        ):
+            if given:
+                raise ValueError(
+                    f"{flag} is {what}, and only text is tested; leave it out, or add --test_input speech."
+                )
     task = open_task(arguments.task, arguments.task_seed, arguments.limit, arguments.source)
+    others = name_other_speech(arguments.test_speech or (), task)
     folder = Path(arguments.output_dir)
     spoken = _Speech.of(arguments, task, base, folder, execution) if SPEECH in inputs else None
     splits, without_audio = {}, {}
@@ -170,8 +182,9 @@ def finetune(arguments: FinetuneArguments) -> Path:
         units = spoken.units(split) if spoken else None
         splits[split], without_audio[split] = keep_spoken(task.splits[split], units)
     check_test(splits["test"])
+    task = replace(task, splits=splits)
     config = _make_config(arguments, task, splits["train"], base, spoken)
-    conditions = _make_conditions(arguments, config, splits["test"], spoken, folder, execution)
+    conditions = _make_conditions(arguments, config, task, spoken, others, folder, execution)
     precision = resolve_precision(arguments.precision, device)
     _run_seeds(arguments, config, base, splits, spoken, conditions, precision, execution)
     made_with = {
@@ -198,7 +211,7 @@ def finetune(arguments: FinetuneArguments) -> Path:
 
 def _without_repeats(arguments: FinetuneArguments) -> FinetuneArguments:
     """The same with each condition and seed once."""
-    given = {name: getattr(arguments, name) for name in ("test_input", "training_seeds", "snr")}
+    given = {name: getattr(arguments, name) for name in ("test_input", "training_seeds", "snr", "test_speech")}
     return replace(arguments, **{name: values and list(dict.fromkeys(values)) for name, values in given.items()})
 
 
@@ -221,7 +234,7 @@ class _Speech:
         check_quantizer(quantizer)
         units_hash = _check_units(base, quantizer)
         speech = Path(arguments.speech_dir or arguments.task)
-        if arguments.speech_dir is None and not (speech / TASK_FILE).is_file():
+        if arguments.speech_dir is None and not is_spoken_task(speech):
             speech = folder / "speech"
             distributed.say("evoslm: speech of the task")
             build_speech(speech, task, arguments.task_seed, execution)
@@ -234,7 +247,7 @@ class _Speech:
     @property
     def is_synthetic(self) -> bool:
         """Whether it is known to be of the project's synthesis."""
-        return (self.utterances / TASK_FILE).is_file()
+        return is_spoken_task(self.utterances)
 
     def units(self, split: str) -> dict[str, np.ndarray]:
         """The units of a split by id."""
@@ -298,25 +311,39 @@ def _make_config(
 def _make_conditions(
     arguments: FinetuneArguments,
     config: SluConfig,
-    test: list[SluExample],
+    task: SluTask,
     spoken: _Speech | None,
+    others: dict[str, str],
     folder: Path,
     execution: Execution,
 ) -> list[Condition]:
+    def make(kind: str, units: dict[str, np.ndarray] | None, **how) -> Condition:
+        kept, _ = keep_spoken(task.splits["test"], units)
+        contents = contents_of(config.modality, kind, kept, units, config.collapse)
+        return Condition(kind, [example.id for example in kept], contents, **how)
+
     conditions = []
     for kind in arguments.test_input or [arguments.input]:
-        units = spoken.units("test") if kind == SPEECH else None
-        conditions.append(Condition(kind, contents_of(config.modality, kind, test, units, config.collapse)))
-        if kind != SPEECH or not arguments.snr:
+        conditions.append(make(kind, spoken.units("test") if kind == SPEECH else None))
+        if kind != SPEECH:
             continue
-        distributed.say("evoslm: units of the task in noise")
-        noisy = _units_folder(arguments, folder) / "noisy"
-        build_noisy_units(noisy, spoken.quantizer, spoken.utterances, arguments.snr, arguments.task_seed, execution)
-        for noise in NOISES:
-            for snr in arguments.snr:
-                units = read_units(noise_folder(noisy, noise, snr), "test")
-                contents = contents_of(config.modality, kind, test, units, config.collapse)
-                conditions.append(Condition(kind, contents, noise, snr))
+        if arguments.snr:
+            distributed.say("evoslm: units of the task in noise")
+            noisy = _units_folder(arguments, folder) / "noisy"
+            build_noisy_units(
+                noisy, spoken.quantizer, spoken.utterances, arguments.snr, arguments.task_seed, execution
+            )
+            for noise in NOISES:
+                for snr in arguments.snr:
+                    units = read_units(noise_folder(noisy, noise, snr), "test")
+                    conditions.append(make(kind, units, noise=noise, snr=snr))
+        for name, source in others.items():
+            distributed.say(f"evoslm: the test split, heard in {name}")
+            speech = build_other_speech(folder / "heard" / name, source, task, arguments.task_seed, execution)
+            cut = spoken.is_synthetic and not is_spoken_task(speech)
+            place = _units_folder(arguments, folder) / "heard" / name
+            build_other_units(place, spoken.quantizer, speech, cut, execution)
+            conditions.append(make(kind, read_units(place, "test"), heard=name))
     return conditions
 
 
@@ -358,7 +385,7 @@ def _run_seeds(
         training = {"folder": model, "base": base, "config": config, "settings": settings, "execution": execution}
         training |= {"deepspeed": arguments.deepspeed}
         testing = {"folder": folder / "predictions" / f"seed-{seed}", "model": model, "base": base}
-        testing |= {"ids": [example.id for example in splits["test"]], "conditions": conditions}
+        testing |= {"conditions": conditions}
         job = {"training": training | rows, "testing": testing | {"execution": execution}}
         jobs.append(Job(finetune_and_test, job))
     distributed.say("evoslm: fine-tuning")

@@ -5,7 +5,7 @@ utterance's input -> both files.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def write_report(
     Args:
         folder (`Path`): The output folder, with `models/seed-<n>` and `predictions/seed-<n>`.
         config ([`SluConfig`]): The task.
-        test (`Sequence[SluExample]`): The test split, in the order of the predictions.
+        test (`Sequence[SluExample]`): The test split.
         conditions (`Sequence[Condition]`): How it was given.
         seeds (`Sequence[int]`): Training seeds.
         made_with (`dict[str, Any]`): Task sizes, configuration, precision, versions, commit and device.
@@ -51,14 +51,20 @@ def write_report(
     Returns:
         `Path`: The report.
     """
+    examples = {example.id: example for example in test}
     trained = [read_json(folder / "models" / f"seed-{seed}" / TRAINING_FILE) for seed in seeds]
     predictions = [_read_predictions(folder / "predictions" / f"seed-{seed}") for seed in seeds]
     counted = [read_json(folder / "predictions" / f"seed-{seed}" / SUMMARY_FILE) for seed in seeds]
     tests = []
     for condition in conditions:
-        predicted = [each[condition.name] for each in predictions]
-        found = {"input": condition.input, "noise": condition.noise, "snr": condition.snr, "name": condition.name}
-        found |= judge_condition(config, test, predicted)
+        given = [examples[name] for name in condition.ids]
+        predicted = [[each[condition.name][name] for name in condition.ids] for each in predictions]
+        found = {"input": condition.input, "noise": condition.noise, "snr": condition.snr, "heard": condition.heard}
+        found |= {"name": condition.name, "examples": len(given)}
+        found |= judge_condition(config, given, predicted)
+        if condition.name != condition.input:
+            clean = [[each[condition.input][name] for name in condition.ids] for each in predictions]
+            found["from_clean"] = compare_conditions(config, given, predicted, clean)
         tests.append(found | {"counted": [each[condition.name] for each in counted]})
     made_of = [read_fingerprint(folder / "predictions" / f"seed-{seed}") for seed in seeds]
     results = made_with | {"seeds": list(seeds), "training": trained, "tests": tests, "predictions": made_of}
@@ -84,15 +90,14 @@ def judge_condition(
         `unseen_labels` (how often a label stands in the test split that the training split does not have), and of
         entities what was `empty` and `malformed`, by seed.
     """
+    judge = _judge(config, test)
     if config.kind == CLASSIFICATION:
         true = [example.label for example in test]
-        labels = [*config.labels, *sorted(set(true) - set(config.labels))]
-        judge = partial(class_measures, true, labels=labels)
+        labels = _all_labels(config, true)
         by_label = [_scores_of_classes(true, each, labels) for each in predicted]
         unseen, more = Counter(label for label in true if label not in config.labels), {}
     else:
         true = [list(example.entities or ()) for example in test]
-        judge = partial(entity_measures, true, labels=config.labels)
         scored = [entity_scores(each, true, config.labels) for each in predicted]
         by_label = [each["labels"] for each in scored]
         unseen = Counter(label for entities in true for label, _ in entities if label not in config.labels)
@@ -103,14 +108,50 @@ def judge_condition(
     return {"measures": measures, "labels": _means(by_label), "unseen_labels": dict(unseen)} | more
 
 
+def compare_conditions(
+    config: SluConfig,
+    test: Sequence[SluExample],
+    predicted: Sequence[Sequence[str]],
+    reference: Sequence[Sequence[str]],
+) -> dict[str, dict[str, float]]:
+    """
+    What another condition changes, of the same examples and models.
+
+    Args:
+        config ([`SluConfig`]): The task.
+        test (`Sequence[SluExample]`): What is there.
+        predicted (`Sequence[Sequence[str]]`): Of each training seed what was predicted under the condition.
+        reference (`Sequence[Sequence[str]]`): The same under the other one.
+
+    Returns:
+        `dict`: `points`, `points_low` and `points_high` of each measure, as [`describe`] gives them.
+    """
+    judge = _judge(config, test)
+    own, other = ([judge(each) for each in given] for given in (predicted, reference))
+    return {name: describe(_of(name, own), _of(name, other))["difference"] for name in own[0]}
+
+
+def _judge(config: SluConfig, test: Sequence[SluExample]) -> Callable[[Sequence[str]], dict[str, Measure]]:
+    """What gives the measures of predictions."""
+    if config.kind == CLASSIFICATION:
+        true = [example.label for example in test]
+        return partial(class_measures, true, labels=_all_labels(config, true))
+    return partial(entity_measures, [list(example.entities or ()) for example in test], labels=config.labels)
+
+
+def _all_labels(config: SluConfig, true: Sequence[str]) -> list[str]:
+    return [*config.labels, *sorted(set(true) - set(config.labels))]
+
+
 def _of(name: str, by_seed: Sequence[dict[str, Measure]]) -> list[Measure]:
     return [each[name] for each in by_seed]
 
 
-def _read_predictions(folder: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _read_predictions(folder: Path) -> dict[str, dict[str, str]]:
+    """What was predicted of each example, by condition."""
+    found: dict[str, dict[str, str]] = {}
     for row in read_json_lines(folder / PREDICTIONS_FILE):
-        found.setdefault(row["condition"], []).append(row["predicted"])
+        found.setdefault(row["condition"], {})[row["id"]] = row["predicted"]
     return found
 
 
@@ -143,17 +184,19 @@ def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
     names = list(results["tests"][0]["measures"])
     lines = [f"# {results['task']['name']}, fine-tuned on {config.trained_on}", "", _how(config, results), ""]
     lines += ["| tested on | " + " | ".join(NAMES[name] for name in names) + " | another utterance's |"]
-    lines[-1] += " difference, points |"
-    lines += ["| :--- |" + " ---: |" * (len(names) + 2)]
+    changed = any("from_clean" in test for test in results["tests"])
+    lines[-1] += " difference, points |" + (" from clean speech, points |" if changed else "")
+    lines += ["| :--- |" + " ---: |" * (len(names) + 2 + changed)]
     for test in results["tests"]:
         first = test["measures"][names[0]]
         cells = [test["name"], *(_interval(test["measures"][name]) for name in names), f"{100 * first['control']:.1f}"]
-        difference = first["difference"]
-        cells.append(
-            f"{difference['points']:+.1f} [{difference['points_low']:+.1f}, {difference['points_high']:+.1f}]"
-        )
+        cells.append(_points(first["difference"]))
+        if changed:
+            cells.append(_points(test["from_clean"][names[0]]) if "from_clean" in test else "")
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", _what_the_control_is(NAMES[names[0]], results["seeds"]), ""]
+    if changed:
+        lines += [_what_other_speech_is(NAMES[names[0]], results["tests"]), ""]
     for test in results["tests"]:
         lines += [f"## {test['name'][0].upper()}{test['name'][1:]}, by label", ""]
         lines += ["| label | precision | recall | F1 | there | predicted |", "| :--- |" + " ---: |" * 5]
@@ -166,6 +209,23 @@ def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
 
 def _interval(found: dict[str, Any]) -> str:
     return f"{100 * found['mean']:.1f} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
+
+
+def _points(difference: dict[str, float]) -> str:
+    return f"{difference['points']:+.1f} [{difference['points_low']:+.1f}, {difference['points_high']:+.1f}]"
+
+
+def _what_other_speech_is(name: str, tests: Sequence[dict[str, Any]]) -> str:
+    clean = max(test["examples"] for test in tests)
+    fewer = [
+        f"{test['name']} has {test['examples']:,} of the {clean:,} examples"
+        for test in tests
+        if test["examples"] < clean
+    ]
+    return (
+        f"From clean speech: how much {name} changes when the same models hear the same examples so, and not as the "
+        "task was spoken" + "".join(f"; {words}" for words in fewer) + "."
+    )
 
 
 def _how(config: SluConfig, results: dict[str, Any]) -> str:

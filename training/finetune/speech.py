@@ -1,13 +1,14 @@
-"""Units of a task's utterances, clean and in noise.
+"""Units of a task's utterances, clean, in noise and as others say them.
 
 task -> [`build_speech`] -> utterance shards; they and a quantizer -> [`build_task_units`] -> `<split>-*.parquet` of
 `id` and `units` -> [`read_units`]; test utterances and signal-to-noise ratios -> [`build_noisy_units`] -> the same of
-each noise.
+each noise; the test split in other speech ([`build_other_speech`]) -> [`build_other_units`] -> the same of that.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial as partial_of
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,18 @@ import pyarrow.parquet as pq
 
 from ...datasets_scripts.shards.reading import find_shards
 from ...datasets_scripts.slu import SluTask, speak_task
-from ...models.audio import decode_flac
+from ...datasets_scripts.slu.spoken import TASK_FILE, VOICES
+from ...datasets_scripts.synthesis.by_name import (
+    ESPEAK,
+    describe_synthesis,
+    has_many_voices,
+    is_synthesizer,
+    label_synthesizer,
+    synthesis_packages,
+)
+from ...models.audio import SAMPLE_RATE, decode_flac
 from ...models.files import written_whole
+from ...models.pipelines.audio_prompts import cut_edges
 from ...models.slu.pipeline import encode_audio
 from ...models.transcriber.probe_sounds import add_babble, at_level, colored_noise, level_of
 from ..external_units.quantizers import has_quantizer, is_external, load_quantizer, read_quantizer_config
@@ -31,6 +42,7 @@ WHITE, BABBLE = NOISES = ("white", "babble")
 """White noise, and eight other utterances of the test split at once."""
 _ROWS_AT_A_TIME = 32
 _BABBLE_FROM = 200  # utterances that a babble is drawn of
+_TEST_SHARD = "test-00000-of-00001.parquet"
 
 
 def check_quantizer(quantizer: Path) -> None:
@@ -62,13 +74,51 @@ def check_speech(speech: Path, task: SluTask) -> None:
     """
     shards = find_shards(speech, ("id", "audio"))
     for split, examples in task.splits.items():
-        files = shards.get(split, [])
-        spoken = {name for file in files for name in pq.read_table(file, columns=["id"])["id"].to_pylist()}
+        spoken = _ids(shards.get(split, []))
         if not any(example.id in spoken for example in examples):
             raise ValueError(
                 f"No example of the {split} split, {examples[0].id!r} for instance, is among the utterances of "
                 f"{speech}; give the folder that the task was spoken into (--speech_dir), or none to have it spoken."
             )
+
+
+def is_spoken_task(speech: Path) -> bool:
+    """Whether utterances are known to be of the project's synthesis."""
+    return (speech / TASK_FILE).is_file()
+
+
+def name_other_speech(sources: Sequence[str], task: SluTask) -> dict[str, str]:
+    """
+    What other speech of a test split is called in reports, folders and files.
+
+    Args:
+        sources (`Sequence[str]`): Each a synthesizer, or a folder of utterance shards.
+        task ([`SluTask`]): The task.
+
+    Returns:
+        `dict[str, str]`: The sources by name: of a synthesizer `espeak` or its voice, else the folder's.
+
+    Raises:
+        `FileNotFoundError`: If there is no such voice, or no utterances.
+        `ValueError`: If two have one name, or less than two examples of the test split are among the utterances.
+    """
+    named: dict[str, str] = {}
+    for source in sources:
+        if is_synthesizer(source):
+            name = label_synthesizer(source)
+        else:
+            name = Path(source).resolve().name
+            spoken = _ids(find_shards(Path(source), ("id", "speaker", "audio")).get("test", []))
+            there = sum(example.id in spoken for example in task.splits["test"])
+            if there < 2:
+                raise ValueError(
+                    f"{there or 'None'} of the {len(task.splits['test'])} examples of the test split, "
+                    f"{task.splits['test'][0].id!r} for instance, is among the test utterances of {source}; "
+                    "give shards of utterances with their ids (--test_speech)."
+                )
+        if named.setdefault(name, source) != source:
+            raise ValueError(f"{named[name]} and {source} would both be called {name}; rename one (--test_speech).")
+    return named
 
 
 def fingerprint_speech(folder: Path) -> str:
@@ -92,6 +142,36 @@ def build_speech(folder: Path, task: SluTask, seed: int, execution: Execution) -
     Stage(folder, 1, made_of | {"seed": seed}, packages=("espeakng-loader",)).run(
         lambda partial: speak_task(task, partial, seed=seed, num_proc=execution.num_proc), execution.overwrite
     )
+
+
+def build_other_speech(folder: Path, source: str, task: SluTask, seed: int, execution: Execution) -> Path:
+    """
+    Have a test split spoken by another synthesizer.
+
+    Args:
+        folder (`Path`): Where to.
+        source (`str`): A synthesizer, which speaks in all of its voices, or, of espeak, in held-out ones; a folder of
+            utterances is there already.
+        task ([`SluTask`]): The task.
+        seed (`int`): Of voices, pitches and rates.
+        execution ([`Execution`]): How it is done.
+
+    Returns:
+        `Path`: The folder of the utterances.
+    """
+    if not is_synthesizer(source):
+        return Path(source)
+    voices = VOICES["test"] if source == ESPEAK else "many" if has_many_voices(source) else "one"
+    alone = replace(task, splits={"train": [], "validation": [], "test": task.splits["test"]})
+    made_of = {"task": fingerprint([task.name, list(map(asdict, task.splits["test"]))]), "seed": seed}
+    made_of |= {"voices": voices, "synthesis": describe_synthesis(voices, source)}
+
+    def build(partial: Path) -> None:
+        given = dict.fromkeys(alone.splits, voices)
+        speak_task(alone, partial, given, seed=seed, synthesizer=source, num_proc=execution.num_proc)
+
+    Stage(folder, 1, made_of, packages=synthesis_packages(source)).run(build, execution.overwrite)
+    return folder
 
 
 def build_task_units(folder: Path, quantizer: Path, speech: Path, precision: str, execution: Execution) -> None:
@@ -155,42 +235,53 @@ def build_noisy_units(
 
     def build(partial: Path) -> None:
         model = load_quantizer(quantizer).to(execution.device)
-        others = [
-            (row["id"], decode_flac(row["audio"]["bytes"]) / 2**15)
-            for row, _ in zip(_rows(shards), range(_BABBLE_FROM))
-        ]
+        others = [(name, audio) for (name, _, audio), _ in zip(_utterances(shards), range(_BABBLE_FROM))]
         for noise in NOISES:
             for snr in snrs:
                 target = noise_folder(partial, noise, snr)
                 target.mkdir(exist_ok=True)
-                if (target / "test-00000-of-00001.parquet").is_file():
-                    continue
-                rows = {"id": [], "units": []}
-                for row in _rows(shards):
-                    audio = decode_flac(row["audio"]["bytes"]) / 2**15
-                    noisy = add_noise(audio, noise, snr, row["id"], others, seed)
-                    rows["id"].append(row["id"])
-                    rows["units"] += encode_audio(model, [noisy], [row["speaker"]])
-                table = {"id": rows["id"], "units": pa.array(rows["units"], pa.list_(pa.uint16()))}
-                with written_whole(target / "test-00000-of-00001.parquet") as path:
-                    pq.write_table(pa.table(table), path)
+                if not (target / _TEST_SHARD).is_file():
+                    noisy = partial_of(add_noise, noise=noise, snr=snr, others=others, seed=seed)
+                    _write_units(target, model, shards, noisy)
 
     made_of = {"quantizer": fingerprint_files(quantizer), "speech": fingerprint_speech(speech)}
     made_of |= {"snrs": list(snrs), "seed": seed}
     Stage(folder, 1, made_of, packages=PACKAGES).run(build, execution.overwrite)
 
 
+def build_other_units(folder: Path, quantizer: Path, speech: Path, cut: bool, execution: Execution) -> None:
+    """
+    Encode the test utterances of other speech.
+
+    Args:
+        folder (`Path`): Where to.
+        quantizer (`Path`): The folder of a quantizer.
+        speech (`Path`): Utterance shards with a test split.
+        cut (`bool`): Whether to cut silence at their ends to what the project's synthesis has there, as
+            [`~evoslm.models.slu.SluPipeline`] does with recordings.
+        execution ([`Execution`]): How it is done.
+    """
+    shards = find_shards(speech, ("id", "speaker", "audio"))["test"]
+
+    def build(partial: Path) -> None:
+        model = load_quantizer(quantizer).to(execution.device)
+        _write_units(partial, model, shards, lambda audio, name: cut_edges(audio, SAMPLE_RATE) if cut else audio)
+
+    made_of = {"quantizer": fingerprint_files(quantizer), "speech": fingerprint_speech(speech), "cut": cut}
+    Stage(folder, 1, made_of, packages=PACKAGES).run(build, execution.overwrite)
+
+
 def add_noise(
-    audio: np.ndarray, noise: str, snr: float, name: str, others: list[tuple[str, np.ndarray]], seed: int
+    audio: np.ndarray, name: str, noise: str, snr: float, others: list[tuple[str, np.ndarray]], seed: int
 ) -> np.ndarray:
     """
     An utterance in noise.
 
     Args:
         audio (`np.ndarray` of shape `(num_samples,)`): Floating point in [-1, 1].
+        name (`str`): The utterance's id, of which its noise is drawn.
         noise (`str`): `"white"` or `"babble"`.
         snr (`float`): Energy of the utterance, pauses included, over that of the noise, in dB.
-        name (`str`): The utterance's id, of which its noise is drawn.
         others (`list[tuple[str, np.ndarray]]`): Ids and samples of what a babble is drawn of; itself is left out.
         seed (`int`): Of the noise.
 
@@ -211,7 +302,24 @@ def add_noise(
     return (noisy / max(1.0, float(np.abs(noisy).max()))).astype(np.float32)
 
 
-def _rows(shards: list[str]) -> Iterator[dict]:
+def _write_units(folder: Path, model, shards: list[str], change: Callable[[np.ndarray, str], np.ndarray]) -> None:
+    """The units of utterances, each changed first, as the test split of a folder."""
+    ids, units = [], []
+    for name, speaker, audio in _utterances(shards):
+        ids.append(name)
+        units += encode_audio(model, [change(audio, name)], [speaker])
+    table = pa.table({"id": ids, "units": pa.array(units, pa.list_(pa.uint16()))})
+    with written_whole(folder / _TEST_SHARD) as path:
+        pq.write_table(table, path)
+
+
+def _utterances(shards: list[str]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """The id, the speaker and the samples of each, in [-1, 1]."""
     for shard in shards:
         for batch in pq.ParquetFile(shard).iter_batches(_ROWS_AT_A_TIME, columns=["id", "speaker", "audio"]):
-            yield from batch.to_pylist()
+            for row in batch.to_pylist():
+                yield row["id"], row["speaker"], decode_flac(row["audio"]["bytes"]) / 2**15
+
+
+def _ids(shards: Sequence[str]) -> set[str]:
+    return {name for shard in shards for name in pq.read_table(shard, columns=["id"])["id"].to_pylist()}

@@ -31,20 +31,26 @@ class Condition:
 
     Args:
         input (`str`): `"text"` or `"speech"`.
-        contents (`list[str]`): Each example as the model reads it.
+        ids (`list[str]`): Of the examples that are given.
+        contents (`list[str]`): Each of them as the model reads it.
         noise (`str`, *optional*): `"white"` or `"babble"`, of speech.
         snr (`float`, *optional*): Energy of the speech over that of the noise, in dB.
+        heard (`str`, *optional*): What else than the task's own speech it is, as a report calls it.
     """
 
     input: str
+    ids: list[str]
     contents: list[str]
     noise: str | None = None
     snr: float | None = None
+    heard: str | None = None
 
     @property
     def name(self) -> str:
-        """In reports and files: `"speech"`, `"speech, white noise at 10 dB"`."""
-        return self.input if self.noise is None else f"{self.input}, {_NOISES[self.noise]} at {self.snr:g} dB"
+        """In reports and files: `"speech"`, `"speech, white noise at 10 dB"`, `"speech, en_US-joe-medium"`."""
+        if self.noise is not None:
+            return f"{self.input}, {_NOISES[self.noise]} at {self.snr:g} dB"
+        return self.input if self.heard is None else f"{self.input}, {self.heard}"
 
 
 def model_stage(folder: Path, config: SluConfig, train: Rows, validation: Rows, settings: FinetuneSettings) -> Stage:
@@ -99,7 +105,7 @@ def build_model(
 
 
 def build_predictions(
-    folder: Path, model: Path, base: Path, ids: list[str], conditions: list[Condition], execution: Execution
+    folder: Path, model: Path, base: Path, conditions: list[Condition], execution: Execution
 ) -> None:
     """
     Ask a fine-tuned model about the test split.
@@ -110,8 +116,7 @@ def build_predictions(
             `unfinished`, answers that did not end.
         model (`Path`): The stage of the model.
         base (`Path`): The folder of the base.
-        ids (`list[str]`): Of the examples.
-        conditions (`list[Condition]`): How they are given.
+        conditions (`list[Condition]`): How the examples are given.
         execution ([`Execution`]): How it is done.
     """
 
@@ -119,11 +124,11 @@ def build_predictions(
         rows, summary = [], {}
         for condition in conditions:
             predicted, summary[condition.name] = predict(model, base, condition, execution.device)
-            rows += [{"condition": condition.name, "id": name} | row for name, row in zip(ids, predicted)]
+            rows += [{"condition": condition.name, "id": name} | row for name, row in zip(condition.ids, predicted)]
         write_json_lines(partial / PREDICTIONS_FILE, rows)
         write_json(partial / SUMMARY_FILE, summary)
 
-    read = {condition.name: fingerprint([ids, condition.contents]) for condition in conditions}
+    read = {condition.name: fingerprint([condition.ids, condition.contents]) for condition in conditions}
     Stage(folder, 1, {"conditions": read}, {"model": model}, PACKAGES).run(build, execution.overwrite)
 
 

@@ -1,6 +1,7 @@
 """`evoslm finetune`: a tiny separable task is learned above the control, by LoRA and by all weights, of any input."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from evoslm.models.slu.configuration_slu import SluConfig
 from evoslm.models.speech_units import SpeechUnitModel
 from evoslm.models.speech_units.identity import quantizer_hash
 from evoslm.training.cli import main
+from evoslm.training.finetune.speech import read_units
 from evoslm.training.finetune.tasks import answers_of
 
 COMMON = ("--num_proc", "1", "--device", "cpu", "--batch_size", "8")
@@ -163,6 +165,45 @@ def test_a_joint_model_is_tested_on_speech_on_text_and_in_noise(answered):
     assert f1["mean"] > 0.9 and f1["difference"]["points_low"] > 10
     # Of text it has seen nothing that would help: pitch is no word.
     assert by_name["text"]["measures"]["macro_f1"]["mean"] < 0.9
+
+
+def test_the_test_split_is_heard_in_other_speech_and_what_that_costs_is_said(spoken, sentiment, tmp_path, capsys):
+    """The other reader reads half of the examples, keeps silence around them, and every class at the other's pitch."""
+    speech, quantizer, base = spoken
+    task = read_task(str(sentiment))
+    other = {"negative": "positive", "positive": "negative"}
+    read = [replace(example, label=other[example.label]) for example in task.splits["test"][::2]]
+    reader = speak_tones(tmp_path / "reader", replace(task, splits={"test": read}))
+    flags = ("--input", "speech", "--speech_dir", str(speech), "--quantizer", str(quantizer), "--epochs", "4")
+    results = finetune(base, sentiment, tmp_path / "out", *flags, "--test_speech", "espeak", str(reader))
+    clean, espeak, heard = results["tests"]
+    assert [test["name"] for test in results["tests"]] == ["speech", "speech, espeak", "speech, reader"]
+    assert clean["examples"] == espeak["examples"] == len(task.splits["test"]) and heard["examples"] == len(read)
+    assert "from_clean" not in clean and clean["measures"]["macro_f1"]["mean"] > 0.9
+    cost = heard["from_clean"]["accuracy"]
+    assert heard["measures"]["accuracy"]["mean"] < 0.1 and cost["points_high"] < -80
+    assert espeak["from_clean"]["accuracy"]["points_high"] < 0  # words instead of tones
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert f"speech, reader has {len(read)} of the {clean['examples']} examples" in report
+    units = read_units(tmp_path / "out" / "units" / "heard" / "reader", "test")
+    assert set(units) == {example.id for example in read}
+
+    def error_of(*sources):
+        capsys.readouterr()
+        command = ["finetune", str(base), "--task", str(sentiment), "--output_dir", str(tmp_path / "no"), *COMMON]
+        assert main([*command, *flags, "--test_speech", *map(str, sources)]) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        return error
+
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin" / "reader").symlink_to(reader)
+    assert "would both be called reader; rename one" in error_of(reader, tmp_path / "twin" / "reader")
+    strangers = [replace(example, id=f"x{example.id}") for example in read]
+    elsewhere = speak_tones(tmp_path / "strangers", replace(task, splits={"test": strangers}))
+    assert "None of the 24 examples of the test split" in error_of(elsewhere)
+    assert not (tmp_path / "no").exists()
+    assert main(["finetune", str(base), "--task", str(sentiment), "--output_dir", "x", "--test_speech", "espeak"]) == 2
+    assert "--test_speech is other speech, and only text is tested" in capsys.readouterr().err
 
 
 def test_an_adapter_answers_on_a_wav_file(answered, tmp_path, capsys):
