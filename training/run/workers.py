@@ -150,11 +150,12 @@ def _start_method() -> str:
 
 def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
     prepare_workers()
-    shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs), lock=False)
+    # Behind the share of each job that is done: whether no other is to begin, since the pool has some in hand already.
+    shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs) + 1, lock=False)
     threads = share_cores([job.cost for job in jobs], count_cores(), num_workers)
     tasks = [(job.function, index, threads[index], job.arguments) for index, job in enumerate(jobs)]
     pool = WorkerPool(num_workers, _start_method(), _prepare_worker, (shares,))
-    with pool, _passing_on_sigterm(pool) as stopping:
+    with pool, _passing_on_sigterm(pool, shares) as stopping:
         try:
             for _ in pool.run(_run_job, tasks, watch=lambda: _move(bar, jobs, shares)):
                 pass
@@ -164,19 +165,25 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
                 raise
             raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
         except BaseException:
-            pool.terminate()
+            _end(pool, shares)
             pool.wait()
             raise
 
 
+def _end(pool: WorkerPool, shares) -> None:
+    """Have trainings saved and let nothing else begin."""
+    shares[-1] = 1.0
+    pool.terminate()
+
+
 @contextmanager
-def _passing_on_sigterm(pool: WorkerPool) -> Iterator[threading.Event]:
+def _passing_on_sigterm(pool: WorkerPool, shares) -> Iterator[threading.Event]:
     """Tell the workers when this process is told to stop, so that trainings are saved before it does."""
     stopping = threading.Event()
 
     def pass_on(number, frame) -> None:
         stopping.set()
-        pool.terminate()
+        _end(pool, shares)
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping
@@ -205,6 +212,8 @@ def _run_job(task: tuple[Callable, int, int, dict[str, Any]]) -> None:
     import torch
 
     function, index, threads, arguments = task
+    if _progress[-1]:
+        raise TrainingStopped("It was not begun.")
     torch.set_num_threads(threads)
 
     def report_progress(share: float) -> None:

@@ -1,6 +1,10 @@
 """Jobs run in this process or in several, costliest first, and the first error ends the rest."""
 
+import os
 import signal
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +22,22 @@ def stop(report_progress):
     raise TrainingStopped("saved after update 3")
 
 
+def train_until_stopped(folder, name, report_progress):
+    """As a training does: it ends soon after a SIGTERM, saved."""
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    (folder / name).touch()
+    if not asked.wait(30):
+        raise AssertionError("Nobody asked it to stop.")
+    raise TrainingStopped("saved")
+
+
+def fail_beside(folder, other, report_progress):
+    while not (folder / other).exists():
+        time.sleep(0.01)
+    Path("missing/file").read_text()
+
+
 def test_the_costliest_job_comes_first(tmp_path):
     jobs = [Job(append_line, {"path": tmp_path / "lines", "line": str(cost)}, cost) for cost in (1, 3, 2)]
     run_jobs(jobs, 1, "jobs")
@@ -33,6 +53,31 @@ def test_jobs_of_several_processes_leave_the_signals_of_this_one_as_they_were(tm
     with pytest.raises(TrainingStopped, match="saved after update 3"):
         run_jobs([Job(stop)] * 2, 2, "jobs")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_nothing_begins_once_trainings_are_asked_to_stop(tmp_path):
+    """The pool has jobs in hand that no worker has begun."""
+    names = [str(number) for number in range(6)]
+
+    def ask():
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=ask).start()
+    jobs = [Job(train_until_stopped, {"folder": tmp_path, "name": name}) for name in names]
+    with pytest.raises(TrainingStopped, match="Trainings were saved; run the same command to go on"):
+        run_jobs(jobs, 2, "jobs")
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
+
+
+def test_nothing_begins_once_a_job_has_failed(tmp_path):
+    jobs = [Job(train_until_stopped, {"folder": tmp_path, "name": str(number)}) for number in range(5)]
+    jobs.insert(1, Job(fail_beside, {"folder": tmp_path, "other": "0"}))
+    with pytest.raises(FileNotFoundError, match="missing"):
+        run_jobs(jobs, 2, "jobs")
+    begun = {path.name for path in tmp_path.iterdir()}
+    assert begun <= {"0", "1"}, begun  # the failed worker may have begun the next before the failure was known
 
 
 TRAININGS = [cost for cost in (10, 10, 6, 2, 2, 1) for _ in range(3)]
