@@ -16,8 +16,23 @@ from evoslm.training.run.environment import describe_commit, describe_device, de
 from .flags import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
-BY_NAME_ONLY = ("aligner", "diagnosis", "generation", "layers", "segmentation", "soak", "transcription", "units")
+BY_NAME_ONLY = (
+    "aligner",
+    "diagnosis",
+    "first_sound",
+    "generation",
+    "layers",
+    "segmentation",
+    "soak",
+    "transcription",
+    "units",
+)
 """Their tables are in the pages of `docs` that they are about, such as `analysis.md` and `recordings.md`."""
+NEED_A_RUN = {
+    "first_sound": "page it serves",
+    "soak": "page it serves",
+    "layers": "models score its pairs",
+}
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
@@ -47,7 +62,8 @@ def main() -> None:
     parser.add_argument(
         "--run",
         type=Path,
-        help="A finished run: soak serves its page, generation asks its Phone-Repeat, layers scores by its models.",
+        help="A finished run: first-sound and soak serve its page, generation asks its Phone-Repeat, layers scores by "
+        "its models.",
     )
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
@@ -83,10 +99,9 @@ def main() -> None:
         parser.error(f"unknown benchmark {sorted(unknown)[0]!r}; choose from {choices}")
     if "transcription" in names and WHISPER not in environment:
         parser.error("transcription needs a model to listen with; give --whisper with a folder or an id on the Hub")
-    if "soak" in names and RUN not in environment:
-        parser.error("soak needs a run whose page it serves; give --run with the folder of a finished one")
-    if "layers" in names and RUN not in environment:
-        parser.error("layers needs a run whose models score its pairs; give --run with the folder of a finished one")
+    for name, what in NEED_A_RUN.items():
+        if name in names and RUN not in environment:
+            parser.error(f"{name} needs a run whose {what}; give --run with the folder of a finished one")
     sections = []
     for name in names:
         print(f"benchmark: {name}", flush=True)

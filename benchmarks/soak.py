@@ -5,14 +5,10 @@ The page of `--run RUN`, in a process of its own -> clients that each ask for th
 """
 
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +23,11 @@ from evoslm.models.modalities import MODALITIES
 from evoslm.training.report.formatting import markdown_table
 
 from .flags import RUN, SOAK_SECONDS, full_or_quick
+from .served import served_page
 
 SECONDS = float(os.environ.get(SOAK_SECONDS, full_or_quick(600, 10)))
 CLIENTS = 4
 PARTS = 10
-START_SECONDS = 300
 PROMPT = "The old man saw the"
 CONTINUATION_SECONDS = 3
 
@@ -66,7 +62,7 @@ class State:
 
 
 def run() -> str:
-    with tempfile.TemporaryDirectory() as folder, _served_page(os.environ[RUN], Path(folder)) as (url, process):
+    with tempfile.TemporaryDirectory() as folder, served_page(os.environ[RUN], Path(folder)) as (url, process):
         sound = Path(folder) / "prompt.wav"
         soundfile.write(sound, np.sin(np.arange(2 * SAMPLE_RATE) / 5) / 2, SAMPLE_RATE)
         clients = [Client(url, verbose=False, download_files=False) for _ in range(CLIENTS)]
@@ -75,30 +71,6 @@ def run() -> str:
             _try(request, clients[0], 0)
         answers, states = _soak(clients, requests, lambda start: _state(process, Path(folder), start))
     return _section(answers, states, list(requests))
-
-
-@contextmanager
-def _served_page(run_dir: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    command = [sys.executable, "-m", "evoslm.training.cli", "demo", run_dir, "--port", str(port)]
-    with (folder / "server.log").open("w") as log:
-        environment = os.environ | {"TMPDIR": str(folder)}
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-    try:
-        start = time.monotonic()
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if server.poll() is not None or time.monotonic() - start > START_SECONDS:
-                    raise SystemExit((folder / "server.log").read_text()) from None
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _requests(models: list[dict[str, str]], sound: Path) -> dict[str, Callable[[Client, int], object]]:

@@ -10,7 +10,8 @@ from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
-SECTIONS = (*SPEED, "aligner", "diagnosis", "generation", "layers", "segmentation", "soak", "transcription", "units")
+BY_NAME = ("first-sound", "generation", "layers", "segmentation", "soak", "transcription", "units")
+SECTIONS = (*SPEED, "aligner", "diagnosis", *BY_NAME)
 
 
 def run(*arguments):
@@ -25,7 +26,9 @@ def test_every_section_runs_and_a_quick_one_writes_nothing(section, tmp_path, re
     needed = ()
     if section == "transcription":
         needed = ("--whisper", save_whisper(tmp_path))
-    elif section in ("generation", "layers", "soak"):
+    elif section in ("first-sound", "generation", "layers", "soak"):
+        if section == "first-sound":
+            request.getfixturevalue("browser")  # a Chromium, or a reason why there is none
         needed = ("--run", request.getfixturevalue("finished_run"))
     done = run("--quick", section, *needed)
     assert done.returncode == 0, done.stderr[-4000:]
