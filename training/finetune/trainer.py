@@ -4,6 +4,7 @@ end of an epoch -> trained weights, the best so far, optimizer and generators ->
 training goes on from it with the same bits.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,12 @@ class KeepBest(TrainerCallback):
         self._report_progress = report_progress
         self.losses: list[float] = []
         self.best_epoch: int | None = None
+        self._start, self._before = time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, with what was trained before a kill, up to the checkpoint that was gone on from."""
+        return self._before + time.perf_counter() - self._start
 
     def on_step_end(self, args, state, control, **kwargs):
         """Say how far it is."""
@@ -74,7 +81,8 @@ class KeepBest(TrainerCallback):
         """
         if self._best:
             save_file(_plain(self._best), checkpoint / _BEST_FILE)
-        write_json(checkpoint / _LOSSES_FILE, {"losses": self.losses, "best_epoch": self.best_epoch})
+        known = {"losses": self.losses, "best_epoch": self.best_epoch, "seconds": self.seconds}
+        write_json(checkpoint / _LOSSES_FILE, known)
 
     def load(self, checkpoint: Path) -> None:
         """
@@ -85,6 +93,7 @@ class KeepBest(TrainerCallback):
         """
         known = read_json(checkpoint / _LOSSES_FILE)
         self.losses, self.best_epoch = known["losses"], known["best_epoch"]
+        self._before = known.get("seconds", 0.0)  # checkpoints of earlier versions do not say
         if (checkpoint / _BEST_FILE).is_file():
             self._best = load_file(checkpoint / _BEST_FILE)
 

@@ -4,7 +4,6 @@ prompts + answers + base -> [`finetune_model`] -> a folder that [`load_finetuned
 """
 
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +113,6 @@ def finetune_model(
     rows, cut = {}, {}
     for split, given in (("train", train), ("validation", validation)):
         rows[split], cut[split] = _tokenize(tokenizer, config, given, model)
-    start = time.perf_counter()
     keep = KeepBest(model, report_progress)
     trainer = FinetuneTrainer(
         model=model,
@@ -149,7 +147,7 @@ def finetune_model(
         folder / TRAINING_FILE,
         {
             "updates": trainer.state.global_step,
-            "seconds": round(time.perf_counter() - start, 2),
+            "seconds": round(keep.seconds, 2),
             "train_losses": losses,
             "validation_losses": keep.losses,
             "kept_epoch": keep.best_epoch,

@@ -75,3 +75,7 @@ def test_what_was_known_of_epochs_is_known_again(tmp_path):
     again.load(tmp_path)
     again.restore(model)
     assert (again.losses, again.best_epoch) == ([3.0, 1.0, 2.0], 2) and bool((model.weight == 2).all())
+    (known := json.loads((tmp_path / "losses.json").read_text()))["seconds"] += 1_000
+    (tmp_path / "losses.json").write_text(json.dumps(known))
+    again.load(tmp_path)
+    assert 1_000 < again.seconds < 1_100
