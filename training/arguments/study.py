@@ -384,7 +384,8 @@ class JointStudyArguments:
         transcriber_steps (`int`, *optional*, defaults to 1600): Training steps of what brings units to text.
         slu_tasks (`list[str]`, *optional*, defaults to `["stories_sa", "stories_ner"]`): Tasks that the models of the
             first training seed are fine-tuned on, in speech and in text, and tested on both.
-        slu_examples (`int`, *optional*, defaults to 800): Examples of each task, all splits together.
+        slu_method (`str`, *optional*, defaults to `"full"`): Whether fine-tuning trains all weights, or a LoRA.
+        slu_examples (`int`, *optional*, defaults to 2000): Examples of each task, all splits together.
         slu_epochs (`int`, *optional*, defaults to 8): Passes over them.
         snr (`list[float]`, *optional*): Signal-to-noise ratios in dB at which spoken tasks are tested, too.
         paired_shares (`list[float]`, *optional*): Shares of sequences with both modalities that CST + AST is trained
@@ -401,7 +402,8 @@ class JointStudyArguments:
     external_words: int = field(default=300_000, metadata={"least": 1000})
     transcriber_steps: int = field(default=1600, metadata={"least": 1})
     slu_tasks: list[str] = field(default_factory=lambda: ["stories_sa", "stories_ner"])
-    slu_examples: int = field(default=800, metadata={"least": 10})
+    slu_method: Literal["full", "lora"] = "full"
+    slu_examples: int = field(default=2000, metadata={"least": 10})
     slu_epochs: int = field(default=8, metadata={"least": 1})
     snr: list[float] | None = None
     paired_shares: list[float] | None = field(default=None, metadata={"above": 0, "below": 1})

@@ -216,6 +216,7 @@ def _finetune_all(
                     test_input=["speech", "text"],
                     quantizer=str(run.units() / MODEL_FOLDER),
                     units_dir=str(place / "units"),
+                    method=asked.slu_method,
                     snr=asked.snr,
                     task_seed=corpus.corpus_seed,
                     epochs=asked.slu_epochs,

@@ -35,7 +35,7 @@ def study_lines(results: dict[str, Any]) -> list[str]:
         lines += _inside_lines(results["inside"])
     lines += _pelm_lines(results["pelm"], results["transcriber"])
     for task, found in results["slu"].items():
-        lines += slu_lines(task, found, results["seeds"][0], results["test_voices"])
+        lines += slu_lines(task, found, results["seeds"][0], results["test_voices"], results["asked"]["slu_method"])
     if results["variants"]:
         lines += _variant_lines(results)
     return lines
@@ -135,7 +135,7 @@ def _pelm_cell(found: Sequence[dict[str, Any]]) -> str:
     return f"{mean:.3g}{spread} [{copied:.0f}]"
 
 
-def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str) -> list[str]:
+def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str, method: str) -> list[str]:
     """
     The section of a spoken task.
 
@@ -144,6 +144,7 @@ def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str) -> 
         found (`dict`): `task`, `baselines`, and of `models` by what they were trained and tested on.
         seed (`int`): Of the training whose models were fine-tuned.
         test_voices (`str`): In which the test was spoken.
+        method (`str`): Of the fine-tuning, `"full"` or `"lora"`.
 
     Returns:
         `list[str]`: Lines of markdown.
@@ -151,12 +152,14 @@ def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str) -> 
     kind, sizes = found["task"]["kind"], found["task"]["sizes"]
     has_own = test_voices == HELD_OUT
     in_voices = "in voices that nothing else was said in" if has_own else "in the voices of training"
+    trained = "all weights of" if method == "full" else "LoRA on"
+    measure = f"{_MEASURES[kind][0].upper()}{_MEASURES[kind][1:]}"
     lines = [
         "",
         f"## Spoken language understanding: {task}",
         "",
-        f"{sizes['train']:,} examples to train on and {sizes['test']:,} to test, {in_voices}; LoRA on the models of "
-        f"training seed {seed}. {_MEASURES[kind][0].upper()}{_MEASURES[kind][1:]} in per cent, and in brackets how "
+        f"{sizes['train']:,} examples to train on and {sizes['test']:,} to test, {in_voices}; {trained} the models of "
+        f"training seed {seed}. {measure} in per cent, and in brackets how "
         "many points more than with the input of another example (95 % intervals over examples: not over trainings). "
         "Trained and tested on different modalities is zero-shot transfer. In italics what is reached on the text "
         "without a language model.",

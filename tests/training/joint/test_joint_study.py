@@ -115,4 +115,6 @@ def test_what_cannot_be_studied_is_said(tmp_path, flags, named, capsys):
 def test_the_voices_of_a_test_are_those_that_there_are(synthesizer, told):
     voices = task_voices(CorpusArguments(synthesizer=synthesizer))["test"]
     found = {"task": {"kind": "classification", "sizes": {"train": 2, "test": 2}}, "models": {}, "baselines": {}}
-    assert any(f"2 to test, {told};" in line for line in slu_lines("moods", found, 0, voices))
+    for method, trained in (("full", "all weights of the models"), ("lora", "LoRA on the models")):
+        lines = slu_lines("moods", found, 0, voices, method)
+        assert any(f"2 to test, {told}; {trained} of training seed 0." in line for line in lines)
