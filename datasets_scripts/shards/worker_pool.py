@@ -97,7 +97,7 @@ class WorkerPool:
             raise WorkFailed(
                 "A worker process was killed, perhaps for want of memory; run the same command to go on, with fewer "
                 "processes if it was memory. (A script that calls this has to do so under `if __name__ == "
-                "\"__main__\":`, or its workers end as they begin.)"
+                '"__main__":`, or its workers end as they begin.)'
             ) from error
 
     def wait(self) -> None:

@@ -1,13 +1,15 @@
-"""What a model of a task must beat: answers from words alone, without their order.
+"""What a model of a task must beat: answers from words, or units of speech, alone, without their order.
 
-[`SluTask`] -> [`bag_of_words`], [`gazetteer`], [`majority`] -> an answer for each example of the test.
+[`SluTask`] -> [`bag_of_words`], [`bag_of_units`], [`gazetteer`], [`majority`] -> an answer for each example of a split.
 """
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 from ...metrics.entity_f1.entity_text import canonical_phrase
-from .examples import CLASSIFICATION, ENTITIES, SluTask
+from .examples import CLASSIFICATION, ENTITIES, SluExample, SluTask
 
 Words = tuple[str, ...]
 
@@ -44,16 +46,45 @@ def bag_of_words(task: SluTask, split: str = "test", ngrams: int = 1) -> list[st
     Raises:
         `ValueError`: If the task is of another kind.
     """
+    return _classify_bags(task, split, ngrams, r"[\w']+", lambda example: example.text)
+
+
+def bag_of_units(task: SluTask, units: Mapping[str, Sequence[int]], split: str = "test", ngrams: int = 1) -> list[str]:
+    """
+    Classes by a logistic regression over the units of speech that an example has, each run of equal ones once.
+
+    Args:
+        task ([`SluTask`]): A task of classification.
+        units (`Mapping[str, Sequence[int]]`): Units of every example of the training split and of `split`, by id.
+        split (`str`, *optional*, defaults to `"test"`): Which examples.
+        ngrams (`int`, *optional*, defaults to 1): Up to how many units in a row count as one.
+
+    Returns:
+        `list[str]`: A class an example.
+
+    Raises:
+        `ValueError`: If the task is of another kind.
+    """
+
+    def write(example: SluExample) -> str:
+        return " ".join(str(unit) for unit, _ in groupby(units[example.id]))
+
+    return _classify_bags(task, split, ngrams, r"\S+", write)
+
+
+def _classify_bags(
+    task: SluTask, split: str, ngrams: int, token_pattern: str, write: Callable[[SluExample], str]
+) -> list[str]:
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     _check_kind(task, CLASSIFICATION)
-    words = CountVectorizer(binary=True, ngram_range=(1, ngrams), token_pattern=r"[\w']+")
-    model = make_pipeline(words, LogisticRegression(max_iter=1_000))
+    tokens = CountVectorizer(binary=True, ngram_range=(1, ngrams), token_pattern=token_pattern)
+    model = make_pipeline(tokens, LogisticRegression(max_iter=1_000))
     train = task.splits["train"]
-    model.fit([example.text for example in train], [example.label for example in train])
-    return model.predict([example.text for example in task.splits[split]]).tolist()
+    model.fit(list(map(write, train)), [example.label for example in train])
+    return model.predict(list(map(write, task.splits[split]))).tolist()
 
 
 def gazetteer(task: SluTask, split: str = "test") -> list[list[tuple[str, str]]]:
@@ -76,7 +107,7 @@ def gazetteer(task: SluTask, split: str = "test") -> list[list[tuple[str, str]]]
     for example in task.splits["train"]:
         for label, phrase in example.entities:
             entities[_words(phrase)][label, phrase] += 1
-    longest = max(map(len, entities))
+    longest = max(map(len, entities), default=0)
     mentions: Counter = Counter()
     for example in task.splits["train"]:
         words = _words(example.text)

@@ -27,6 +27,7 @@ from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from ..score.pair_files import find_model
 from .measures import check_test
 from .report import REPORT_FILE, write_report
+from .rules import answers_of_rules
 from .speech import (
     NOISES,
     build_noisy_units,
@@ -203,7 +204,9 @@ def finetune(arguments: FinetuneArguments) -> Path:
         "device": describe_device(device),
     }
     if distributed.is_main():
-        write_report(folder, config, splits["test"], conditions, arguments.training_seeds, made_with)
+        units = spoken.units("train") | spoken.units("test") if arguments.input == SPEECH else None
+        rules = answers_of_rules(task, arguments.input, units)
+        write_report(folder, config, splits["test"], conditions, arguments.training_seeds, rules, made_with)
     report = folder / REPORT_FILE
     distributed.say(f"The report is {report}.")
     return report

@@ -5,7 +5,7 @@ utterance's input -> both files.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ...datasets_scripts.slu import SluExample
 from ...metrics.entity_f1.entity_scores import entity_scores
 from ...models.files import read_json, read_json_lines, write_json
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
+from ...models.slu.contents import SPEECH
 from ..run.folder import SUMMARY_FILE, TRAINING_FILE
 from ..run.stage import read_fingerprint
 from .measures import Measure, class_measures, describe, entity_measures, with_other_inputs
@@ -35,6 +36,7 @@ def write_report(
     test: Sequence[SluExample],
     conditions: Sequence[Condition],
     seeds: Sequence[int],
+    rules: Mapping[str, Sequence[str]],
     made_with: dict[str, Any],
 ) -> Path:
     """
@@ -46,6 +48,8 @@ def write_report(
         test (`Sequence[SluExample]`): The test split.
         conditions (`Sequence[Condition]`): How it was given.
         seeds (`Sequence[int]`): Training seeds.
+        rules (`Mapping[str, Sequence[str]]`): What rules without a language model answer, by name, of the whole test
+            split in the input of the training.
         made_with (`dict[str, Any]`): Task sizes, configuration, precision, versions, commit and device.
 
     Returns:
@@ -68,6 +72,9 @@ def write_report(
         tests.append(found | {"counted": [each[condition.name] for each in counted]})
     made_of = [read_fingerprint(folder / "predictions" / f"seed-{seed}") for seed in seeds]
     results = made_with | {"seeds": list(seeds), "training": trained, "tests": tests, "predictions": made_of}
+    own = [each.get(config.trained_on) for each in predictions]
+    own = None if None in own else [[each[example.id] for example in test] for each in own]
+    results["rules"] = {name: judge_rule(config, test, answers, own) for name, answers in rules.items()}
     write_json(folder / RESULTS_FILE, results)
     report = folder / REPORT_FILE
     report.write_text("\n".join(_lines(config, results)) + "\n", encoding="utf-8")
@@ -129,6 +136,32 @@ def compare_conditions(
     judge = _judge(config, test)
     own, other = ([judge(each) for each in given] for given in (predicted, reference))
     return {name: describe(_of(name, own), _of(name, other))["difference"] for name in own[0]}
+
+
+def judge_rule(
+    config: SluConfig, test: Sequence[SluExample], answers: Sequence[str], predicted: Sequence[Sequence[str]] | None
+) -> dict[str, Any]:
+    """
+    The measures of a rule, and of the models beside it.
+
+    Args:
+        config ([`SluConfig`]): The task.
+        test (`Sequence[SluExample]`): What is there.
+        answers (`Sequence[str]`): What the rule says of each example.
+        predicted (`Sequence[Sequence[str]]`, *optional*): Of each training seed what the model does, in the input that
+            the rule reads; `None` where it was not tested in that.
+
+    Returns:
+        `dict`: `measures` as [`describe`] gives them, and `from_rule`, how many points the models have more, with an
+        interval, as [`compare_conditions`] gives it; `None` where they were not tested.
+    """
+    judge = _judge(config, test)
+    rule, control = judge(answers), with_other_inputs(judge, answers)
+    measures = {name: describe([rule[name]], [control[name]]) for name in rule}
+    more = None
+    if predicted is not None:
+        more = compare_conditions(config, test, predicted, [answers] * len(predicted))
+    return {"measures": measures, "from_rule": more}
 
 
 def _judge(config: SluConfig, test: Sequence[SluExample]) -> Callable[[Sequence[str]], dict[str, Measure]]:
@@ -197,6 +230,7 @@ def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
     lines += ["", _what_the_control_is(NAMES[names[0]], results["seeds"]), ""]
     if changed:
         lines += [_what_other_speech_is(NAMES[names[0]], results["tests"]), ""]
+    lines += _rule_lines(config, results["rules"], names)
     for test in results["tests"]:
         lines += [f"## {test['name'][0].upper()}{test['name'][1:]}, by label", ""]
         lines += ["| label | precision | recall | F1 | there | predicted |", "| :--- |" + " ---: |" * 5]
@@ -205,6 +239,28 @@ def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
             lines.append(f"| {label} | {shares} | {scores['n_references']:g} | {scores['n_predictions']:.1f} |")
         lines += ["", *_counted(test)]
     return lines
+
+
+def _rule_lines(config: SluConfig, rules: Mapping[str, dict[str, Any]], names: Sequence[str]) -> list[str]:
+    if not rules:
+        return []
+    if config.kind != CLASSIFICATION:
+        how = "a list of phrases with their commonest labels, of the same training split"
+    elif config.trained_on == SPEECH:
+        how = "a logistic regression over which units (a run of equal ones is one) an example of the same split has"
+    else:
+        how = "a logistic regression over which words an example of the same split has"
+    lines = [
+        f"Without a language model: {how}. The last column is how much more {NAMES[names[0]]} the model has.",
+        "",
+        "| rule | " + " | ".join(NAMES[name] for name in names) + " | the model, points |",
+        "| :--- |" + " ---: |" * (len(names) + 1),
+    ]
+    for name, found in rules.items():
+        more = "" if found["from_rule"] is None else _points(found["from_rule"][names[0]])
+        cells = [name, *(_interval(found["measures"][measure]) for measure in names), more]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _interval(found: dict[str, Any]) -> str:

@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets_scripts.builders import stream_contents
-from ...datasets_scripts.slu import SluTask, read_task, speak_task
-from ...datasets_scripts.slu.baselines import bag_of_words, gazetteer
+from ...datasets_scripts.slu import read_task, speak_task
 from ...datasets_scripts.text.sentences import split_sentences
-from ...metrics.classification import classification_scores
-from ...metrics.entity_f1.entity_scores import entity_scores
 from ...models.files import read_json, write_json
 from ...models.scoring.retrieval import DIRECTIONS
-from ...models.slu.configuration_slu import CLASSIFICATION
 from ..arguments.study import CorpusArguments, JointStudyArguments
 from ..finetune.command import FinetuneArguments, finetune
 from ..run.execution import Execution
@@ -37,7 +33,7 @@ from .report import NEVER_SEEN, RESULTS_FILE
 from .stages import JointSpeech, read_split
 from .study_report import HELD_OUT, study_lines
 
-INSIDE_FILE, BASELINES_FILE = "inside.json", "baselines.json"
+INSIDE_FILE = "inside.json"
 OWN_TASKS = ("stories_sa", "stories_ner")
 """Tasks that are told in the language of the generated stories."""
 _TEST_FRACTION = 0.25
@@ -204,7 +200,6 @@ def _finetune_all(
             synthesizer=corpus.synthesizer,
             num_proc=execution.num_proc,
         )
-        write_json(place / BASELINES_FILE, measure_baselines(task))
         jobs = []
         for model in models:
             for kind in ("speech", "text"):
@@ -240,29 +235,6 @@ def task_voices(corpus: CorpusArguments) -> dict[str, str]:
     """
     voices = corpus.voices if not corpus.is_recorded else "many"
     return {"train": voices, "validation": voices, "test": HELD_OUT if corpus.synthesizer == "espeak" else voices}
-
-
-def measure_baselines(task: SluTask) -> dict[str, float]:
-    """
-    What is reached on the texts of a task's test split without a model of language.
-
-    Args:
-        task ([`SluTask`]): The task.
-
-    Returns:
-        `dict[str, float]`: Macro-F1 of a logistic regression over words, and over words and pairs of them; or micro-F1
-        of the phrases that training names, with their commonest labels.
-    """
-    test = task.splits["test"]
-    if task.kind == CLASSIFICATION:
-        true = [example.label for example in test]
-        kinds = {"words of the text": 1, "words and pairs of words": 2}
-        return {
-            name: classification_scores(bag_of_words(task, ngrams=size), true, task.labels)["macro_f1"]
-            for name, size in kinds.items()
-        }
-    found = entity_scores(gazetteer(task), [example.entities for example in test], task.labels, num_resamples=1)
-    return {"phrases of training": found["f1"]}
 
 
 def finetune_silently(arguments: FinetuneArguments, report_progress: Callable[[float], None]) -> None:
@@ -325,8 +297,8 @@ def _read_slu(folder: Path, models: list[str], tasks: list[str]) -> dict[str, An
         for model in models:
             for kind in ("speech", "text"):
                 results = read_json(FineTuning(task, model, kind).folder(folder) / RESULTS_FILE)
-                baselines = read_json(folder / "slu" / task / BASELINES_FILE)
-                found.setdefault(task, {"task": results["task"], "models": {}, "baselines": baselines})
+                found.setdefault(task, {"task": results["task"], "models": {}, "rules": {}})
+                found[task]["rules"][kind] = {name: rule["measures"] for name, rule in results["rules"].items()}
                 by_test = {test["name"]: test["measures"] for test in results["tests"]}
                 found[task]["models"].setdefault(model, {})[kind] = by_test
     return found

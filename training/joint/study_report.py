@@ -17,6 +17,10 @@ HELD_OUT = "held_out"
 """Voices of a test that no utterance of a corpus has."""
 _HEADLINE = {"classification": "macro_f1", "entities": "f1"}
 _MEASURES = {"classification": "macro-F1", "entities": "micro-F1 of (label, phrase)"}
+_RULES = {
+    "classification": "a logistic regression over which words, or units (a run of equal ones is one), an example has",
+    "entities": "a list of the phrases of training, found in the text",
+}
 _SHARES = ("empty", "copied", "repeated", "same", "limit", "instant", "silent")
 
 
@@ -141,7 +145,7 @@ def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str, met
 
     Args:
         task (`str`): Its name.
-        found (`dict`): `task`, `baselines`, and of `models` by what they were trained and tested on.
+        found (`dict`): `task`, `rules` by what they read, and of `models` by what they were trained and tested on.
         seed (`int`): Of the training whose models were fine-tuned.
         test_voices (`str`): In which the test was spoken.
         method (`str`): Of the fine-tuning, `"full"` or `"lora"`.
@@ -161,8 +165,8 @@ def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str, met
         f"{sizes['train']:,} examples to train on and {sizes['test']:,} to test, {in_voices}; {trained} the models of "
         f"training seed {seed}. {measure} in per cent, and in brackets how "
         "many points more than with the input of another example (95 % intervals over examples: not over trainings). "
-        "Trained and tested on different modalities is zero-shot transfer. In italics what is reached on the text "
-        "without a language model.",
+        "Trained and tested on different modalities is zero-shot transfer. In italics what is reached without a "
+        "language model: " + _RULES[kind] + ".",
         "",
         "| trained on | speech to speech | speech to text | text to text | text to speech |",
         "| :--- |" + " ---: |" * 4,
@@ -171,8 +175,11 @@ def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str, met
     for model, by_input in found["models"].items():
         cells = [_slu_cell(by_input[trained][tested][_HEADLINE[kind]]) for trained, tested in ways]
         lines.append(f"| {LABELS[model]} | " + " | ".join(cells) + " |")
-    for name, value in found["baselines"].items():
-        lines.append(f"| *{name}* | | | {100 * value:.1f} | |")
+    for way, (trained, tested) in enumerate(ways):
+        for name, measures in found["rules"].get(trained, {}).items() if trained == tested else ():
+            cells = [""] * len(ways)
+            cells[way] = f"{100 * measures[_HEADLINE[kind]]['mean']:.1f}"
+            lines.append(f"| *{name}* | " + " | ".join(cells) + " |")
     noisy = sorted({name for by in found["models"].values() for name in by["speech"]} - {"speech", "text"})
     if noisy:
         lines += ["", "Trained on speech and tested in noise:", ""]

@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from evoslm.datasets_scripts.slu import read_task
-from evoslm.datasets_scripts.slu.baselines import bag_of_words, gazetteer, majority
+from evoslm.datasets_scripts.slu.baselines import bag_of_units, bag_of_words, gazetteer, majority
 from evoslm.datasets_scripts.stories.simple.language import load_language
 from evoslm.datasets_scripts.text.passages import SPLITS
 from evoslm.datasets_scripts.text.sentences import split_sentences
@@ -75,6 +76,24 @@ def test_words_without_their_order_decide_no_sentiment(sentiments):
     assert most["accuracy"] == pytest.approx(1 / 3, abs=0.01) and most["macro_f1"] == pytest.approx(1 / 6, abs=0.01)
 
 
+def test_a_bag_of_units_has_each_run_once_and_order_in_pairs_alone(sentiments):
+    """Lengths of runs tell the class here, and so does which of two units comes first; which units there are does not."""
+    rng = np.random.default_rng(0)
+    places = {label: place for place, label in enumerate(sentiments.labels)}
+    pairs = ([7, 8], [8, 7], [7, 3, 8])
+    units = {}
+    for split in SPLITS:
+        for example in sentiments.splits[split]:
+            place = places[example.label]
+            noise = rng.integers(20, 40, 6).tolist()
+            units[example.id] = [*noise, 3, *np.repeat(pairs[place], place + 1).tolist(), *noise]
+    references = [example.label for example in sentiments.splits["test"]]
+    single, double = (
+        classification_scores(bag_of_units(sentiments, units, ngrams=size), references)["accuracy"] for size in (1, 2)
+    )
+    assert single < 0.5 and double > 0.95
+
+
 def test_entities_are_phrases_of_the_text_in_its_order(entities):
     assert entities.labels == ("OBJECT", "PERSON", "PLACE", "QUANT", "TOOL")
     for example in entities.splits["train"]:
@@ -119,3 +138,5 @@ def test_a_baseline_is_for_its_kind_of_task(sentiments, entities):
         gazetteer(sentiments)
     with pytest.raises(ValueError, match="stories_ner is one of entities"):
         bag_of_words(entities)
+    with pytest.raises(ValueError, match="stories_ner is one of entities"):
+        bag_of_units(entities, {})

@@ -90,6 +90,13 @@ def test_classes_of_texts_are_learned_above_the_control(text_model, sentiment, t
     assert results["task"]["sizes"]["test"] == there["negative"] + there["positive"]
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| text | " in report and "another utterance's" in report
+    # Words alone tell the class: which rule a model has to beat is said, and by how much it does.
+    words = results["rules"]["words"]
+    assert list(results["rules"]) == ["words", "words and pairs of words"]
+    assert words["measures"]["accuracy"]["mean"] > 0.9
+    own = test["measures"]["macro_f1"]["mean"] - words["measures"]["macro_f1"]["mean"]
+    assert words["from_rule"]["macro_f1"]["points"] == pytest.approx(100 * own)
+    assert "over which words an example has" in report and "\n| words and pairs of words | " in report
     if method == "full":
         AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "models" / "seed-0")
 
@@ -123,6 +130,7 @@ def test_entities_of_texts_are_generated(tmp_path, modality):
     assert test["measures"]["f1"]["mean"] > 0.7
     assert test["measures"]["f1"]["difference"]["points_low"] > 10
     assert set(test["labels"]) >= {"PERSON", "PLACE"} and {"empty", "malformed"} <= set(test)
+    assert results["rules"]["phrases of training"]["measures"]["f1"]["mean"] > 0.9
     # What a plain causal language model says without any code of ours.
     merged = tmp_path / "out" / "models" / "seed-0" / "merged"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(merged), AutoTokenizer.from_pretrained(merged)
@@ -163,6 +171,8 @@ def test_a_joint_model_is_tested_on_speech_on_text_and_in_noise(answered):
     ]
     f1 = by_name["speech"]["measures"]["macro_f1"]
     assert f1["mean"] > 0.9 and f1["difference"]["points_low"] > 10
+    units = results["rules"]["units"]["measures"]["accuracy"]["mean"]
+    assert list(results["rules"]) == ["units", "units and pairs of units"] and units > 0.9
     # Of text it has seen nothing that would help: pitch is no word.
     assert by_name["text"]["measures"]["macro_f1"]["mean"] < 0.9
 
@@ -258,7 +268,7 @@ def test_entities_are_written_by_a_model_that_had_no_letters(tmp_path):
     quantizer = make_quantizer(tmp_path / "quantizer")
     flags = ("--input", "speech", "--quantizer", str(quantizer), "--epochs", "2", "--learning_rate", "2e-2")
     results = finetune(base, task, tmp_path / "out", *flags)
-    assert results["training"][0]["new_tokens"] > 10
+    assert results["training"][0]["new_tokens"] > 10 and results["rules"] == {}
     said = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
     # The project's synthesis leaves 0.1 s of silence at either end, and so is a recording cut.
     speech, silence = tone(300, np.random.default_rng(0)), np.zeros(16_000, np.int16)

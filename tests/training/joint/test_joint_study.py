@@ -114,7 +114,12 @@ def test_what_cannot_be_studied_is_said(tmp_path, flags, named, capsys):
 )
 def test_the_voices_of_a_test_are_those_that_there_are(synthesizer, told):
     voices = task_voices(CorpusArguments(synthesizer=synthesizer))["test"]
-    found = {"task": {"kind": "classification", "sizes": {"train": 2, "test": 2}}, "models": {}, "baselines": {}}
+    found = {"task": {"kind": "classification", "sizes": {"train": 2, "test": 2}}, "models": {}}
+    found["rules"] = {
+        "speech": {"units": {"macro_f1": {"mean": 0.41}}},
+        "text": {"words": {"macro_f1": {"mean": 0.7}}},
+    }
     for method, trained in (("full", "all weights of the models"), ("lora", "LoRA on the models")):
         lines = slu_lines("moods", found, 0, voices, method)
         assert any(f"2 to test, {told}; {trained} of training seed 0." in line for line in lines)
+        assert lines[-2:] == ["| *units* | 41.0 |  |  |  |", "| *words* |  |  | 70.0 |  |"]
