@@ -1,6 +1,6 @@
 """What a model of a task must beat: answers from words, or units of speech, alone, without their order.
 
-[`SluTask`] -> [`bag_of_words`], [`bag_of_units`], [`gazetteer`], [`majority`] -> an answer for each example of a split.
+[`SluTask`] -> [`bag_of_words`], [`bag_of_units`], [`gazetteer`], [`majority`] -> an answer for each example.
 """
 
 import re

@@ -245,11 +245,11 @@ def _rule_lines(config: SluConfig, rules: Mapping[str, dict[str, Any]], names: S
     if not rules:
         return []
     if config.kind != CLASSIFICATION:
-        how = "a list of phrases with their commonest labels, of the same training split"
+        how = "a list of the training split's phrases with their commonest labels"
     elif config.trained_on == SPEECH:
-        how = "a logistic regression over which units (a run of equal ones is one) an example of the same split has"
+        how = "a logistic regression, trained on the same split, over which units an example has (a run is one)"
     else:
-        how = "a logistic regression over which words an example of the same split has"
+        how = "a logistic regression, trained on the same split, over which words an example has"
     lines = [
         f"Without a language model: {how}. The last column is how much more {NAMES[names[0]]} the model has.",
         "",

@@ -77,7 +77,7 @@ def test_words_without_their_order_decide_no_sentiment(sentiments):
 
 
 def test_a_bag_of_units_has_each_run_once_and_order_in_pairs_alone(sentiments):
-    """Lengths of runs tell the class here, and so does which of two units comes first; which units there are does not."""
+    """Lengths of runs tell the class here, and so does which of two units comes first, and not which there are."""
     rng = np.random.default_rng(0)
     places = {label: place for place, label in enumerate(sentiments.labels)}
     pairs = ([7, 8], [8, 7], [7, 3, 8])
