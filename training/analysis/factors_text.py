@@ -92,11 +92,12 @@ def continuation_table(results: dict, continuation: dict) -> str:
             difference = after["mean"] - before["mean"]
             own = {"difference": difference, "percent": 100 * difference / before["mean"]}
         for first, unit, key, elsewhere in (
-            ([names, step["factor"]], "perplexity", "difference", NOT_IN_THIS_RUN),
-            (["", ""], "%", "percent", MISSING),
+            ([names, step["factor"]], "mean", "difference", NOT_IN_THIS_RUN),
+            (["", ""], "mean, %", "percent", MISSING),
+            (["", ""], "geometric mean, %", "geometric_percent", MISSING),
         ):
             cells = dict.fromkeys(_VIEWS, elsewhere) | {at_end: _continued(change, key)}
-            figure = number(own[key], sign=True) if own else None
+            figure = number(own[key], sign=True) if key in own else None
             rows.append([*first, unit, *cells.values(), papers(figure, (after or {}).get("shown_as"))])
     header = ["Continuation", "Factor", "in", "converged", "equal epochs", "equal tokens", "equal FLOPs", "*paper*"]
     return markdown_table(header, rows, left=3)
@@ -148,10 +149,11 @@ def say_missing_parts(results: dict) -> str:
 
 
 def _continued(change: dict, key: str) -> str:
-    """A change of the mean perplexity; perplexity that rises is a cost."""
+    """A change of perplexity, which is a cost if it rises; of the geometric mean alone it can be shown."""
     low, high = change[f"{key}_low"], change[f"{key}_high"]
     text = f"{number(change[key], sign=True)} [{number(low, sign=True)}, {number(high, sign=True)}]"
-    return f"**{text}**" if change["can_show"] and (low > 0 or high < 0) else text
+    is_shown = key == "geometric_percent" and change["can_show"] and (low > 0 or high < 0)
+    return f"**{text}**" if is_shown else text
 
 
 def _points(view: str, change: dict | None) -> str:

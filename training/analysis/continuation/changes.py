@@ -1,7 +1,8 @@
-"""What a step changes in the mean perplexity of continuations, and how surely.
+"""What a step changes in the perplexity of continuations, and how surely.
 
 outputs of two modalities' models behind the same prompts -> means by training seed and prompt -> the change with its
-interval: of several trainings by Student's t, since a bootstrap over two or three of them is too narrow.
+interval: of several trainings by Student's t, since a bootstrap over two or three of them is too narrow. Of the mean,
+as papers give it, and of the geometric mean, which one output in a hundred does not make.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,19 +24,30 @@ def change_of_mean(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping])
     they have by chance is taken off neither (in accuracies it is, see `half_widths`): prompts are few. The interval
     of the per cent is symmetric in the logarithm. With one training it is that of a bootstrap over prompts.
 
+    A judge finds a few outputs, of a word or two, many thousand times less likely than the others. They make the mean,
+    and its interval holds as little as it does of any variable without a finite variance. The geometric mean (exp of
+    the mean of logarithms) has an interval of the same kind that holds.
+
     Args:
         outcomes_a (`Sequence[Mapping]`): `prompt_id`, `training_seed` and `perplexity` of each output of the modality
             before; NaN of an empty one.
         outcomes_b (`Sequence[Mapping]`): Those of the one after it, with the same prompts and seeds.
 
     Returns:
-        `dict`: `difference` and `percent`, each with `_low` and `_high`, the ends of a 95 % interval, NaN where there
-        is one prompt only; and `can_show`, whether trainings and prompts are enough for the interval to be believed.
+        `dict`: `difference` and `percent` of the mean and `geometric_percent` of the geometric mean, each with `_low`
+        and `_high`, the ends of a 95 % interval, NaN where there is one prompt only; and `can_show`, whether trainings
+        and prompts are enough for the last interval to be believed.
     """
     seeds, prompts = ({str(row[name]) for row in outcomes_a} for name in ("training_seed", "prompt_id"))
     can_show = len(seeds) > 1 and len(prompts) >= FEWEST_CLUSTERS
+    logarithms = [_logarithms(outcomes) for outcomes in (outcomes_a, outcomes_b)]
     if len(seeds) < 2:
-        return compare_means(outcomes_a, outcomes_b) | {"can_show": can_show}
+        changed = compare_means(*logarithms)
+        geometric = {
+            f"geometric_percent{end}": 100 * float(np.expm1(changed[f"difference{end}"]))
+            for end in ("", "_low", "_high")
+        }
+        return compare_means(outcomes_a, outcomes_b) | geometric | {"can_show": can_show}
     a, b = (_moves(outcomes) for outcomes in (outcomes_a, outcomes_b))
     mean_a, mean_b = a.mean(), b.mean()
     half, log_half = _half_width(b - a), _half_width(b / mean_b - a / mean_a)  # which moves like log(b / a)
@@ -44,7 +56,16 @@ def change_of_mean(outcomes_a: Sequence[Mapping], outcomes_b: Sequence[Mapping])
     for end, sign in (("low", -1), ("high", 1)):
         found[f"difference_{end}"] = difference + sign * half
         found[f"percent_{end}"] = 100 * (quotient * np.exp(sign * log_half) - 1)
+    log_a, log_b = map(_moves, logarithms)
+    change, half = log_b.mean() - log_a.mean(), _half_width(log_b - log_a)
+    for end, sign in (("", 0), ("_low", -1), ("_high", 1)):
+        found[f"geometric_percent{end}"] = 100 * np.expm1(change + (sign * half if sign else 0))
     return {name: float(value) for name, value in found.items()} | {"can_show": can_show}
+
+
+def _logarithms(outcomes: Sequence[Mapping]) -> list[dict]:
+    """The same of logarithms; NaN stays NaN."""
+    return [{**row, "perplexity": float(np.log(row["perplexity"]))} for row in outcomes]
 
 
 def _moves(outcomes: Sequence[Mapping]) -> np.ndarray:

@@ -35,7 +35,10 @@ def test_the_change_is_that_of_means_over_outputs_and_empty_ones_are_not_counted
     found, known = (function(outcomes(a), outcomes(b)) for function in (change_of_mean, compare_means))
     for name in ("difference", "percent"):
         assert found[name] == pytest.approx(known[name])
+    for name in ("difference", "percent", "geometric_percent"):
         assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+    quotient = np.exp(np.nanmean(np.log(b)) - np.nanmean(np.log(a)))
+    assert found["geometric_percent"] == pytest.approx(100 * (quotient - 1))
     assert found["difference"] == pytest.approx(np.nanmean(b) - np.nanmean(a))
     assert found["can_show"] == (seeds > 1)
 
@@ -48,6 +51,21 @@ def test_intervals_hold_zero_where_nothing_differs_but_trainings():
             found = function(*sides)
             held[function] += found["difference_low"] <= 0 <= found["difference_high"]
     assert held[change_of_mean] >= 55 and held[compare_means] <= 54
+
+
+def test_a_few_outputs_make_the_mean_and_not_what_is_shown():
+    """One output in fifty is up to e^20 times less likely than the others, in both; the second is also likelier."""
+    rng, held, shown, by_means = np.random.default_rng(2), 0, 0, 0
+    for _ in range(100):
+        sides = simulate(rng, 3, prompts=20)
+        for side in sides:
+            far = rng.random(side.shape) < 0.02
+            side[far] *= np.exp(rng.uniform(0, 20, far.sum()))
+        same, less = (change_of_mean(outcomes(sides[0]), outcomes(factor * sides[1])) for factor in (1, 0.5))
+        held += same["geometric_percent_low"] <= 0 <= same["geometric_percent_high"]
+        shown += less["geometric_percent_high"] < 0
+        by_means += less["percent_high"] < 0
+    assert held >= 93 and shown >= 60 > 2 * by_means
 
 
 def test_nothing_is_bold_of_one_training_or_of_few_prompts():
