@@ -36,7 +36,8 @@ PLAYABLE = """() => {
 def run() -> str:
     with tempfile.TemporaryDirectory() as folder, served_page(os.environ[RUN], Path(folder)) as (url, _):
         listed = Client(url, verbose=False).predict(api_name="/list_models")
-    labels = [model["label"] for model in listed][: full_or_quick(None, 1)]
+    first = {model["modality"]: model["label"] for model in reversed(listed)}  # of each modality its first training
+    labels = list(reversed(first.values()))[: full_or_quick(None, 1)]
     rows = []
     with _chromium() as browser:
         for label in labels:
