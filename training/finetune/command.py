@@ -204,6 +204,7 @@ def finetune(arguments: FinetuneArguments) -> Path:
         "device": describe_device(device),
     }
     if distributed.is_main():
+        distributed.say("evoslm: what rules reach without a language model")
         units = spoken.units("train") | spoken.units("test") if arguments.input == SPEECH else None
         rules = answers_of_rules(task, arguments.input, units)
         write_report(folder, config, splits["test"], conditions, arguments.training_seeds, rules, made_with)
@@ -322,6 +323,11 @@ def _make_conditions(
 ) -> list[Condition]:
     def make(kind: str, units: dict[str, np.ndarray] | None, **how) -> Condition:
         kept, _ = keep_spoken(task.splits["test"], units)
+        if len(kept) < 2:
+            raise ValueError(
+                f"{len(kept) or 'None'} of the {len(task.splits['test'])} tested examples has units in "
+                f"{how.get('heard') or how.get('noise')}; two at least are needed."
+            )
         contents = contents_of(config.modality, kind, kept, units, config.collapse)
         return Condition(kind, [example.id for example in kept], contents, **how)
 
@@ -346,7 +352,13 @@ def _make_conditions(
             cut = spoken.is_synthetic and not is_spoken_task(speech)
             place = _units_folder(arguments, folder) / "heard" / name
             build_other_units(place, spoken.quantizer, speech, cut, execution)
-            conditions.append(make(kind, read_units(place, "test"), heard=name))
+            units, clean = read_units(place, "test"), spoken.units("test")
+            conditions.append(make(kind, units, heard=name))
+            if all(np.array_equal(units[key], clean[key]) for key in conditions[-1].ids):
+                raise ValueError(
+                    f"{source} says the test split as {spoken.utterances} does, so that there is nothing to compare; "
+                    "give other speech (--test_speech)."
+                )
     return conditions
 
 

@@ -107,7 +107,7 @@ def name_other_speech(sources: Sequence[str], task: SluTask) -> dict[str, str]:
         if is_synthesizer(source):
             name = label_synthesizer(source)
         else:
-            name = Path(source).resolve().name
+            name = Path(source).absolute().name
             spoken = _ids(find_shards(Path(source), ("id", "speaker", "audio")).get("test", []))
             there = sum(example.id in spoken for example in task.splits["test"])
             if there < 2:

@@ -5,6 +5,7 @@ a run with units -> joint models with bits, CRA and minimal pairs -> what is ins
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets_scripts.builders import stream_contents
-from ...datasets_scripts.slu import read_task, speak_task
+from ...datasets_scripts.slu import SluTask, read_task, speak_task
 from ...datasets_scripts.text.sentences import split_sentences
 from ...models.files import read_json, write_json
 from ...models.scoring.retrieval import DIRECTIONS
@@ -191,15 +192,7 @@ def _finetune_all(
             own = {"lexicon": corpus.lexicon, "avoid": _training_sentences(run), "test_fraction": _TEST_FRACTION}
         task = read_task(name, seed=corpus.corpus_seed, limit=asked.slu_examples, **own)
         place = folder / "slu" / Path(name).stem
-        speak_task(
-            task,
-            place / "spoken",
-            voices=task_voices(corpus),
-            rate=corpus.rate,
-            seed=corpus.corpus_seed,
-            synthesizer=corpus.synthesizer,
-            num_proc=execution.num_proc,
-        )
+        speak(task, place / "spoken", corpus, execution)
         jobs = []
         for model in models:
             for kind in ("speech", "text"):
@@ -224,6 +217,33 @@ def _finetune_all(
         # Those who come later find the units of the task.
         jobs[0].function(**jobs[0].arguments, report_progress=lambda share: None)
         run_jobs(jobs[1:], execution.device_workers, "fine-tuning")
+
+
+def speak(task: SluTask, folder: Path, corpus: CorpusArguments, execution: Execution) -> None:
+    """
+    Speak a task in the corpus's voices.
+
+    Args:
+        task ([`SluTask`]): The task.
+        folder (`Path`): Where to; what it has of another task or other voices is redone with `execution.overwrite`.
+        corpus ([`CorpusArguments`]): Of the run.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `ValueError`: If the folder has another one and that is not to be redone, or as [`speak_task`].
+    """
+    settings = {"voices": task_voices(corpus), "rate": corpus.rate, "seed": corpus.corpus_seed}
+    settings |= {"synthesizer": corpus.synthesizer, "num_proc": execution.num_proc}
+    was_there = folder.exists()
+    try:
+        speak_task(task, folder, **settings)
+    except ValueError as error:
+        if not was_there:
+            raise
+        if not execution.overwrite:
+            raise ValueError(f"{error} Or have the task spoken and its models made anew with --overwrite.") from None
+        shutil.rmtree(folder)
+        speak_task(task, folder, **settings)
 
 
 def task_voices(corpus: CorpusArguments) -> dict[str, str]:

@@ -160,6 +160,7 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
             for _ in pool.run(_run_job, tasks, watch=lambda: _move(bar, jobs, shares)):
                 pass
         except (WorkFailed, TrainingStopped) as error:
+            _end(pool, shares)
             pool.wait()  # trainings are being saved
             if not stopping.is_set():
                 raise

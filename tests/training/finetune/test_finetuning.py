@@ -202,8 +202,7 @@ def test_the_test_split_is_heard_in_other_speech_and_what_that_costs_is_said(spo
         capsys.readouterr()
         command = ["finetune", str(base), "--task", str(sentiment), "--output_dir", str(tmp_path / "no"), *COMMON]
         assert main([*command, *flags, "--test_speech", *map(str, sources)]) == 2
-        (error,) = capsys.readouterr().err.splitlines()
-        return error
+        return capsys.readouterr().err.splitlines()[-1]
 
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / "reader").symlink_to(reader)
@@ -212,6 +211,9 @@ def test_the_test_split_is_heard_in_other_speech_and_what_that_costs_is_said(spo
     elsewhere = speak_tones(tmp_path / "strangers", replace(task, splits={"test": strangers}))
     assert "None of the 24 examples of the test split" in error_of(elsewhere)
     assert not (tmp_path / "no").exists()
+    again = error_of(speech)
+    assert "says the test split as" in again and "nothing to compare" in again
+    assert not (tmp_path / "no" / "models").exists()
     assert main(["finetune", str(base), "--task", str(sentiment), "--output_dir", "x", "--test_speech", "espeak"]) == 2
     assert "--test_speech is other speech, and only text is tested" in capsys.readouterr().err
 

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 import soundfile
 
+from evoslm.datasets_scripts.slu import read_task
 from evoslm.models.scoring.retrieval import DIRECTIONS
 from evoslm.training.arguments.study import CorpusArguments
 from evoslm.training.cli import main
 from evoslm.training.joint.command import MIXTURES
-from evoslm.training.joint.study import task_voices
+from evoslm.training.joint.study import speak, task_voices
 from evoslm.training.joint.study_report import slu_lines
+from evoslm.training.run.execution import Execution
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,14 @@ def test_the_voices_of_a_test_are_those_that_there_are(synthesizer, told):
         lines = slu_lines("moods", found, 0, voices, method)
         assert any(f"2 to test, {told}; {trained} of training seed 0." in line for line in lines)
         assert lines[-2:] == ["| *units* | 41.0 |  |  |  |", "| *words* |  |  | 70.0 |  |"]
+
+
+def test_a_task_that_was_spoken_otherwise_is_spoken_anew_with_overwrite_alone(tmp_path):
+    corpus, folder = CorpusArguments(), tmp_path / "spoken"
+    tasks = [read_task("stories_sa", limit=limit) for limit in (12, 20)]
+    speak(tasks[0], folder, corpus, Execution(1))
+    with pytest.raises(ValueError, match="with --overwrite"):
+        speak(tasks[1], folder, corpus, Execution(1))
+    assert len((folder / "task.jsonl").read_text().splitlines()) == 12
+    speak(tasks[1], folder, corpus, Execution(1, overwrite=True))
+    assert len((folder / "task.jsonl").read_text().splitlines()) == 20

@@ -26,7 +26,8 @@ def train_until_stopped(folder, name, report_progress):
     """As a training does: it ends soon after a SIGTERM, saved."""
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
-    (folder / name).touch()
+    (folder / f".{name}").write_text(str(os.getpid()))
+    (folder / f".{name}").rename(folder / name)
     if not asked.wait(30):
         raise AssertionError("Nobody asked it to stop.")
     raise TrainingStopped("saved")
@@ -60,7 +61,7 @@ def test_nothing_begins_once_trainings_are_asked_to_stop(tmp_path):
     names = [str(number) for number in range(6)]
 
     def ask():
-        while len(list(tmp_path.iterdir())) < 2:
+        while len(list(tmp_path.glob("[0-9]"))) < 2:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -78,6 +79,22 @@ def test_nothing_begins_once_a_job_has_failed(tmp_path):
         run_jobs(jobs, 2, "jobs")
     begun = {path.name for path in tmp_path.iterdir()}
     assert begun <= {"0", "1"}, begun  # the failed worker may have begun the next before the failure was known
+
+
+def test_nothing_begins_once_one_training_was_stopped(tmp_path):
+    """By whomever: here its own process gets the signal, and not the one that started it."""
+
+    def ask():
+        while len(list(tmp_path.glob("[0-9]"))) < 2:
+            time.sleep(0.01)
+        os.kill(int((tmp_path / "0").read_text()), signal.SIGTERM)
+
+    threading.Thread(target=ask).start()
+    jobs = [Job(train_until_stopped, {"folder": tmp_path, "name": str(number)}) for number in range(6)]
+    with pytest.raises(TrainingStopped, match="saved"):
+        run_jobs(jobs, 2, "jobs")
+    begun = {path.name for path in tmp_path.iterdir()}
+    assert begun <= {"0", "1", "2"}, begun  # its worker may have begun the next before that was known
 
 
 TRAININGS = [cost for cost in (10, 10, 6, 2, 2, 1) for _ in range(3)]
