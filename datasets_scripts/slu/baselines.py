@@ -1,6 +1,7 @@
 """What a model of a task must beat: answers from words, or units of speech, alone, without their order.
 
-[`SluTask`] -> [`bag_of_words`], [`bag_of_units`], [`gazetteer`], [`majority`] -> an answer for each example.
+[`SluTask`] -> [`bag_of_words`], [`bag_of_units`], [`gazetteer`], [`majority`], [`commonest_entities`] -> an answer for
+each example.
 """
 
 import re
@@ -85,6 +86,34 @@ def _classify_bags(
     train = task.splits["train"]
     model.fit(list(map(write, train)), [example.label for example in train])
     return model.predict(list(map(write, task.splits[split]))).tolist()
+
+
+def commonest_entities(task: SluTask, split: str = "test") -> list[list[tuple[str, str]]]:
+    """
+    The same entities for every example, whatever it says: as many of the commonest as have the highest F1 in training.
+
+    Args:
+        task ([`SluTask`]): A task of entities.
+        split (`str`, *optional*, defaults to `"test"`): Which examples.
+
+    Returns:
+        `list[list[tuple[str, str]]]`: (label, phrase) of each example.
+
+    Raises:
+        `ValueError`: If the task is of another kind.
+    """
+    _check_kind(task, ENTITIES)
+    train = task.splits["train"]
+    counts = Counter(entity for example in train for entity in set(example.entities))
+    ranked = sorted(counts, key=lambda entity: (-counts[entity], entity))
+    there = sum(len(example.entities) for example in train)
+    best, right, chosen = 0.0, 0, 0
+    for number, entity in enumerate(ranked, start=1):
+        right += counts[entity]
+        f1 = 2 * right / (there + number * len(train))
+        if f1 > best:
+            best, chosen = f1, number
+    return [ranked[:chosen]] * len(task.splits[split])
 
 
 def gazetteer(task: SluTask, split: str = "test") -> list[list[tuple[str, str]]]:

@@ -245,7 +245,9 @@ def _rule_lines(config: SluConfig, rules: Mapping[str, dict[str, Any]], names: S
     if not rules:
         return []
     if config.kind != CLASSIFICATION:
-        how = "a list of the training split's phrases with their commonest labels"
+        how = "the same answer for all, of training's commonest entities"
+        if config.trained_on != SPEECH:
+            how += "; a list of the training split's phrases with their commonest labels"
     elif config.trained_on == SPEECH:
         how = "a logistic regression, trained on the same split, over which units an example has (a run is one)"
     else:

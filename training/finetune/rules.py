@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...datasets_scripts.slu import SluTask
-from ...datasets_scripts.slu.baselines import bag_of_units, bag_of_words, gazetteer
+from ...datasets_scripts.slu.baselines import bag_of_units, bag_of_words, commonest_entities, gazetteer
 from ...metrics.entity_f1.entity_text import format_entities
 from ...models.slu.configuration_slu import CLASSIFICATION
 from ...models.slu.contents import SPEECH
@@ -24,8 +24,8 @@ def answers_of_rules(task: SluTask, kind: str, units: Mapping[str, np.ndarray] |
         units (`Mapping[str, np.ndarray]`, *optional*): Of speech, units of the training and test splits by id.
 
     Returns:
-        `dict[str, list[str]]`: Classes, or entities as text, by the rule's name; nothing for entities of speech, or
-            where the training split has one class only.
+        `dict[str, list[str]]`: Classes, or entities as text, by the rule's name; nothing where the training split has
+            one class only.
     """
     if task.kind == CLASSIFICATION:
         if len({example.label for example in task.splits["train"]}) < 2:
@@ -36,6 +36,7 @@ def answers_of_rules(task: SluTask, kind: str, units: Mapping[str, np.ndarray] |
         else:
             bags = {"words" + name.format("words"): bag_of_words(task, ngrams=n) for name, n in sizes.items()}
         return bags
-    if kind == SPEECH:
-        return {}
-    return {"phrases of training": [format_entities(entities) for entities in gazetteer(task)]}
+    found = {"the same for all": commonest_entities(task)}
+    if kind != SPEECH:
+        found["phrases of training"] = gazetteer(task)
+    return {name: [format_entities(entities) for entities in answers] for name, answers in found.items()}

@@ -19,7 +19,7 @@ _HEADLINE = {"classification": "macro_f1", "entities": "f1"}
 _MEASURES = {"classification": "macro-F1", "entities": "micro-F1 of (label, phrase)"}
 _RULES = {
     "classification": "a logistic regression over which words, or units (a run of equal ones is one), an example has",
-    "entities": "a list of the phrases of training, found in the text",
+    "entities": "the same answer for all, of training's commonest entities; a list of its phrases, found in the text",
 }
 _SHARES = ("empty", "copied", "repeated", "same", "limit", "instant", "silent")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evoslm.datasets_scripts.slu import read_task
-from evoslm.datasets_scripts.slu.baselines import bag_of_units, bag_of_words, gazetteer, majority
+from evoslm.datasets_scripts.slu.baselines import bag_of_units, bag_of_words, commonest_entities, gazetteer, majority
 from evoslm.datasets_scripts.stories.simple.language import load_language
 from evoslm.datasets_scripts.text.passages import SPLITS
 from evoslm.datasets_scripts.text.sentences import split_sentences
@@ -131,6 +131,15 @@ def test_a_language_that_has_no_further_sentence_says_so(monkeypatch):
     monkeypatch.setattr(stories, "_MOST_TRIES", 0)
     with pytest.raises(ValueError, match="stories_sa has 0 examples, fewer than the 30 asked for"):
         read_task("stories_sa", limit=30)
+
+
+def test_the_same_entities_for_all_are_those_that_training_has_most(entities):
+    (answer,) = set(map(tuple, commonest_entities(entities)))
+    assert set(answer) == {("QUANT", "two"), ("QUANT", "some")}
+    references = [example.entities for example in entities.splits["test"]]
+    own = entity_scores([list(answer)] * len(references), references, entities.labels)["f1"]
+    one = entity_scores([[answer[0]]] * len(references), references, entities.labels)["f1"]
+    assert own > one > 0.05
 
 
 def test_a_baseline_is_for_its_kind_of_task(sentiments, entities):

@@ -270,7 +270,7 @@ def test_entities_are_written_by_a_model_that_had_no_letters(tmp_path):
     quantizer = make_quantizer(tmp_path / "quantizer")
     flags = ("--input", "speech", "--quantizer", str(quantizer), "--epochs", "2", "--learning_rate", "2e-2")
     results = finetune(base, task, tmp_path / "out", *flags)
-    assert results["training"][0]["new_tokens"] > 10 and results["rules"] == {}
+    assert results["training"][0]["new_tokens"] > 10 and list(results["rules"]) == ["the same for all"]
     said = SluPipeline.from_pretrained(tmp_path / "out" / "models" / "seed-0")
     # The project's synthesis leaves 0.1 s of silence at either end, and so is a recording cut.
     speech, silence = tone(300, np.random.default_rng(0)), np.zeros(16_000, np.int16)
