@@ -150,8 +150,9 @@ def _start_method() -> str:
 
 def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
     prepare_workers()
-    # Behind the share of each job that is done: whether no other is to begin, since the pool has some in hand already.
-    shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs) + 1, lock=False)
+    # Behind the share of each job that is done: whether no other is to begin, since the pool has some in hand already,
+    # and whether a worker was killed.
+    shares = multiprocessing.get_context(_start_method()).Array("d", len(jobs) + 2, lock=False)
     threads = share_cores([job.cost for job in jobs], count_cores(), num_workers)
     tasks = [(job.function, index, threads[index], job.arguments) for index, job in enumerate(jobs)]
     pool = WorkerPool(num_workers, _start_method(), _prepare_worker, (shares,))
@@ -160,9 +161,9 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
             for _ in pool.run(_run_job, tasks, watch=lambda: _move(bar, jobs, shares)):
                 pass
         except (WorkFailed, TrainingStopped) as error:
-            _end(pool, shares)
+            _end(pool, shares, broken=isinstance(error, WorkFailed))
             pool.wait()  # trainings are being saved
-            if not stopping.is_set():
+            if not stopping:
                 raise
             raise TrainingStopped("Trainings were saved; run the same command to go on.") from error
         except BaseException:
@@ -171,19 +172,23 @@ def _run_in_processes(jobs: list[Job], num_workers: int, bar: tqdm) -> None:
             raise
 
 
-def _end(pool: WorkerPool, shares) -> None:
+def _end(pool: WorkerPool, shares, broken: bool = False) -> None:
     """Have trainings saved and let nothing else begin."""
-    shares[-1] = 1.0
+    shares[-1] = float(broken)
+    shares[-2] = 1.0
     pool.terminate()
 
 
 @contextmanager
-def _passing_on_sigterm(pool: WorkerPool, shares) -> Iterator[threading.Event]:
-    """Tell the workers when this process is told to stop, so that trainings are saved before it does."""
-    stopping = threading.Event()
+def _passing_on_sigterm(pool: WorkerPool, shares) -> Iterator[list]:
+    """
+    Tell the workers when this process is told to stop, so that trainings are saved before it does; what is yielded is
+    empty until then.
+    """
+    stopping = []  # an event's lock would hold up a second signal that comes in the midst of the first
 
     def pass_on(number, frame) -> None:
-        stopping.set()
+        stopping.append(number)
         _end(pool, shares)
 
     if threading.current_thread() is not threading.main_thread():
@@ -199,6 +204,7 @@ def _passing_on_sigterm(pool: WorkerPool, shares) -> Iterator[threading.Event]:
 def _prepare_worker(shares) -> None:
     global _progress
     _progress = shares
+    signal.signal(signal.SIGTERM, _between_jobs)
 
     import datasets
     from transformers.utils import logging as transformers_logging
@@ -209,18 +215,34 @@ def _prepare_worker(shares) -> None:
     logging.getLogger("transformers.trainer").addFilter(lambda record: "missing keys" not in record.getMessage())
 
 
+def _between_jobs(number, frame) -> None:
+    """
+    What SIGTERM does to a worker that has no job: nothing, because it may hold a lock of the pool's queues, for which
+    the others would wait for ever. The flag keeps it from the next job, and the pool's own word ends it. Where another
+    was killed, which may have held that lock, it ends at once.
+    """
+    if _progress[-1]:
+        os._exit(1)
+
+
 def _run_job(task: tuple[Callable, int, int, dict[str, Any]]) -> None:
     import torch
 
     function, index, threads, arguments = task
-    if _progress[-1]:
-        raise TrainingStopped("It was not begun.")
-    torch.set_num_threads(threads)
 
     def report_progress(share: float) -> None:
         _progress[index] = share
 
-    function(report_progress=report_progress, **arguments)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the job listens itself; here no lock is held
+    try:
+        if _progress[-2]:
+            raise TrainingStopped("It was not begun.")
+        torch.set_num_threads(threads)
+        function(report_progress=report_progress, **arguments)
+    finally:
+        signal.signal(signal.SIGTERM, _between_jobs)
+        if _progress[-1]:
+            os._exit(1)
     _progress[index] = 1.0
 
 

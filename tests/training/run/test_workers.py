@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evoslm.datasets_scripts.shards.worker_pool import WorkFailed
 from evoslm.training.run.distributed import TrainingStopped
 from evoslm.training.run.workers import Job, run_jobs, share_cores
 
@@ -24,12 +25,15 @@ def stop(report_progress):
 
 def train_until_stopped(folder, name, report_progress):
     """As a training does: it ends soon after a SIGTERM, saved."""
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.set())
+    asked = []  # no event: a handler that waits for its lock while this thread has it never ends
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     (folder / f".{name}").write_text(str(os.getpid()))
     (folder / f".{name}").rename(folder / name)
-    if not asked.wait(30):
-        raise AssertionError("Nobody asked it to stop.")
+    deadline = time.monotonic() + 30
+    while not asked:
+        if time.monotonic() > deadline:
+            raise AssertionError("Nobody asked it to stop.")
+        time.sleep(0.01)
     raise TrainingStopped("saved")
 
 
@@ -65,7 +69,7 @@ def test_nothing_begins_once_trainings_are_asked_to_stop(tmp_path):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=ask).start()
+    threading.Thread(target=ask, daemon=True).start()
     jobs = [Job(train_until_stopped, {"folder": tmp_path, "name": name}) for name in names]
     with pytest.raises(TrainingStopped, match="Trainings were saved; run the same command to go on"):
         run_jobs(jobs, 2, "jobs")
@@ -89,12 +93,49 @@ def test_nothing_begins_once_one_training_was_stopped(tmp_path):
             time.sleep(0.01)
         os.kill(int((tmp_path / "0").read_text()), signal.SIGTERM)
 
-    threading.Thread(target=ask).start()
+    threading.Thread(target=ask, daemon=True).start()
     jobs = [Job(train_until_stopped, {"folder": tmp_path, "name": str(number)}) for number in range(6)]
     with pytest.raises(TrainingStopped, match="saved"):
         run_jobs(jobs, 2, "jobs")
     begun = {path.name for path in tmp_path.iterdir()}
     assert begun <= {"0", "1", "2"}, begun  # its worker may have begun the next before that was known
+
+
+def write_pid(folder, name, report_progress):
+    (folder / f".{name}").write_text(str(os.getpid()))
+    (folder / f".{name}").rename(folder / name)
+
+
+def test_a_worker_that_is_killed_while_it_waits_for_work_holds_up_no_other(tmp_path):
+    """It has the lock of the queue, for which the other would wait once its training is saved."""
+
+    def kill():
+        while len(list(tmp_path.glob("[0-9]"))) < 2:
+            time.sleep(0.01)
+        time.sleep(1)  # the one without work waits for some
+        os.kill(int((tmp_path / "1").read_text()), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    jobs = [Job(job, {"folder": tmp_path, "name": name}) for name, job in zip("01", (train_until_stopped, write_pid))]
+    with pytest.raises(WorkFailed, match="A worker process was killed"):
+        run_jobs(jobs, 2, "jobs")
+
+
+def test_a_worker_without_work_stays_when_it_is_told_to_stop(tmp_path):
+    """As when a scheduler tells all processes of a group: it may hold the lock of the queue."""
+
+    def tell():
+        while len(list(tmp_path.glob("[0-9]"))) < 2:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        os.kill(int((tmp_path / "1").read_text()), signal.SIGTERM)
+        time.sleep(0.5)
+        os.kill(int((tmp_path / "0").read_text()), signal.SIGTERM)
+
+    threading.Thread(target=tell, daemon=True).start()
+    jobs = [Job(job, {"folder": tmp_path, "name": name}) for name, job in zip("01", (train_until_stopped, write_pid))]
+    with pytest.raises(TrainingStopped, match="saved"):
+        run_jobs(jobs, 2, "jobs")
 
 
 TRAININGS = [cost for cost in (10, 10, 6, 2, 2, 1) for _ in range(3)]
