@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -56,7 +57,9 @@ def describe_base(name: str, folder: str | Path, revision: str | None = None) ->
     return BaseModel(name, fingerprint_weights(folder), vocabulary, revision)
 
 
-def load_base(folder: str | Path, config: SluConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def load_base(
+    folder: str | Path, config: SluConfig, tokenizer: PreTrainedTokenizerBase, from_scratch: bool = False
+) -> PreTrainedModel:
     """
     Load a model for a task: with a head of the task's classes, or with rows for the tokens that answers need.
 
@@ -64,6 +67,8 @@ def load_base(folder: str | Path, config: SluConfig, tokenizer: PreTrainedTokeni
         folder (`str` or `Path`): Of any causal language model, in safetensors.
         config ([`SluConfig`]): The task.
         tokenizer (`PreTrainedTokenizerBase`): The grown one, for entities.
+        from_scratch (`bool`, *optional*, defaults to `False`): Draw all weights anew, from torch's generator, and take
+            the architecture alone.
 
     Returns:
         `PreTrainedModel`: In fp32, with the ids of padding and of the end in its configuration. What is new to it has
@@ -72,20 +77,17 @@ def load_base(folder: str | Path, config: SluConfig, tokenizer: PreTrainedTokeni
     Raises:
         `ValueError`: If neither model nor tokenizer has the ids that the task needs.
     """
+    kind, head = AutoModelForCausalLM, {}
     if config.kind == CLASSIFICATION:
         names = dict(enumerate(config.labels))
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            num_labels=len(names),
-            id2label=names,
-            label2id={label: index for index, label in names.items()},
-            dtype=torch.float32,
-            use_safetensors=True,
-        )
+        kind = AutoModelForSequenceClassification
+        head = {"num_labels": len(names), "id2label": names, "label2id": {label: i for i, label in names.items()}}
+    if from_scratch:
+        model = kind.from_config(AutoConfig.from_pretrained(folder, **head), dtype=torch.float32)
     else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-            model.resize_token_embeddings(len(tokenizer))
+        model = kind.from_pretrained(folder, **head, dtype=torch.float32, use_safetensors=True)
+    if config.kind != CLASSIFICATION and len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
     _set_special_ids(model, tokenizer, config, folder)
     return model
 

@@ -5,6 +5,7 @@ on text, on speech and in noise -> a report.
 """
 
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,7 @@ from .tasks import answers_of, contents_of, keep_spoken, open_task
 from .training import FinetuneSettings, Rows
 
 _LEARNING_RATES = {"lora": 2e-3, "full": 5e-4}
+FROM_SCRATCH = "from_scratch"  # the folder of models that began from new weights
 _ANSWER_ROOM = 1.5  # the longest answer that is allowed, to the longest of training
 
 
@@ -66,6 +68,8 @@ class FinetuneArguments:
         method (`str`, *optional*, defaults to `"lora"`): Whether a LoRA is trained (and the rows of new tokens), or
             all weights.
         training_seeds (`list[int]`, *optional*, defaults to `[0]`): One model for each.
+        from_scratch (`bool`, *optional*, defaults to `False`): With `--method full`: train the same model from new
+            weights on the task, too, to show what its pre-training is worth.
         revision (`str`, *optional*): The checkpoint's commit, branch or tag on the Hub.
         source (`str`, *optional*): Of the tasks of SLUE and of sentence_polarity, where their data lies.
         speech_dir (`str`, *optional*): Utterance shards of the task; it is spoken by the project's synthesis when not
@@ -106,6 +110,7 @@ class FinetuneArguments:
     test_input: list[Literal["text", "speech"]] | None = None
     method: Literal["lora", "full"] = "lora"
     training_seeds: list[int] = field(default_factory=lambda: [0])
+    from_scratch: bool = False
     revision: str | None = None
     source: str | None = None
     speech_dir: str | None = None
@@ -159,6 +164,10 @@ def finetune(arguments: FinetuneArguments) -> Path:
     inputs = list(dict.fromkeys([arguments.input, *(arguments.test_input or [])]))
     for kind in inputs:
         check_input(modality, kind, arguments.checkpoint)
+    if arguments.from_scratch and arguments.method != "full":
+        raise ValueError(
+            "A LoRA beside new weights that stay as they are learns little; give --from_scratch with --method full."
+        )
     refuse_sharing_alone(arguments.deepspeed, "finetune")
     if arguments.batch_size % distributed.world_size():
         raise ValueError(
@@ -207,7 +216,8 @@ def finetune(arguments: FinetuneArguments) -> Path:
         distributed.say("evoslm: what rules reach without a language model")
         units = spoken.units("train") | spoken.units("test") if arguments.input == SPEECH else None
         rules = answers_of_rules(task, arguments.input, units)
-        write_report(folder, config, splits["test"], conditions, arguments.training_seeds, rules, made_with)
+        seeds, scratch = arguments.training_seeds, folder / FROM_SCRATCH if arguments.from_scratch else None
+        write_report(folder, config, splits["test"], conditions, seeds, rules, made_with, scratch)
     report = folder / REPORT_FILE
     distributed.say(f"The report is {report}.")
     return report
@@ -382,7 +392,8 @@ def _run_seeds(
         contents = contents_of(config.modality, arguments.input, known, units, config.collapse)
         rows[split] = Rows(contents, answers_of(config.kind, config.labels, known))
     jobs, folder = [], Path(arguments.output_dir)
-    for seed in arguments.training_seeds:
+    ways = [(folder, False)] + [(folder / FROM_SCRATCH, True)] * arguments.from_scratch
+    for seed, (place, from_scratch) in product(arguments.training_seeds, ways):
         settings = FinetuneSettings(
             arguments.method,
             seed,
@@ -396,10 +407,10 @@ def _run_seeds(
             precision,
             arguments.merge,
         )
-        model = folder / "models" / f"seed-{seed}"
+        model = place / "models" / f"seed-{seed}"
         training = {"folder": model, "base": base, "config": config, "settings": settings, "execution": execution}
-        training |= {"deepspeed": arguments.deepspeed}
-        testing = {"folder": folder / "predictions" / f"seed-{seed}", "model": model, "base": base}
+        training |= {"deepspeed": arguments.deepspeed, "from_scratch": from_scratch}
+        testing = {"folder": place / "predictions" / f"seed-{seed}", "model": model, "base": base}
         testing |= {"conditions": conditions}
         job = {"training": training | rows, "testing": testing | {"execution": execution}}
         jobs.append(Job(finetune_and_test, job))

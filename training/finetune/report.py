@@ -38,6 +38,7 @@ def write_report(
     seeds: Sequence[int],
     rules: Mapping[str, Sequence[str]],
     made_with: dict[str, Any],
+    from_scratch: Path | None = None,
 ) -> Path:
     """
     Write `results.json` and `report.md`.
@@ -51,13 +52,13 @@ def write_report(
         rules (`Mapping[str, Sequence[str]]`): What rules without a language model answer, by name, of the whole test
             split in the input of the training.
         made_with (`dict[str, Any]`): Task sizes, configuration, precision, versions, commit and device.
+        from_scratch (`Path`, *optional*): A folder of the same form, of models that began from new weights.
 
     Returns:
         `Path`: The report.
     """
     examples = {example.id: example for example in test}
-    trained = [read_json(folder / "models" / f"seed-{seed}" / TRAINING_FILE) for seed in seeds]
-    predictions = [_read_predictions(folder / "predictions" / f"seed-{seed}") for seed in seeds]
+    trained, predictions = _read_seeds(folder, seeds)
     counted = [read_json(folder / "predictions" / f"seed-{seed}" / SUMMARY_FILE) for seed in seeds]
     tests = []
     for condition in conditions:
@@ -75,6 +76,17 @@ def write_report(
     own = [each.get(config.trained_on) for each in predictions]
     own = None if None in own else [[each[example.id] for example in test] for each in own]
     results["rules"] = {name: judge_rule(config, test, answers, own) for name, answers in rules.items()}
+    if from_scratch is not None:
+        trained, others = _read_seeds(from_scratch, seeds)
+        found = {}
+        for condition in conditions:
+            given = [examples[name] for name in condition.ids]
+            new, old = (
+                [[each[condition.name][name] for name in condition.ids] for each in of] for of in (others, predictions)
+            )
+            found[condition.name] = judge_condition(config, given, new)
+            found[condition.name]["pretrained"] = compare_conditions(config, given, old, new)
+        results["from_scratch"] = {"training": trained, "tests": found}
     write_json(folder / RESULTS_FILE, results)
     report = folder / REPORT_FILE
     report.write_text("\n".join(_lines(config, results)) + "\n", encoding="utf-8")
@@ -180,6 +192,12 @@ def _of(name: str, by_seed: Sequence[dict[str, Measure]]) -> list[Measure]:
     return [each[name] for each in by_seed]
 
 
+def _read_seeds(folder: Path, seeds: Sequence[int]) -> tuple[list[dict[str, Any]], list[dict[str, dict[str, str]]]]:
+    """Of each training seed what was measured in its training, and what was predicted."""
+    trained = [read_json(folder / "models" / f"seed-{seed}" / TRAINING_FILE) for seed in seeds]
+    return trained, [_read_predictions(folder / "predictions" / f"seed-{seed}") for seed in seeds]
+
+
 def _read_predictions(folder: Path) -> dict[str, dict[str, str]]:
     """What was predicted of each example, by condition."""
     found: dict[str, dict[str, str]] = {}
@@ -231,6 +249,8 @@ def _lines(config: SluConfig, results: dict[str, Any]) -> list[str]:
     if changed:
         lines += [_what_other_speech_is(NAMES[names[0]], results["tests"]), ""]
     lines += _rule_lines(config, results["rules"], names)
+    if "from_scratch" in results:
+        lines += _lines_from_scratch(results["from_scratch"], names)
     for test in results["tests"]:
         lines += [f"## {test['name'][0].upper()}{test['name'][1:]}, by label", ""]
         lines += ["| label | precision | recall | F1 | there | predicted |", "| :--- |" + " ---: |" * 5]
@@ -261,6 +281,24 @@ def _rule_lines(config: SluConfig, rules: Mapping[str, dict[str, Any]], names: S
     for name, found in rules.items():
         more = "" if found["from_rule"] is None else _points(found["from_rule"][names[0]])
         cells = [name, *(_interval(found["measures"][measure]) for measure in names), more]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _lines_from_scratch(results: dict[str, Any], names: Sequence[str]) -> list[str]:
+    epochs = ", ".join(str(trained["kept_epoch"]) for trained in results["training"])
+    lines = [
+        "From scratch: the same model, whose weights were drawn anew before it was trained on the same examples in "
+        f"the same way (epochs kept: {epochs}). The last column is what pre-training is worth: how much more "
+        f"{NAMES[names[0]]} the model has that began from pre-trained weights.",
+        "",
+        "| from scratch, tested on | " + " | ".join(NAMES[name] for name in names) + " | another utterance's | "
+        "pre-trained, points |",
+        "| :--- |" + " ---: |" * (len(names) + 2),
+    ]
+    for name, found in results["tests"].items():
+        cells = [name, *(_interval(found["measures"][measure]) for measure in names)]
+        cells += [f"{100 * found['measures'][names[0]]['control']:.1f}", _points(found["pretrained"][names[0]])]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 

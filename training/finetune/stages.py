@@ -53,7 +53,14 @@ class Condition:
         return self.input if self.heard is None else f"{self.input}, {self.heard}"
 
 
-def model_stage(folder: Path, config: SluConfig, train: Rows, validation: Rows, settings: FinetuneSettings) -> Stage:
+def model_stage(
+    folder: Path,
+    config: SluConfig,
+    train: Rows,
+    validation: Rows,
+    settings: FinetuneSettings,
+    from_scratch: bool = False,
+) -> Stage:
     """What makes a fine-tuned model: never where base and quantizer lie, nor how other recordings are read."""
     made_of = asdict(config)
     for name in ("quantizer", "unit_quantizer_hash", "cut_edges"):  # the units of the training are in its rows
@@ -65,6 +72,8 @@ def model_stage(folder: Path, config: SluConfig, train: Rows, validation: Rows, 
         "train": fingerprint(asdict(train)),
         "validation": fingerprint(asdict(validation)),
     }
+    if from_scratch:
+        configuration["from_scratch"] = True
     return Stage(folder, 1, configuration, packages=PACKAGES)
 
 
@@ -77,6 +86,7 @@ def build_model(
     settings: FinetuneSettings,
     execution: Execution,
     deepspeed: str | None = None,
+    from_scratch: bool = False,
     report_progress: Callable[[float], None] | None = None,
 ) -> None:
     """
@@ -92,15 +102,15 @@ def build_model(
         execution ([`Execution`]): How it is done.
         deepspeed (`str`, *optional*): How processes share it, as for
             [`~evoslm.training.pretrain.deepspeed_config.read_deepspeed`].
+        from_scratch (`bool`, *optional*, defaults to `False`): Whether all weights are drawn anew before.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
     """
 
     def build(partial: Path) -> None:
-        finetune_model(
-            partial, base, config, train, validation, settings, execution.device, deepspeed, report_progress
-        )
+        rows, device = (train, validation), execution.device
+        finetune_model(partial, base, config, *rows, settings, device, deepspeed, from_scratch, report_progress)
 
-    stage = model_stage(folder, config, train, validation, settings)
+    stage = model_stage(folder, config, train, validation, settings, from_scratch)
     stage.run(build, execution.overwrite, together=True)
 
 

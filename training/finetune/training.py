@@ -82,6 +82,7 @@ def finetune_model(
     settings: FinetuneSettings,
     device: str = "cpu",
     deepspeed: str | None = None,
+    from_scratch: bool = False,
     report_progress: Callable[[float], None] | None = None,
 ) -> None:
     """
@@ -98,6 +99,7 @@ def finetune_model(
         device (`str`, *optional*, defaults to `"cpu"`): `"cpu"` or `"cuda"`.
         deepspeed (`str`, *optional*): How processes share the training, as for
             [`~evoslm.training.pretrain.deepspeed_config.read_deepspeed`].
+        from_scratch (`bool`, *optional*, defaults to `False`): Whether all weights are drawn anew before.
         report_progress (`Callable[[float], None]`, *optional*): Called with the share of updates that are done.
 
     Raises:
@@ -105,7 +107,7 @@ def finetune_model(
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     new_ids = [] if config.kind == CLASSIFICATION else config.answers.grow(tokenizer)
-    model = _make_model(base, config, tokenizer, new_ids, settings)
+    model = _make_model(base, config, tokenizer, new_ids, settings, from_scratch)
     sizes = {
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "trained_parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
@@ -133,7 +135,7 @@ def finetune_model(
     if not distributed.is_main():
         return
     if distributed.world_size() > 1:  # ZeRO-3 has left nothing in this one
-        model = _make_model(base, config, tokenizer, new_ids, settings)
+        model = _make_model(base, config, tokenizer, new_ids, settings, from_scratch)
     keep.restore(model)
     if settings.method == "lora":
         save_adapter(model, tokenizer, config, folder)
@@ -162,11 +164,13 @@ def finetune_model(
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
 
 
-def _make_model(base: Path, config: SluConfig, tokenizer, new_ids: list[int], settings: FinetuneSettings):
+def _make_model(
+    base: Path, config: SluConfig, tokenizer, new_ids: list[int], settings: FinetuneSettings, from_scratch: bool
+):
     """The model before training, the same in every process."""
     load_whole()
     set_seed(settings.training_seed)
-    model = load_base(base, config, tokenizer)
+    model = load_base(base, config, tokenizer, from_scratch)
     if settings.method == "lora":
         model = add_lora(model, config, new_ids, settings.lora_rank, settings.lora_alpha, settings.lora_dropout)
     return model

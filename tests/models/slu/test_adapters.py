@@ -27,7 +27,7 @@ from evoslm.models.slu.adapters import (
     save_adapter,
 )
 from evoslm.models.slu.answers import AnswerFormat
-from evoslm.models.slu.configuration_slu import SluConfig
+from evoslm.models.slu.configuration_slu import CLASSIFICATION, ENTITIES, SluConfig
 
 LABELS = ("PERSON", "PLACE")
 
@@ -72,6 +72,28 @@ def some_ids(model, new_ids=()):
     rng = torch.Generator().manual_seed(0)
     old = torch.randint(4, NUM_UNITS, (1, 20), generator=rng)
     return torch.cat([old, torch.tensor([list(new_ids)], dtype=torch.long)], dim=1)
+
+
+@pytest.mark.parametrize("kind", [CLASSIFICATION, ENTITIES])
+def test_a_model_from_scratch_has_the_architecture_alone(tmp_path, kind):
+    base = make_model(tmp_path / "base", "text_bpe")
+    config = SluConfig("people", kind, LABELS, describe_base(str(base), base), "text_bpe")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if kind == ENTITIES:
+        AnswerFormat.of_training("text_bpe", LABELS, ["anna b"]).grow(tokenizer)
+
+    def load(seed, from_scratch):
+        torch.manual_seed(seed)
+        return load_base(base, config, tokenizer, from_scratch)
+
+    trained, new, again, other = load(5, False), load(5, True), load(5, True), load(6, True)
+    assert new.config.to_diff_dict() == trained.config.to_diff_dict()
+    matrices = [name for name, weight in trained.named_parameters() if weight.dim() > 1 and "layers" in name]
+    for name in matrices:
+        weight, drawn = trained.get_parameter(name), new.get_parameter(name)
+        assert weight.shape == drawn.shape and not torch.equal(weight, drawn)
+        assert torch.equal(drawn, again.get_parameter(name)) and not torch.equal(drawn, other.get_parameter(name))
+        assert drawn.std().item() == pytest.approx(new.config.initializer_range, rel=0.1)
 
 
 @torch.no_grad()

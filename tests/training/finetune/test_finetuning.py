@@ -101,6 +101,42 @@ def test_classes_of_texts_are_learned_above_the_control(text_model, sentiment, t
         AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "models" / "seed-0")
 
 
+@pytest.mark.parametrize("kind", ["classes", "entities"])
+def test_the_same_model_from_scratch_stands_beside_it(text_model, sentiment, tmp_path, kind):
+    task = sentiment if kind == "classes" else write_entities(tmp_path)
+    out, flags = (
+        tmp_path / "out",
+        ("--method", "full", "--epochs", "2", "--training_seeds", "0", "1", "--from_scratch"),
+    )
+    results = finetune(text_model, task, out, *flags)
+    found, (test,) = results["from_scratch"], results["tests"]
+    assert len(found["training"]) == 2 and list(found["tests"]) == ["text"]
+    name = list(test["measures"])[0]
+    more = 100 * (test["measures"][name]["mean"] - found["tests"]["text"]["measures"][name]["mean"])
+    assert found["tests"]["text"]["pretrained"][name]["points"] == pytest.approx(more)
+    for seed, (own, new) in enumerate(zip(results["training"], found["training"])):
+        assert own["parameters"] == new["parameters"] and own["updates"] == new["updates"]
+        assert own["train_losses"] != new["train_losses"]
+        for folder in (out, out / "from_scratch"):
+            assert (folder / "models" / f"seed-{seed}" / "slu_config.json").is_file()
+    report = (out / "report.md").read_text()
+    assert "what pre-training is worth" in report and "| from scratch, tested on |" in report
+    # Those that began from pre-trained weights are what they are without the others, which are not made twice.
+    weights = files_of(out / "models" / "seed-0")["model.safetensors"]
+    finetune(text_model, task, tmp_path / "alone", *flags[:-1])
+    assert files_of(tmp_path / "alone" / "models" / "seed-0")["model.safetensors"] == weights
+    assert "from scratch" not in (tmp_path / "alone" / "report.md").read_text()
+    made = (out / "from_scratch" / "models" / "seed-1" / "stage.json").stat().st_mtime_ns
+    assert finetune(text_model, task, out, *flags)["from_scratch"] == found
+    assert (out / "from_scratch" / "models" / "seed-1" / "stage.json").stat().st_mtime_ns == made
+
+
+def test_a_lora_beside_new_weights_is_refused(text_model, sentiment, tmp_path, capsys):
+    flags = ["--task", str(sentiment), "--output_dir", str(tmp_path / "out"), "--from_scratch", *COMMON]
+    assert main(["finetune", str(text_model), *flags]) == 2
+    assert "--method full" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_seeds_have_models_of_their_own_and_what_is_finished_is_not_redone(text_model, sentiment, tmp_path, capsys):
     out, flags = tmp_path / "out", ["--epochs", "1", "--training_seeds", "0", "1"]
     results = finetune(text_model, sentiment, out, *flags)
