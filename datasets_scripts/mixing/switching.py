@@ -7,6 +7,7 @@ an utterance into spans that follow one another; `segments` may say a span twice
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -212,6 +213,44 @@ def switching_rule(name: str, **options) -> SwitchingRule:
         if option not in known:
             raise ValueError(f"The switching rule {name} has no {option!r}; it has {', '.join(known)}.")
     return SWITCHING_RULES[name](**options)
+
+
+def read_rule_options(name: str, given: Sequence[str]) -> dict[str, Any]:
+    """
+    Arguments of a rule as they are written on a command line.
+
+    Args:
+        name (`str`): One of `SWITCHING_RULES`.
+        given (`Sequence[str]`): `argument=value`, a range of words as `10-30`, a truth value as `true` or `false`.
+
+    Returns:
+        `dict[str, Any]`: For [`switching_rule`].
+
+    Raises:
+        `ValueError`: If one is not of this form, or its value is not of the argument's kind.
+    """
+    kinds = {field.name: type(field.default) for field in fields(SWITCHING_RULES[name])}
+    options = {}
+    for each in given:
+        option, equals, value = each.partition("=")
+        try:
+            if not equals:
+                raise ValueError
+            options[option] = _READERS.get(kinds.get(option), str)(value)
+        except (ValueError, KeyError):
+            raise ValueError(
+                f"{each!r} is no argument of the switching rule {name}; write argument=value, such as text=10-30, "
+                f"with one of {', '.join(kinds)}."
+            ) from None
+    return options
+
+
+def _read_range(value: str) -> tuple[int, int]:
+    fewest, most = value.split("-")
+    return int(fewest), int(most)
+
+
+_READERS = {float: float, int: float, bool: {"true": True, "false": False}.__getitem__, tuple: _read_range}
 
 
 def _alternate(modality: str, cuts: Sequence[int]) -> list[Span]:

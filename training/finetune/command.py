@@ -49,6 +49,8 @@ from .tasks import answers_of, contents_of, keep_spoken, open_task
 from .training import FinetuneSettings, Rows
 
 _LEARNING_RATES = {"lora": 2e-3, "full": 5e-4}
+_CLEAN, _NOISY = "clean", "noisy"  # folders of units
+_UNITS_PRECISION = "fp32"
 FROM_SCRATCH = "from_scratch"  # the folder of models that began from new weights
 _ANSWER_ROOM = 1.5  # the longest answer that is allowed, to the longest of training
 
@@ -253,10 +255,10 @@ class _Speech:
             distributed.say("evoslm: speech of the task")
             build_speech(speech, task, arguments.task_seed, execution)
         check_speech(speech, task)
-        found = cls(quantizer, units_hash, speech, _units_folder(arguments, folder) / "clean")
+        units = _units_folder(arguments, folder)
         distributed.say("evoslm: units of the task")
-        build_task_units(found.folder, quantizer, found.utterances, "fp32", execution)
-        return found
+        build_task_units(units / _CLEAN, quantizer, speech, _UNITS_PRECISION, execution)
+        return cls(quantizer, units_hash, speech, units / _CLEAN)
 
     @property
     def is_synthetic(self) -> bool:
@@ -266,6 +268,25 @@ class _Speech:
     def units(self, split: str) -> dict[str, np.ndarray]:
         """The units of a split by id."""
         return read_units(self.folder, split)
+
+
+def build_shared_units(
+    folder: Path, quantizer: Path, speech: Path, snr: list[float] | None, task_seed: int, execution: Execution
+) -> None:
+    """
+    Encode a task's speech where several fine-tunings with this `units_dir` find it.
+
+    Args:
+        folder (`Path`): Their `units_dir`.
+        quantizer (`Path`): The folder of the quantizer.
+        speech (`Path`): Utterance shards of the task.
+        snr (`list[float]`, *optional*): Of noise, in dB, as they ask for it.
+        task_seed (`int`): Of noise.
+        execution ([`Execution`]): How it is done.
+    """
+    build_task_units(folder / _CLEAN, quantizer, speech, _UNITS_PRECISION, execution)
+    if snr:
+        build_noisy_units(folder / _NOISY, quantizer, speech, list(dict.fromkeys(snr)), task_seed, execution)
 
 
 def _units_folder(arguments: FinetuneArguments, folder: Path) -> Path:
@@ -348,7 +369,7 @@ def _make_conditions(
             continue
         if arguments.snr:
             distributed.say("evoslm: units of the task in noise")
-            noisy = _units_folder(arguments, folder) / "noisy"
+            noisy = _units_folder(arguments, folder) / _NOISY
             build_noisy_units(
                 noisy, spoken.quantizer, spoken.utterances, arguments.snr, arguments.task_seed, execution
             )

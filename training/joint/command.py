@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...datasets_scripts.mixing.mixture import PAIRED, Mixture
+from ...datasets_scripts.mixing.switching import read_rule_options, switching_rule
 from ...models.files import read_json
 from ...models.new_rows import read_shape
 from ..arguments.fields import check_values
@@ -23,7 +24,7 @@ from ..run.study_file import open_run, read_study
 from ..run.workers import Job, count_cores, resolve_device, run_jobs
 from ..stages.retrieval import BlockSettings, build_block_units, build_blocks
 from .initial import find_initial_models, identify_tokenizer, identify_weights
-from .report import REPORT_FILE, write_joint_report
+from .report import REPORT_FILE, UNPAIRED, write_joint_report
 from .stages import (
     InitialModel,
     JointModelSettings,
@@ -42,6 +43,7 @@ def _shape(**sizes: int) -> dict[str, Any]:
 MIXTURES = {
     "speech": ("speech",),
     "text": ("text",),
+    UNPAIRED: ("speech", "text"),
     "cst": ("speech", "cst", "text"),
     "ast": ("speech", "ast", "text"),
     "cst_ast": ("speech", "cst", "ast", "text"),
@@ -65,13 +67,16 @@ class JointArguments:
     Args:
         run_dir (`str`): A run's folder, with utterances and their units.
         output_dir (`str`, *optional*): Where they go; `<run_dir>/joint` when not given.
-        models (`list[str]`, *optional*, defaults to `["speech", "text", "cst", "ast", "cst_ast"]`): Which, by the
-            kinds of sequences that they are trained on.
+        models (`list[str]`, *optional*, defaults to `["speech", "text", "unpaired", "cst", "ast", "cst_ast"]`):
+            Which, by the kinds of sequences that they are trained on; `unpaired` has both modalities, never in one
+            sequence, and shows what paired data is worth.
         ratios (`list[float]`, *optional*, defaults to `[0.3333, 0.3333, 0.3333]`): Shares of speech alone, of both
             in one sequence, and of text alone, in models that have all three.
         ratios_of (`str`, *optional*, defaults to `"tokens"`): What the shares are of: tokens, or samples (sequences).
         rule (`str`, *optional*, defaults to `"spans"`): Where AST changes the modality.
         switch_probability (`float`, *optional*, defaults to 0.3): With `per_word`, of a change after a word.
+        rule_options (`list[str]`, *optional*): Arguments of another rule: `text=10-30`, `speech=5-15`, `scaled=false`
+            (spans), `mean=10`, `speech_share=0.3` (poisson), `seconds=10`, `repeat=0.5` (segments).
         units (`str`, *optional*, defaults to `"pieces"`): How speech is written: in SentencePiece `pieces` of runs,
             in `runs` of equal units, each once, or in `frames`, every unit.
         unit_bpe_vocab_size (`int`, *optional*): Pieces of units, more than units; as many as Speech-BPE of the run has
@@ -83,6 +88,8 @@ class JointArguments:
         num_blocks (`int`, *optional*, defaults to 50): Blocks of held-out passages for context retrieval (CRA); fewer
             where the text gives no more, and none with 0 or where the run's speech is recorded.
         block_size (`int`, *optional*, defaults to 8): Passages a block.
+        any_voice (`bool`, *optional*, defaults to `False`): Speak each passage of a block by itself, in a voice of its
+            own, and not the block in one.
         init_from (`str`, *optional*): A model of text to go on from, whose shape and vocabulary the joint models then
             have: a Llama's folder or Hub id, or a folder of a run with a model for each seed (models/text_bpe). With a
             tokenizer that is not of Text-BPE, speech is written in `runs` or `frames`.
@@ -112,12 +119,14 @@ class JointArguments:
     ratios_of: Literal["tokens", "samples"] = "tokens"
     rule: Literal["spans", "per_word", "poisson", "segments"] = "spans"
     switch_probability: float = field(default=0.3, metadata={"least": 0, "most": 1})
+    rule_options: list[str] | None = None
     units: Literal["pieces", "runs", "frames"] = "pieces"
     unit_bpe_vocab_size: int | None = field(default=None, metadata={"least": 3})
     loss_on: Literal["all", "speech", "text", "target"] = "all"
     alignment_jitter: float = field(default=0.0, metadata={"least": 0})
     num_blocks: int = field(default=50, metadata={"least": 0})
     block_size: int = field(default=8, metadata={"least": 2})
+    any_voice: bool = False
     init_from: str | None = None
     init_revision: str | None = None
     new_rows: Literal["mean", "fresh", "copy"] = "mean"
@@ -235,6 +244,7 @@ def _build_blocks(
         corpus.rate,
         corpus.corpus_seed,
         corpus.max_skipped_fraction,
+        arguments.any_voice,
         synthesizer=corpus.synthesizer,
     )
     spoken, units = folder / "blocks" / "spoken", folder / "blocks" / "units"
@@ -264,6 +274,9 @@ def mixture_of(name: str, ratios: list[float]) -> dict[str, float]:
     if len(kinds) == 1:
         return {kinds[0]: 1.0}
     speech, paired, text = ratios
+    if name == UNPAIRED:
+        paired, alone = 0.0, speech + text
+        speech, text = speech / alone if alone else 0.0, text / alone if alone else 0.0
     both = [kind for kind in kinds if kind in PAIRED]
     shares = {"speech": speech, **{kind: paired / len(both) for kind in both}, "text": text}
     Mixture(shares)  # which refuses what cannot be
@@ -296,9 +309,17 @@ def tokenizer_settings(
         text_vocab_size=configuration["model"]["bpe_vocab_size"],
         unit_vocab_size=pieces if arguments.units == "pieces" else None,
         rule=arguments.rule,
-        rule_options={"probability": arguments.switch_probability} if arguments.rule == "per_word" else {},
+        rule_options=_rule_options(arguments),
         text_tokenizer=identify_tokenizer(text_model) if text_model else None,
     )
+
+
+def _rule_options(arguments: JointArguments) -> dict[str, Any]:
+    """Arguments of the switching rule, as JSON has them."""
+    options = {"probability": arguments.switch_probability} if arguments.rule == "per_word" else {}
+    options |= read_rule_options(arguments.rule, arguments.rule_options or ())
+    switching_rule(arguments.rule, **options)  # which refuses what cannot be
+    return options
 
 
 def _model_settings(

@@ -4,7 +4,7 @@
 `report.md` and `results.json`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ REPORT_FILE, RESULTS_FILE = "report.md", "results.json"
 NEVER_SEEN = {"speech": "text", "text": "speech"}
 """What a model of one modality was never shown: of it nothing is asked."""
 _PROTOCOL = ("epochs", "learning_rate", "utterances_per_batch")  # the run's where they are not given
-LABELS = {"speech": "speech", "text": "text", "cst": "CST", "ast": "AST", "cst_ast": "CST + AST"}
+UNPAIRED = "unpaired"
+"""The model that has read both modalities, and never both in one sequence."""
+LABELS = {"speech": "speech", "text": "text", UNPAIRED: "unpaired", "cst": "CST", "ast": "AST", "cst_ast": "CST + AST"}
 
 
 def write_joint_report(
@@ -55,6 +57,7 @@ def write_joint_report(
         `Path`: The report.
     """
     results = {name: _read(folder, name, seeds) for name in models}
+    _add_effects_of_pairs(folder, results, seeds)
     for form in FORMS:
         for name, found in _accuracies(folder, models, seeds, form).items():
             results[name].setdefault("accuracies", {})[form] = found
@@ -123,20 +126,38 @@ def _read(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, Any]:
 
 def _retrieval(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Accuracies of retrieval by direction and by what is found, of continuations of blocks."""
+    return {
+        direction: {found: estimate(outcomes[found]) for found in ("context", "shuffled", "continuation")}
+        for direction, outcomes in _read_retrieval(folder, name, seeds).items()
+    }
+
+
+def _read_retrieval(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, dict[str, dict[int, pd.Series]]]:
+    """By direction, by what is found, and by seed: which continuations of blocks a model is right about."""
     files = [folder / "scores" / name / f"seed-{seed}" / RETRIEVAL_FILE for seed in seeds]
     if not all(file.exists() for file in files):
         return {}
     tables = {seed: pd.read_parquet(file).set_index(["block", "id"]) for seed, file in zip(seeds, files)}
-    own = [direction for direction in DIRECTIONS if _is_asked(name, direction)]
     return {
         direction: {
-            found: estimate(
-                {seed: table.loc[table["direction"] == direction, found] for seed, table in tables.items()}
-            )
+            found: {seed: table.loc[table["direction"] == direction, found] for seed, table in tables.items()}
             for found in ("context", "shuffled", "continuation")
         }
-        for direction in own
+        for direction in DIRECTIONS
+        if _is_asked(name, direction)
     }
+
+
+def _add_effects_of_pairs(folder: Path, results: dict[str, dict[str, Any]], seeds: Sequence[int]) -> None:
+    """How much more contexts are found by models that have read both modalities in one sequence."""
+    if UNPAIRED not in results or "retrieval" not in results[UNPAIRED]:
+        return
+    without = _read_retrieval(folder, UNPAIRED, seeds)
+    for name, found in results.items():
+        if name != UNPAIRED and name not in NEVER_SEEN:
+            for direction, outcomes in _read_retrieval(folder, name, seeds).items():
+                gain = difference(without[direction]["context"], outcomes["context"])
+                found["retrieval"][direction]["of_pairs"] = gain
 
 
 def _is_asked(name: str, direction: str) -> bool:
@@ -151,17 +172,34 @@ def _retrieval_lines(results: dict[str, Any], block_size: int) -> list[str]:
         f"likeliest after its own, in per cent; chance is {100 / block_size:.1f}. u: units, t: text, context first. "
         "In brackets the same where the contexts are those of another block, so that none is its own.",
         "",
-        "| trained on | " + " | ".join(DIRECTIONS) + " |",
-        "| :--- |" + " ---: |" * len(DIRECTIONS),
+        *_retrieval_table(
+            results, lambda own: f"{retrieval_range(own['context'])} ({retrieval_range(own['shuffled'])})"
+        ),
+        "",
+        "The other way round: how often, of the continuations of a block, is its own what a context makes likeliest, "
+        "each compared with how likely the model finds it without any; in per cent, the same chance.",
+        "",
+        *_retrieval_table(results, lambda own: retrieval_range(own["continuation"])),
     ]
+    paired = {
+        name: found for name, found in results.items() if "of_pairs" in found.get("retrieval", {}).get("t2t", {})
+    }
+    if paired:
+        lines += [
+            "",
+            "What paired data is worth: how many points more often the context is found than by the unpaired model, "
+            "which has read speech and text, and never both in one sequence (nor a token that switches).",
+            "",
+            *_retrieval_table(paired, lambda own: _points(own["of_pairs"])),
+        ]
+    return lines
+
+
+def _retrieval_table(results: dict[str, Any], write: Callable[[dict[str, Any]], str]) -> list[str]:
+    lines = ["| trained on | " + " | ".join(DIRECTIONS) + " |", "| :--- |" + " ---: |" * len(DIRECTIONS)]
     for name, found in results.items():
         own = found.get("retrieval", {})
-        cells = [
-            f"{retrieval_range(own[direction]['context'])} ({100 * own[direction]['shuffled']['value']:.1f})"
-            if direction in own
-            else ""
-            for direction in DIRECTIONS
-        ]
+        cells = [write(own[direction]) if direction in own else "" for direction in DIRECTIONS]
         lines.append(f"| {LABELS[name]} | " + " | ".join(cells) + " |")
     return lines
 
@@ -217,11 +255,12 @@ def _accuracy_lines(results: dict[str, Any], form: str) -> list[str]:
 
 def _accuracy_cell(found: dict[str, Any]) -> str:
     accuracy, gain = found["accuracy"], found["gain"]
-    cell = retrieval_range(accuracy)
-    if gain is None:
-        return cell
-    points = gain["points"]
-    return f"{cell} ({100 * points['value']:+.1f} [{100 * points['low']:+.1f}, {100 * points['high']:+.1f}])"
+    return retrieval_range(accuracy) + ("" if gain is None else f" ({_points(gain)})")
+
+
+def _points(gain: dict[str, Any]) -> str:
+    value, low, high = (100 * gain["points"][name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def estimate_of(values: np.ndarray) -> dict[str, float | None]:

@@ -19,7 +19,7 @@ from ...datasets_scripts.text.sentences import split_sentences
 from ...models.files import read_json, write_json
 from ...models.scoring.retrieval import DIRECTIONS
 from ..arguments.study import CorpusArguments, JointStudyArguments
-from ..finetune.command import FinetuneArguments, finetune
+from ..finetune.command import FinetuneArguments, build_shared_units, finetune
 from ..run.execution import Execution
 from ..run.folder import MODEL_FOLDER, Run
 from ..run.stage import Stage
@@ -30,7 +30,7 @@ from .command import JointArguments, pretrain_joint_models, tokenizer_settings
 from .continuations import PELM_FILE, ContinuationSettings, build_continuations
 from .external import EmbeddedModel, external_language_model
 from .inside import attention_to_own_text, text_of_spoken_words
-from .report import NEVER_SEEN, RESULTS_FILE
+from .report import NEVER_SEEN, RESULTS_FILE, UNPAIRED
 from .stages import JointSpeech, read_split
 from .study_report import HELD_OUT, study_lines
 
@@ -69,6 +69,8 @@ def study_joint_models(
     print("evoslm: the language model that judges continuations", flush=True)
     words = {"rich": asked.external_words * 2 // 3, "simple": asked.external_words // 3}
     external = external_language_model(asked.external_lm, embedded=EmbeddedModel(words=words))
+    # What has not read both in one sequence is there for context retrieval alone.
+    models = [name for name in arguments.models if name != UNPAIRED]
     print("evoslm: inside the models, and their continuations", flush=True)
     jobs = [
         Job(
@@ -84,18 +86,16 @@ def study_joint_models(
                 "execution": execution,
             },
         )
-        for name in arguments.models
+        for name in models
         for seed in seeds
     ]
     run_jobs(jobs, execution.device_workers, "continuations")
-    _finetune_all(folder, run, arguments.models, seeds[0], asked, execution)
+    _finetune_all(folder, run, models, seeds[0], asked, execution)
     variants = _train_variants(folder, arguments, asked, seeds[0])
     results = read_json(folder / RESULTS_FILE) | {
-        "inside": _read_all(
-            folder, "inside", INSIDE_FILE, [m for m in arguments.models if m not in NEVER_SEEN], seeds
-        ),
-        "pelm": _read_all(folder, "continuations", PELM_FILE, arguments.models, seeds),
-        "slu": _read_slu(folder, arguments.models, asked.slu_tasks),
+        "inside": _read_all(folder, "inside", INSIDE_FILE, [m for m in models if m not in NEVER_SEEN], seeds),
+        "pelm": _read_all(folder, "continuations", PELM_FILE, models, seeds),
+        "slu": _read_slu(folder, models, asked.slu_tasks),
         "test_voices": task_voices(_corpus_of(run))["test"],
         "variants": variants,
         "transcriber": read_json(transcriber / RESULTS_FILE),
@@ -191,8 +191,9 @@ def _finetune_all(
         if name in OWN_TASKS:
             own = {"lexicon": corpus.lexicon, "avoid": _training_sentences(run), "test_fraction": _TEST_FRACTION}
         task = read_task(name, seed=corpus.corpus_seed, limit=asked.slu_examples, **own)
-        place = folder / "slu" / Path(name).stem
+        place, quantizer = folder / "slu" / Path(name).stem, run.units() / MODEL_FOLDER
         speak(task, place / "spoken", corpus, execution)
+        build_shared_units(place / "units", quantizer, place / "spoken", asked.snr, corpus.corpus_seed, execution)
         jobs = []
         for model in models:
             for kind in ("speech", "text"):
@@ -202,7 +203,7 @@ def _finetune_all(
                     output_dir=str(FineTuning(Path(name).stem, model, kind).folder(folder)),
                     input=kind,
                     test_input=["speech", "text"],
-                    quantizer=str(run.units() / MODEL_FOLDER),
+                    quantizer=str(quantizer),
                     units_dir=str(place / "units"),
                     method=asked.slu_method,
                     snr=asked.snr,
@@ -213,10 +214,9 @@ def _finetune_all(
                     device=execution.device,
                     overwrite=execution.overwrite,
                 )
-                jobs.append(Job(finetune_silently, {"arguments": asked_of}))
-        # Those who come later find the units of the task.
-        jobs[0].function(**jobs[0].arguments, report_progress=lambda share: None)
-        run_jobs(jobs[1:], execution.device_workers, "fine-tuning")
+                cost = 3.0 if kind == "speech" else 1.0  # by the clock: units are longer than text
+                jobs.append(Job(finetune_silently, {"arguments": asked_of}, cost))
+        run_jobs(jobs, execution.device_workers, "fine-tuning")
 
 
 def speak(task: SluTask, folder: Path, corpus: CorpusArguments, execution: Execution) -> None:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from evoslm.datasets_scripts.mixing.switching import PerWord, Poisson, Segments, Spans, switching_rule
+from evoslm.datasets_scripts.mixing.switching import (
+    PerWord,
+    Poisson,
+    Segments,
+    Spans,
+    read_rule_options,
+    switching_rule,
+)
 
 
 def times_of(num_words: int, seconds: float = 0.4) -> np.ndarray:
@@ -78,3 +85,32 @@ def test_segments_are_as_long_as_they_say_and_come_again():
 def test_rules_that_cannot_be_are_refused(name, options, named):
     with pytest.raises(ValueError, match=named):
         switching_rule(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "rule"),
+    [
+        ("spans", ["text=4-8", "speech=2-3", "scaled=false"], Spans((4, 8), (2, 3), scaled=False)),
+        ("poisson", ["mean=5", "speech_share=0.5"], Poisson(5, 0.5)),
+        ("segments", ["seconds=2.5"], Segments(2.5)),
+        ("per_word", ["probability=1"], PerWord(1)),
+        ("spans", [], Spans()),
+    ],
+)
+def test_rules_are_written_on_a_command_line(name, given, rule):
+    assert switching_rule(name, **read_rule_options(name, given)) == rule
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "named"),
+    [
+        ("spans", "text", "'text' is no argument of the switching rule spans; write argument=value"),
+        ("spans", "text=4", "'text=4'"),
+        ("spans", "scaled=maybe", "with one of text, speech, scaled"),
+        ("segments", "seconds=long", "'seconds=long'"),
+        ("poisson", "words=3", "has no 'words'; it has mean, speech_share"),
+    ],
+)
+def test_what_is_no_argument_of_a_rule_is_said(name, given, named):
+    with pytest.raises(ValueError, match=named):
+        switching_rule(name, **read_rule_options(name, [given]))

@@ -35,6 +35,7 @@ def joint(finished_run, tmp_path_factory):
     flags = [
         "--models",
         "text",
+        "unpaired",
         "cst_ast",
         "--epochs",
         "1",
@@ -55,7 +56,7 @@ def joint(finished_run, tmp_path_factory):
 
 def test_every_model_loads_and_is_reported(joint):
     results = json.loads((joint["folder"] / "results.json").read_text())
-    assert results["seeds"] == [0, 1] and set(results["models"]) == {"text", "cst_ast"}
+    assert results["seeds"] == [0, 1] and set(results["models"]) == {"text", "unpaired", "cst_ast"}
     assert results["precision"] == "fp32" and results["versions"]["torch"]
     assert results["configuration"]["units"] == "runs" and "run_dir" not in results["configuration"]
     report = (joint["folder"] / "report.md").read_text()
@@ -73,7 +74,7 @@ def test_every_model_loads_and_is_reported(joint):
     assert text["bits"]["speech"]["mean"] > results["models"]["cst_ast"]["bits"]["speech"]["mean"]
     # Of what a model has never seen nothing is said.
     rows = [line for line in report.splitlines() if line.startswith("| text |")]
-    assert len(rows) == 3 and rows[0].count("±") == 1
+    assert len(rows) == 4 and rows[0].count("±") == 1
     gain = results["models"]["cst_ast"]["accuracies"]["text"]["swuggy"]
     assert gain["gain"]["points"]["value"] == pytest.approx(
         gain["accuracy"]["value"] - text["accuracies"]["text"]["swuggy"]["accuracy"]["value"]
@@ -87,6 +88,11 @@ def test_contexts_are_retrieved_in_the_directions_that_a_model_knows(joint):
     assert results["cst_ast"]["retrieval"]["u2t"]["context"]["n_clusters"] == 2
     report = (joint["folder"] / "report.md").read_text()
     assert "of the 3 contexts of a block" in report and "chance is 33.3" in report
+    assert "What paired data is worth" in report and report.count("\n| unpaired | ") == 6
+    paired, unpaired = (results[name]["retrieval"]["u2t"] for name in ("cst_ast", "unpaired"))
+    more = paired["context"]["value"] - unpaired["context"]["value"]
+    assert paired["of_pairs"]["points"]["value"] == pytest.approx(more) and paired["of_pairs"]["n_seeds"] == 2
+    assert "of_pairs" not in unpaired and "of_pairs" not in results["text"]["retrieval"]["t2t"]
     table = pd.read_parquet(joint["folder"] / "scores" / "cst_ast" / "seed-1" / "retrieval.parquet")
     rows = read_block_contents(joint["folder"] / "blocks/spoken/blocks", joint["folder"] / "blocks/units/blocks")
     model = joint["folder"] / "models" / "cst_ast" / "seed-1"
@@ -142,10 +148,13 @@ def test_the_same_command_changes_nothing_and_another_is_refused(joint, capsys):
     ("flags", "named"),
     [
         (["--block_size", "1"], "block_size"),
-        (["--models", "both"], "no joint model 'both'; choose from speech, text, cst, ast, cst_ast"),
+        (["--models", "both"], "no joint model 'both'; choose from speech, text, unpaired, cst, ast, cst_ast"),
         (["--ratios", "0.5", "0.5"], "--ratios are three shares"),
         (["--models", "cst", "--ratios", "0.5", "0.5", "0.5"], "add up to 1"),
         (["--unit_bpe_vocab_size", "9"], "a vocabulary of 9 is too small"),
+        (["--rule_options", "text=4"], "'text=4' is no argument of the switching rule spans; write argument=value"),
+        (["--rule", "poisson", "--rule_options", "words=4"], "has no 'words'; it has mean, speech_share"),
+        (["--rule", "segments", "--rule_options", "repeat=2"], "repeat has to be between 0 and 1"),
         (["--deepspeed", "zero2"], "start `evoslm pretrain-joint` with torchrun"),
         (["--init_from", "nowhere"], "The model 'nowhere' cannot be found"),
     ],
@@ -158,6 +167,7 @@ def test_mistakes_are_said_in_a_sentence(finished_run, tmp_path, flags, named, c
 def test_mixtures_have_the_shares_that_are_asked_for():
     for name in MIXTURES:
         assert sum(mixture_of(name, [0.5, 0.3, 0.2]).values()) == pytest.approx(1)
+    assert mixture_of("unpaired", [0.3, 0.5, 0.2]) == pytest.approx({"speech": 0.6, "text": 0.4})
     assert mixture_of("cst_ast", [0.5, 0.3, 0.2]) == {"speech": 0.5, "cst": 0.15, "ast": 0.15, "text": 0.2}
 
 
@@ -211,7 +221,7 @@ def test_joint_models_are_released_with_the_units_that_they_read(joint, tmp_path
     names, choice = ReleaseNames.of(run, "user"), ReleaseChoice(modalities=[], joint_dir=joint["folder"])
     made = prepare_model_repositories(run, names, tmp_path / "out", choice)
     by_name = {repository.name.removeprefix("user/evoslm-smoke-"): repository for repository in made}
-    assert list(by_name) == ["joint-text", "joint-cst-ast", "units-mfcc", "vocoder"]
+    assert list(by_name) == ["joint-text", "joint-unpaired", "joint-cst-ast", "units-mfcc", "vocoder"]
     released = by_name["joint-cst-ast"]
     assert [branch for branch, _ in released.branches] == ["main", "seed-1"]
     config = AutoModelForCausalLM.from_pretrained(released.folder).config

@@ -14,7 +14,7 @@ from ....metrics.tasks import TASKS
 from ....models.files import read_json
 from ....models.scoring.retrieval import DIRECTIONS
 from ....models.slu.adapters import fingerprint_weights
-from ...joint.report import LABELS, NEVER_SEEN, QUESTIONS, write_estimate
+from ...joint.report import LABELS, NEVER_SEEN, QUESTIONS, UNPAIRED, write_estimate
 from ...pretrain.hardware import count_parameters
 from ...report.formatting import count, interval, markdown_table, number, percent
 from ...run.folder import TRAINING_FILE
@@ -42,6 +42,7 @@ RESULTS_FILE = "results.json"
 _SEEN = {
     "speech": "speech units alone",
     "text": "text alone, with the vocabulary of the joint models",
+    UNPAIRED: "speech units and text, never both in one sequence",
     "cst": "speech units, text, and both of an utterance one behind the other (CST)",
     "ast": "speech units, text, and utterances that change between both at word bounds (AST)",
     "cst_ast": "speech units, text, and both of an utterance, one behind the other (CST) and alternating (AST)",
