@@ -53,12 +53,14 @@ def to_speech(samples: np.ndarray, rate: int) -> np.ndarray:
     Samples of any rate and number of channels as the project stores speech; 16-bit mono at 16 kHz stays as it is.
 
     Args:
-        samples (`np.ndarray` of shape `(num_samples, num_channels)`): Floating point, full scale 1.
+        samples (`np.ndarray` of shape `(num_samples, num_channels)`): Floating point, full scale 1, or int16.
         rate (`int`): Samples per second.
 
     Returns:
         `np.ndarray` of shape `(num_samples,)`: int16, 16 kHz, the mean of all channels.
     """
+    if samples.dtype == np.int16:
+        samples = samples / np.float32(2**15)
     mono = samples.mean(axis=1)
     if rate != SAMPLE_RATE:
         import soxr

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -266,9 +267,28 @@ def test_an_adapter_answers_on_a_wav_file(answered, tmp_path, capsys):
     assert main(["answer", str(model), *clips, "--device", "cpu"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["label"] for answer in answers] == ["negative", "positive"]
-    assert SluPipeline.from_pretrained(model)(audio=clips[0])["label"] == "negative"
+    pipeline = SluPipeline.from_pretrained(model)
+    assert pipeline(audio=clips[0])["label"] == "negative"
+    # However a recording is given, its units are the same.
+    stored, _ = soundfile.read(clips[0], dtype="int16")
+    for audio in (clips[0], stored, stored / 2**15, (stored / 2**15).astype("float32")):
+        assert np.array_equal(pipeline.encode(audio), pipeline.encode(Path(clips[0])))
+    spoken = SluPipeline.from_pretrained(model).quantizer.units([stored / 2**15])[0]
+    assert np.array_equal(spoken, pipeline.encode(clips[0]))
     assert main(["answer", str(model), str(tmp_path / "none.wav"), "--device", "cpu"]) == 2
     assert "There is no recording" in capsys.readouterr().err
+
+
+def test_an_adapter_answers_on_a_reader_by_the_documented_lines(answered, shared_data, capsys):
+    folder, _ = answered
+    model, clip = folder / "models" / "seed-0", shared_data / "ljspeech" / "flac" / "LJ001-0001.flac"
+    assert (model / "adapter_config.json").is_file()
+    assert main(["answer", str(model), str(clip), "--device", "cpu"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    answer = SluPipeline.from_pretrained(model)(audio=str(clip))
+    assert json.loads(line)["label"] == answer["label"]
+    assert json.loads(line)["scores"] == pytest.approx(answer["scores"], abs=1e-5)
+    assert set(answer["scores"]) == {"negative", "positive"} and sum(answer["scores"].values()) == pytest.approx(1)
 
 
 def test_another_quantizer_than_the_models_is_refused(answered, spoken, sentiment, tmp_path, capsys):
