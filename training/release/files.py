@@ -3,18 +3,15 @@
 a run's files -> [`without_places`], which keeps of a place its name alone -> a prepared folder -> [`check_prepared`].
 """
 
-import mmap
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants
-
-from ...models.cache import default_cache_dir
 from ...models.files import read_json, write_json
 from ..run.places import without_places
+from .private_places import PrivatePlaces
 from .repository import ReleaseRepository
 
 ALLOWED_SUFFIXES = (".safetensors", ".json", ".jsonl", ".yaml", ".parquet", ".md", ".txt", ".py", ".png", ".svg")
@@ -43,13 +40,6 @@ def copy_file(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def private_places(run: Path) -> list[str]:
-    """Folders of this machine that nothing published may name: the run's, the user's and the caches."""
-    places = [run, run.resolve(), Path.home(), Path.cwd(), default_cache_dir(), Path(constants.HF_HOME)]
-    named = {str(place.absolute()) for place in places if len(place.absolute().parts) > 1}
-    return sorted(named, key=len, reverse=True)
-
-
 def check_prepared(repositories: Iterable[ReleaseRepository], run: Path) -> None:
     """
     Check every file that would be pushed.
@@ -61,18 +51,16 @@ def check_prepared(repositories: Iterable[ReleaseRepository], run: Path) -> None
     Raises:
         `ValueError`: If a file is of a kind that is not published, or names a place of this machine.
     """
-    # A place ends where its name does: /root is not named by /rooted.
-    pattern = "|".join(re.escape(place) for place in private_places(run))
-    private = re.compile(rf"(?:{pattern})(?![\w.-])".encode())
+    private = PrivatePlaces(run)
     for repository in repositories:
         for path in repository.files():
             if not is_allowed(path):
                 raise ValueError(f"{path} is of a kind that is not published; remove it and release again.")
-            # Sources are the package's own, which knows no machine; a folder may well be called like a word of theirs.
-            if path.suffix != ".py" and (found := _find(private, path)):
+            if found := private.find(path):
+                place, where = found
                 raise ValueError(
-                    f"{path} names a folder of this machine, {found!r}, and is not published so; write it without "
-                    "and release again."
+                    f"{path} names a folder of this machine, {place!r}{where and f' ({where})'}, and is not published "
+                    "so; write it without and release again."
                 )
 
 
@@ -81,11 +69,3 @@ def is_allowed(path: Path) -> bool:
     if path.is_symlink() or _OPTIMIZER.search(path.name):
         return False
     return path.name in ALLOWED_NAMES or path.suffix in ALLOWED_SUFFIXES
-
-
-def _find(pattern: re.Pattern, path: Path) -> str | None:
-    if not path.stat().st_size:
-        return None
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = pattern.search(content)
-        return found and found[0].decode()
