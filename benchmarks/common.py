@@ -65,6 +65,6 @@ def peak_memory_mb() -> float:
     """The largest resident set of this process so far, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # the other way counts what the process was before it became this program, too
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1000
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

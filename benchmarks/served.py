@@ -29,7 +29,7 @@ def served_page(run_dir: str, folder: Path) -> Iterator[tuple[str, psutil.Proces
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     command = [sys.executable, "-m", "evoslm.training.cli", "demo", run_dir, "--port", str(port)]
-    with (folder / "server.log").open("w") as log:
+    with (folder / "server.log").open("w", encoding="utf-8") as log:
         environment = os.environ | {"TMPDIR": str(folder)}
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     try:
@@ -40,7 +40,7 @@ def served_page(run_dir: str, folder: Path) -> Iterator[tuple[str, psutil.Proces
                 break
             except OSError:
                 if server.poll() is not None or time.monotonic() - start > START_SECONDS:
-                    raise SystemExit((folder / "server.log").read_text()) from None
+                    raise SystemExit((folder / "server.log").read_text(encoding="utf-8")) from None
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
     finally:

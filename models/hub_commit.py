@@ -56,7 +56,7 @@ def find_commit(repo_id: str, revision: str | None = None, repo_type: str = "dat
         ) from error
     except (OSError, httpx.HTTPError) as error:
         if kept.is_file():
-            return kept.read_text()
+            return kept.read_text(encoding="utf-8")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FileNotFoundError(
             f"The {repo_type} {repo_id!r} cannot be found: the Hub cannot be asked for its commit ({reason}); give "
@@ -64,5 +64,5 @@ def find_commit(repo_id: str, revision: str | None = None, repo_type: str = "dat
         ) from error
     kept.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(kept) as partial:
-        partial.write_text(commit)
+        partial.write_text(commit, encoding="utf-8")
     return commit

@@ -102,7 +102,7 @@ def write_joint_report(
         lines += ["", *_accuracy_lines(results, form)]
     lines += ["", _how_sure(seeds)]
     report = folder / REPORT_FILE
-    report.write_text("\n".join(lines) + "\n")
+    report.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return report
 
 

@@ -265,7 +265,7 @@ def finetune_silently(arguments: FinetuneArguments, report_progress: Callable[[f
         arguments ([`FinetuneArguments`]): What to train on what.
         report_progress (`Callable[[float], None]`): Called when it is done.
     """
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         finetune(arguments)
     report_progress(1.0)
 

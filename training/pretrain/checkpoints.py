@@ -23,7 +23,7 @@ def seal(checkpoint: Path, **facts) -> None:
         checkpoint (`Path`): Its folder, to which nothing will be added.
         facts (additional keyword arguments, *optional*): What to note beside its files, such as `ranks`.
     """
-    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in _files(checkpoint)}
+    sizes = {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in _files(checkpoint)}
     write_json(checkpoint / MANIFEST, {**facts, "files": dict(sorted(sizes.items()))})
 
 

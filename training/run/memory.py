@@ -33,12 +33,12 @@ def read_memory() -> Memory | None:
     """
     if not _MEMINFO.is_file():
         return None
-    lines = (line.split() for line in _MEMINFO.read_text().splitlines())
+    lines = (line.split() for line in _MEMINFO.read_text(encoding="utf-8").splitlines())
     of_machine = {words[0].rstrip(":"): 1024.0 * int(words[1]) for words in lines if len(words) > 1}
     swap = of_machine.get("SwapTotal", 0.0)
     memory = Memory(of_machine["MemAvailable"], of_machine["MemTotal"] + swap)
     for limit, use in _GROUPS:
-        if limit.is_file() and use.is_file() and (text := limit.read_text().strip()).isdigit():
-            group = Memory(int(text) - float(use.read_text()), int(text) + swap)
+        if limit.is_file() and use.is_file() and (text := limit.read_text(encoding="utf-8").strip()).isdigit():
+            group = Memory(int(text) - float(use.read_text(encoding="utf-8")), int(text) + swap)
             memory = Memory(min(memory.free, group.free), min(memory.most, group.most))
     return memory

@@ -3,7 +3,6 @@
 settings, results, configurations -> [`without_places`] -> what may be shown to others.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def _is_place(text: str) -> bool:
     if _PLACE.match(text):
         return True
     # A relative one, unless it may be an id on the Hub that nothing here is called like.
-    return os.sep in text and _RELATIVE.fullmatch(text) is not None and Path(text).exists()
+    return re.search(r"[\\/]", text) is not None and _RELATIVE.fullmatch(text) is not None and Path(text).exists()
 
 
 def _last_name(text: str) -> str:
