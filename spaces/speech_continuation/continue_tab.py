@@ -14,7 +14,7 @@ from gradio.processing_utils import save_audio_to_cache
 
 from ...models.audio import SAMPLE_RATE, to_int16
 from .catalog import Catalog, ModelEntry
-from .continuing import Event, Written, continue_prompt
+from .continuing import Event, Written, continue_prompt, gpu_seconds
 from .limits import (
     DESCRIPTION,
     MAX_CONTINUATIONS,
@@ -64,7 +64,7 @@ def build_continue_tab(catalog: Catalog, shelf: PipelineShelf) -> None:
         columns = make_columns()
     gr.Markdown(f"{DESCRIPTION} Uploads and results are deleted within an hour.", elem_classes="small")
 
-    @on_gpu
+    @on_gpu(gpu_seconds)
     def work(entries, prompt, drawing) -> Iterator[Event]:
         yield from continue_prompt(shelf, entries, prompt, drawing)
 

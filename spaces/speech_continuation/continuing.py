@@ -4,6 +4,7 @@ models + a prompt + how to draw -> [`continue_prompt`] -> events: a model is loa
 more, has ended a continuation, or refuses the prompt.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy as np
 from ...models.pipelines.prompts import transcribe
 from .catalog import ModelEntry
 from .limits import Drawing
-from .shelf import PipelineShelf
+from .shelf import GPU_BEGIN, PipelineShelf
 
 REASONS = {
     "end": "the model ended it",
@@ -28,6 +29,27 @@ REASONS = {
 FIRST_SOUND = 2.0
 """Seconds of work after which what can be heard already is given, where a continuation takes longer."""
 _BETWEEN_REPORTS = 0.5
+
+
+@dataclass(frozen=True)
+class ShownPrompt:
+    """
+    What is shown of a prompt, as the model in a column reads it.
+
+    Args:
+        audio (`np.ndarray` of shape `(num_samples,)`): float32, mono: what was said, or the text as it was spoken.
+        sampling_rate (`int`): Samples per second of both sounds.
+        tokens (`list[str]`): What the model reads, one by one.
+        starts (`list[float]`): When each begins in `audio`, in seconds.
+        resynthesized (`np.ndarray` of shape `(num_samples,)`, *optional*): float32: what its symbols stand for; `None`
+            where they cannot be made audible.
+    """
+
+    audio: np.ndarray
+    sampling_rate: int
+    tokens: list[str]
+    starts: list[float]
+    resynthesized: np.ndarray | None = None
 
 
 @dataclass
@@ -82,7 +104,7 @@ class Event:
         number (`int`): Of the continuation.
         message (`str`): What is to be said of it.
         written ([`Written`], *optional*): The continuation, of `"sound"`, `"progress"` and `"done"`.
-        prompt (`Any`, *optional*): The prompt as the model reads it, of `"prompt"`.
+        prompt ([`ShownPrompt`], *optional*): The prompt as the model reads it, of `"prompt"`.
     """
 
     column: int
@@ -90,7 +112,18 @@ class Event:
     number: int = 0
     message: str = ""
     written: Written | None = None
-    prompt: Any = None
+    prompt: ShownPrompt | None = None
+
+
+def gpu_seconds(entries: Sequence[ModelEntry], prompt: str | Path, drawing: Drawing) -> int:
+    """
+    For how long a GPU is asked for [`continue_prompt`], whose arguments these are.
+
+    A model draws all its continuations together, in no more time than one of them sounds; each is made sound and words
+    by itself.
+    """
+    sounds = 1 + (drawing.num_continuations - 1) / 4
+    return math.ceil(GPU_BEGIN + len(entries) * drawing.max_seconds * sounds)
 
 
 def continue_prompt(
@@ -123,7 +156,8 @@ def _continue_with(
     with shelf.lock:
         pipeline = shelf.get(entry)
         heard = pipeline.encode(prompt)
-    yield Event(column, "prompt", message=f"{entry.label}: writing", prompt=heard)
+        shown = ShownPrompt(heard.audio, heard.sampling_rate, heard.tokens, heard.starts, heard.resynthesized)
+    yield Event(column, "prompt", message=f"{entry.label}: writing", prompt=shown)
     with shelf.lock:
         chunks = pipeline.stream(
             heard,

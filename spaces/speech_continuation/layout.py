@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
+from gradio.utils import is_zero_gpu_space
 
 from .catalog import read_catalog
 from .continue_tab import build_continue_tab
@@ -56,9 +57,12 @@ def build_demo(
 
     Raises:
         `FileNotFoundError`: If there is no such run or model.
-        `ValueError`: If a run has no trained model, or a model is none of this project.
+        `ValueError`: If a run has no trained model, a model is none of this project, or, where a Hub lends GPUs, it
+            cannot be loaded.
     """
     catalog, shelf = read_catalog(source, utterances), PipelineShelf(device)
+    if is_zero_gpu_space():  # whose processes keep nothing that they load
+        shelf.load_all(catalog.models)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_KEPT) as demo:
         gr.Markdown(_INTRODUCTION)
         with gr.Tabs(elem_id="tabs"):

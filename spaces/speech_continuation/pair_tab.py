@@ -13,7 +13,7 @@ import gradio as gr
 from .catalog import Catalog
 from .limits import MAX_TEXT, as_error, read_sentence
 from .result_columns import show_status
-from .scoring import PairScores, score_pair
+from .scoring import PairScores, gpu_seconds, score_pair
 from .shelf import WORKING, PipelineShelf, on_gpu
 
 _STRONGEST = 8.0
@@ -117,7 +117,7 @@ def build_pair_tab(catalog: Catalog, shelf: PipelineShelf) -> None:
     status = gr.HTML(show_status("The scores of each model appear as they are made."), elem_id="pair-status")
     shown = gr.HTML(elem_id="pair-scores")
 
-    @on_gpu
+    @on_gpu(gpu_seconds)
     def work(entries, first, second) -> Iterator[PairScores]:
         yield from score_pair(shelf, entries, first, second)
 

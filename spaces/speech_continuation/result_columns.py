@@ -11,7 +11,7 @@ import gradio as gr
 
 from ...models.audio import to_int16
 from .catalog import ModelEntry
-from .continuing import REASONS, Event, Written
+from .continuing import REASONS, Event, ShownPrompt, Written
 from .limits import MAX_CONTINUATIONS, MAX_MODELS
 from .timeline import draw_timeline
 
@@ -121,7 +121,7 @@ def _heading(entry: ModelEntry, refusal: str = "") -> str:
     return f"<h2>{escape(entry.label)}</h2><p>{escape(entry.says)}</p>{note}"
 
 
-def _show_prompt(column: Column, prompt: Any, entry: ModelEntry) -> dict[Any, Any]:
+def _show_prompt(column: Column, prompt: ShownPrompt, entry: ModelEntry) -> dict[Any, Any]:
     heard = prompt.resynthesized if prompt.resynthesized is not None else prompt.audio
     name = f"The prompt over time: spectrogram as it was said, and symbols of {entry.label}"
     # Symbols made audible last otherwise than in the prompt, whose times these are.

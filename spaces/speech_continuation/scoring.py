@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .catalog import ModelEntry
-from .shelf import PipelineShelf
+from .shelf import GPU_BEGIN, PipelineShelf
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class PairScores:
         sides = [asdict(side) for side in self.sides]
         prefers = "first" if self.difference > 0 else "second" if self.difference < 0 else "neither"
         return model | {"first": sides[0], "second": sides[1], "difference": self.difference, "prefers": prefers}
+
+
+def gpu_seconds(entries: Sequence[ModelEntry], first: str, second: str) -> int:
+    """For how long a GPU is asked for [`score_pair`], whose arguments these are: a second a model."""
+    return GPU_BEGIN + len(entries)
 
 
 def score_pair(shelf: PipelineShelf, entries: Sequence[ModelEntry], first: str, second: str) -> Iterator[PairScores]:

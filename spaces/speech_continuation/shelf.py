@@ -1,11 +1,14 @@
 """Pipelines that are loaded when they are first asked for, and kept while there is room.
 
 model -> [`PipelineShelf`] -> its pipeline, which works for one request at a time.
+
+Where a Hub lends GPUs (ZeroGPU), what [`on_gpu`] decorates runs in a process that is forked for it: what it loads is
+lost with that process, and what it gives is pickled. So all models are loaded before the page is served.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +19,9 @@ from .catalog import ModelEntry
 
 WORKING = {"concurrency_limit": 1, "concurrency_id": "models"}
 """Of events that need a model: all of them wait in one line."""
+
+GPU_BEGIN = 10
+"""Seconds until a process that has borrowed a GPU has the weights of models there."""
 
 
 class PipelineShelf:
@@ -58,14 +64,44 @@ class PipelineShelf:
             self._kept.move_to_end(entry.source)
             return self._kept[entry.source]
 
+    def load_all(self, entries: Sequence[ModelEntry]) -> None:
+        """
+        Load models, and make room for all of them.
 
-def on_gpu(function: Callable) -> Callable:
-    """Borrow a GPU for each call where the Hub lends them (ZeroGPU), whose package is called as our folder is."""
-    try:
-        import spaces
-    except ImportError:
-        return function
-    return spaces.GPU(duration=60)(function) if hasattr(spaces, "GPU") else function
+        Args:
+            entries (`Sequence[ModelEntry]`): The models.
+
+        Raises:
+            `ValueError`, `FileNotFoundError`: As loading one of them does.
+        """
+        self._capacity = max(self._capacity, len(entries))
+        for entry in entries:
+            self.get(entry)
+
+
+def on_gpu(seconds: Callable[..., float]) -> Callable[[Callable], Callable]:
+    """
+    Borrow a GPU for each call of a function where the Hub lends them (ZeroGPU); elsewhere it stays as it is.
+
+    A function that yields is decorated itself, so that its values leave the other process one by one.
+
+    Args:
+        seconds (`Callable`): For how long, of the function's arguments. Longer ones wait longer, and who has less
+            left of a day's time is refused.
+
+    Returns:
+        `Callable`: A decorator.
+    """
+
+    def borrow(function: Callable) -> Callable:
+        try:
+            import spaces
+        except ImportError:
+            return function
+        # From the root of a checkout that name is our folder's.
+        return spaces.GPU(duration=seconds)(function) if hasattr(spaces, "GPU") else function
+
+    return borrow
 
 
 def _load_pipeline(source: str, device: str) -> Any:

@@ -1,6 +1,7 @@
 """A page of a run in a process of its own, as `evoslm demo` serves it, and requests to it that no library makes nice.
 
-[`ServedSpace`] -> the page's address, the folder of its files, its memory; [`ask`] -> what it answers to one request.
+[`ServedSpace`] -> the page's address, the folder of its files, its memory; [`wait_until_served`] -> a page of another
+command; [`ask`] -> what it answers to one request.
 """
 
 import json
@@ -51,22 +52,15 @@ class ServedSpace:
         ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-        self._wait()
-
-    def _wait(self) -> None:
-        start = time.monotonic()
-        while not self.is_alive():
-            if self.process.poll() is not None or time.monotonic() - start > START_SECONDS:
-                self.stop()
-                raise RuntimeError(f"the page was not served:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.2)
+        try:
+            wait_until_served(self.url, self.process, self.log)
+        except RuntimeError:
+            self.stop()
+            raise
 
     def is_alive(self) -> bool:
         """Whether the page is answered."""
-        try:
-            return httpx.get(f"{self.url}/config", timeout=30, trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return is_served(self.url)
 
     def memory_mb(self) -> float:
         """What the server and its children hold in memory, in MB."""
@@ -83,6 +77,28 @@ class ServedSpace:
                 self.process.kill()
                 self.process.wait()
         self.listener.close()
+
+
+def wait_until_served(url: str, process: subprocess.Popen, log: Path) -> None:
+    """
+    Wait for a page.
+
+    Raises:
+        `RuntimeError`: If its process has ended, or takes too long; with the end of its log.
+    """
+    start = time.monotonic()
+    while not is_served(url):
+        if process.poll() is not None or time.monotonic() - start > START_SECONDS:
+            raise RuntimeError(f"the page was not served:\n{log.read_text()[-4000:]}")
+        time.sleep(0.2)
+
+
+def is_served(url: str) -> bool:
+    """Whether a page is answered."""
+    try:
+        return httpx.get(f"{url}/config", timeout=30, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 class CountingListener:
