@@ -17,15 +17,15 @@ from evoslm.models.vocoder import CodebookVocoder
 NUM_UNITS = 20
 
 
-def save_unit_models(folder: Path, namespace: str, seed: int = 0) -> dict[str, Path]:
+def save_unit_models(folder: Path, namespace: str, seed: int = 0, num_units: int = NUM_UNITS) -> dict[str, Path]:
     """Save the four, and return the folder of each by its name; they name each other as `<namespace>/<name>`."""
     torch.manual_seed(seed)
-    quantizer = SpeechUnitModel(SpeechUnitConfig(num_units=NUM_UNITS))
+    quantizer = SpeechUnitModel(SpeechUnitConfig(num_units=num_units))
     vocoder = CodebookVocoder.from_quantizer(quantizer)
     transcriber = UnitTranscriber(
-        UnitTranscriberConfig(num_units=NUM_UNITS, hidden_size=16, intermediate_size=16, num_hidden_layers=1)
+        UnitTranscriberConfig(num_units=num_units, hidden_size=16, intermediate_size=16, num_hidden_layers=1)
     )
-    tokenizer = train_tokenizer("speech_units", num_units=NUM_UNITS)
+    tokenizer = train_tokenizer("speech_units", num_units=num_units)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
