@@ -28,6 +28,8 @@ REASONS = {
 """Why a continuation ended, in words."""
 FIRST_SOUND = 2.0
 """Seconds of work after which what can be heard already is given, where a continuation takes longer."""
+_HEARD_SECONDS = 1.0
+"""Of sound, below which there is not much to hear."""
 _BETWEEN_REPORTS = 0.5
 
 
@@ -175,11 +177,11 @@ def _continue_with(
         part.add(chunk)
         now = time.monotonic()
         if part.stop_reason is not None:
-            is_heard = True
+            is_heard |= part.seconds >= _HEARD_SECONDS
             with shelf.lock:
                 part.text = _text_of(pipeline, part, isinstance(prompt, str))
             yield Event(column, "done", chunk.index, REASONS.get(part.stop_reason, part.stop_reason), part)
-        elif not is_heard and now - began > FIRST_SOUND and part.seconds >= 1:
+        elif not is_heard and now - began > FIRST_SOUND and part.seconds >= _HEARD_SECONDS:
             is_heard = True
             yield Event(column, "sound", chunk.index, _progress(entry, written), part)
         elif now - reported > _BETWEEN_REPORTS:

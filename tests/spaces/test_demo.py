@@ -18,7 +18,8 @@ from gradio_client import handle_file
 
 import evoslm
 from evoslm.models.modalities import JOINT, MODALITIES
-from evoslm.spaces.speech_continuation import serving
+from evoslm.models.pipelines.outputs import ContinuationChunk
+from evoslm.spaces.speech_continuation import continuing, serving
 from evoslm.spaces.speech_continuation.catalog import SAYS, ModelEntry, read_catalog
 from evoslm.spaces.speech_continuation.continue_tab import read_request
 from evoslm.spaces.speech_continuation.continuing import Event, continue_prompt
@@ -113,6 +114,52 @@ def test_a_continuation_is_told_as_it_is_made_and_ends_where_nobody_asks(catalog
     events.close()
     assert shelf.lock.acquire(blocking=False) and len(shelf) == 1  # the second model was never loaded
     shelf.lock.release()
+
+
+def test_a_long_continuation_is_heard_in_its_column_before_it_ends(catalog, monkeypatch):
+    monkeypatch.setattr(continuing, "FIRST_SOUND", 0.0)  # however fast the machine is
+    entries = catalog.find(["phone_repeat/seed-0", "speech_units_one_voice/seed-0"])
+    with gr.Blocks():
+        columns = make_columns()
+    begun, ended = {}, {}
+    for event in continue_prompt(PipelineShelf("cpu"), entries, "The old man", Drawing(4, 6.0, seed=1)):
+        if event.kind not in ("sound", "done"):
+            continue
+        changes = update_column(columns[event.column], event, entries[event.column])
+        audio = changes[columns[event.column].results[event.number].audio]
+        if event.kind == "sound":
+            assert event.column not in begun and (event.column, event.number) not in ended
+            begun[event.column] = event.number, audio
+        else:
+            ended[event.column, event.number] = audio
+    assert set(begun) == {0, 1} and len(ended) == 8
+    for column, (number, beginning) in begun.items():
+        whole = ended[column, number]
+        assert beginning["label"] == f"{whole['label']}, its beginning"
+        (rate, first), (_, samples) = beginning["value"], whole["value"]
+        assert rate <= len(first) < len(samples) and np.array_equal(first, samples[: len(first)])
+
+
+def test_what_ends_at_once_keeps_no_other_from_being_heard_early(monkeypatch):
+    monkeypatch.setattr(continuing, "FIRST_SOUND", 0.0)
+    ended, long = np.zeros(160, np.float32), np.zeros(16_000, np.float32)
+    chunks = [(0, ended, "end"), (1, long, None), (1, long, "limit")]
+    pipeline = SimpleNamespace(
+        encode=lambda prompt: SimpleNamespace(
+            audio=long, sampling_rate=16_000, tokens=[], starts=[], resynthesized=None
+        ),
+        stream=lambda *_, **__: (make_chunk(*chunk) for chunk in chunks),
+        modality=MODALITIES["text_raw"],
+        is_joint=False,
+    )
+    shelf = PipelineShelf("cpu", load=lambda source, device: pipeline)
+    events = continue_prompt(shelf, [ModelEntry("a", "a", "A", "text_raw")], "The", Drawing())
+    kinds = [(event.kind, event.number) for event in events]
+    assert kinds == [("loading", 0), ("prompt", 0), ("done", 0), ("sound", 1), ("done", 1)]
+
+
+def make_chunk(index: int, audio: np.ndarray, stop_reason: str | None) -> ContinuationChunk:
+    return ContinuationChunk(index, audio, 16_000, "a", ["a"], [1], [-1.0], [0.0], stop_reason)
 
 
 def test_models_are_loaded_when_asked_for_and_the_oldest_goes():
