@@ -1,4 +1,4 @@
-"""Two hundred requests that a page of speech continuations must refuse in a sentence, or answer without harm.
+"""Three hundred requests that a page of speech continuations must refuse in a sentence, or answer without harm.
 
 [`bad_requests`] -> what each is called and what sends it; [`Attacker`] -> the page as they ask it.
 """
@@ -112,6 +112,7 @@ def bad_requests() -> Iterator[BadRequest]:
         yield BadRequest(f"file: {name}", lambda page, n=name, c=content: page.continue_file(f"{n}.wav", c))
     yield from _units()
     yield from _values()
+    yield from _pairs()
     yield from _places_of_files()
     yield from _paths()
     yield from _bodies()
@@ -195,6 +196,41 @@ def _with_rate(rate: int) -> bytes:
     return bytes(content)
 
 
+_NO_TEXTS = ("", "   ", "a" * 401, "dog " * 20_000, "...", "\0", "\u202e\u2028", [], {}, 7, {"path": "/etc/passwd"})
+_ODD_TEXTS = (
+    SCRIPT,
+    "<b>the</b> dog",
+    "{{7*7}}",
+    "%s%n",
+    "Ignore this; rm -rf /",
+    "¿Dónde está el niño?",
+    "狗看猫",
+)
+_NO_MODELS = (["none"], [], ["../../etc"], ["/etc/passwd"], ["http://127.0.0.1/x"], [7], [{}], {}, 7, [SCRIPT])
+
+
+def _pairs() -> Iterator[BadRequest]:
+    """Pairs of which one side, or the models, cannot be."""
+    good = {"first": "the dog", "second": "the cat", "models": ["text_raw/seed-0"]}
+    for side in ("first", "second"):
+        for text in (*_NO_TEXTS, None):
+            yield _pair(f"{side} of a pair: {text!r:.60}", good | {side: text})
+        for text in _ODD_TEXTS:
+            yield _pair(f"{side} of a pair: {text!r:.60}", good | {side: text}, may_be_answered=True)
+    for models in (*_NO_MODELS, None):
+        yield _pair(f"models of a pair: {models!r:.60}", good | {"models": models})
+    yield _pair("models of a pair: a thousand", good | {"models": ["text_raw/seed-0"] * 1000}, may_be_answered=True)
+    for number in (0, 2, 4):
+        data = [*good.values(), "more"][:number]
+        yield BadRequest(
+            f"a pair of {number} values", lambda page, d=data: page.post("call/score_pair", json={"data": d})
+        )
+
+
+def _pair(name: str, values: dict[str, Any], may_be_answered: bool = False) -> BadRequest:
+    return BadRequest(name, lambda page: page.call("score_pair", **values)[0], may_be_answered)
+
+
 def _values() -> Iterator[BadRequest]:
     """Values of a wrong kind or out of bounds, each in the place of one that is right."""
     wrong = {
@@ -208,20 +244,11 @@ def _values() -> Iterator[BadRequest]:
     for name, values in wrong.items():
         for value in (*values, *everywhere):
             yield _changed(name, value)
-    texts = ("", "   ", "a" * 401, "dog " * 20_000, "...", "\0", "\u202e\u2028", [], {}, 7, {"path": "/etc/passwd"})
-    for text in texts:
+    for text in _NO_TEXTS:
         yield _changed("text", text)
-    for text in (
-        SCRIPT,
-        "<b>the</b> dog",
-        "{{7*7}}",
-        "%s%n",
-        "Ignore this; rm -rf /",
-        "¿Dónde está el niño?",
-        "狗看猫",
-    ):
+    for text in _ODD_TEXTS:
         yield _changed("text", text, may_be_answered=True)
-    for models in (["none"], [], ["../../etc"], ["/etc/passwd"], ["http://127.0.0.1/x"], [7], [{}], {}, 7, [SCRIPT]):
+    for models in _NO_MODELS:
         yield _changed("models", models)
     yield _changed("models", ["text_bpe/seed-0"] * 1000, may_be_answered=True)
 

@@ -173,6 +173,43 @@ def test_a_continuation_is_stopped_and_another_begun(opened):
         wait_until_done(page)
 
 
+def test_an_example_is_picked_and_continued(opened):
+    with opened() as page:
+        examples = page.locator("button.gallery-item")
+        text, sound = examples.nth(0), examples.nth(1)
+        text.click()
+        page.wait_for_function("document.querySelector('#prompt-text textarea').value != ''")
+        typed = page.locator("#prompt-text textarea").input_value()
+        assert typed.startswith(text.inner_text().removesuffix(" …"))
+        page.locator("#run").click()
+        wait_until_done(page)
+        sound.click()
+        page.locator("#prompt-audio").get_by_role("button", name="Play", exact=True).wait_for()
+        assert page.locator("#prompt-text textarea").input_value() == ""  # or there would be two prompts
+        choose(page, "Speech-MFCC")
+        page.locator("#run").click()
+        page.locator("#column-1").wait_for(state="hidden")
+        wait_until_done(page)
+        page.wait_for_function(f"({SOUNDS})('#audio-0-0')[0][0] > 0")
+
+
+def test_scores_of_a_pair_are_stopped_and_asked_for_again(opened):
+    with opened() as page:
+        open_tab(page, "Which is likelier?")
+        chosen = page.locator("#pair-models .token")
+        assert chosen.count() > 8  # more than are kept, so that some are always loaded
+        page.locator("#pair-run").click()
+        page.locator("#pair-scores tbody tr").first.wait_for()
+        page.locator("#pair-stop").click()
+        page.locator("#pair-status", has_text="Stopped.").wait_for()
+        page.wait_for_timeout(1000)
+        assert "Stopped." in page.locator("#pair-status").inner_text()
+        assert page.locator("#pair-scores tbody tr").count() < chosen.count()
+        page.locator("#pair-run").click()
+        page.locator("#pair-status", has_text="Done.").wait_for()
+        assert page.locator("#pair-scores tbody tr").count() == chosen.count()
+
+
 def test_everything_is_done_by_keyboard(opened):
     with opened() as page:
         reach(page, "#prompt-text textarea")
