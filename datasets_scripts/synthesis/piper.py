@@ -11,6 +11,7 @@ their time is that of the sound that follows. A pause is a mark of punctuation w
 import random
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,11 @@ _STRESS_MARKS = "".join(_STRESS.values())
 _GLIDES = {";": "\u02b2"}
 _PUNCTUATION = ".,?!:;"
 _PAUSE = "_:"
+# Pronounced with every phoneme and both stress marks of espeak's American English, but for loan words and names.
+_PROBE = (
+    "That quick beige fox jumps over the lazy dog, which yawns: a boy bought five roses, butter and buttons in the "
+    "thin azure air; how could she measure seeing good girls through another unhappy church?"
+)
 
 
 class Layout(NamedTuple):
@@ -54,9 +60,18 @@ class PiperSynthesizer(Synthesizer):
 
     Args:
         voice ([`PiperVoice`]): The voice. Its first speaker, or its only one, is `"one"`; all of them are `"many"`.
+
+    Raises:
+        `ValueError`: If the voice lacks a phoneme of American English, or a mark.
     """
 
     def __init__(self, voice: PiperVoice):
+        missing = sorted(english_symbols() - voice.phoneme_ids.keys())
+        if missing:
+            raise ValueError(
+                f"The voice {voice.name} cannot speak English as espeak pronounces it: its phoneme_id_map lacks "
+                f"{', '.join(map(repr, missing))}; choose another voice."
+            )
         self.voice = voice
 
     def speakers(self, voices: str) -> tuple[str, ...]:
@@ -100,6 +115,14 @@ class PiperSynthesizer(Synthesizer):
         tokens, min_pause = tokens_of(sentence), round(MIN_PAUSE * self.voice.sample_rate)
         phones = phones_of(events, samples, tokens, closures=(), min_pause=min_pause)
         return on_frames(sentence, samples, phones, tokens, self.voice.sample_rate)
+
+
+@cache
+def english_symbols() -> frozenset[str]:
+    """What a voice has to know: characters of the IPA of English, and the marks of a sentence's layout."""
+    clauses = shared_synthesizer().espeak.transcribe(_PROBE, BASE_VOICE.name)
+    written = "".join(_with_stress(symbol, ipa) for clause in clauses for word in clause for symbol, ipa in word)
+    return frozenset(f"{unicodedata.normalize('NFD', written)}{_BEGIN}{_END}{_BLANK}{_PUNCTUATION} ")
 
 
 def lay_out(sentence: str, espeak: Espeak, voice: PiperVoice) -> Layout:

@@ -24,6 +24,7 @@ from ...datasets_scripts.synthesis.by_name import (
     has_many_voices,
     is_synthesizer,
     label_synthesizer,
+    load_synthesizer,
     synthesis_packages,
 )
 from ...models.audio import SAMPLE_RATE, decode_flac
@@ -100,11 +101,13 @@ def name_other_speech(sources: Sequence[str], task: SluTask) -> dict[str, str]:
 
     Raises:
         `FileNotFoundError`: If there is no such voice, or no utterances.
-        `ValueError`: If two have one name, or less than two examples of the test split are among the utterances.
+        `ValueError`: If a voice cannot speak, two have one name, or less than two examples of the test split are among
+            the utterances.
     """
     named: dict[str, str] = {}
     for source in sources:
         if is_synthesizer(source):
+            load_synthesizer(source)  # a voice that cannot speak is refused here, before it is its turn
             name = label_synthesizer(source)
         else:
             name = Path(source).absolute().name

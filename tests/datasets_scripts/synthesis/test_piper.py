@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,20 +12,25 @@ import pytest
 from evoslm.datasets_scripts.pairs.rendering import render_pairs
 from evoslm.datasets_scripts.pairs.texts import PairText
 from evoslm.datasets_scripts.shards.worker_pool import run_tasks
-from evoslm.datasets_scripts.synthesis import piper_voice
+from evoslm.datasets_scripts.synthesis import piper, piper_voice
 from evoslm.datasets_scripts.synthesis.by_name import describe_synthesis, label_synthesizer, load_synthesizer
-from evoslm.datasets_scripts.synthesis.piper import PiperSynthesizer, lay_out
+from evoslm.datasets_scripts.synthesis.piper import PiperSynthesizer, english_symbols, lay_out
 from evoslm.datasets_scripts.synthesis.piper_voice import PiperVoice, find_voice
-from evoslm.datasets_scripts.synthesis.synthesizer import SENTENCE_PAUSE, EspeakSynthesizer, shared_synthesizer
+from evoslm.datasets_scripts.synthesis.synthesizer import (
+    SENTENCE_PAUSE,
+    EspeakSynthesizer,
+    shared_synthesizer,
+    spoken_form,
+)
 from evoslm.datasets_scripts.synthesis.utterances import render_utterances
 from evoslm.datasets_scripts.text.passages import Passage
 from evoslm.datasets_scripts.text.sentences import split_sentences
-from evoslm.models.phones import SIL
+from evoslm.models.phones import CONSONANTS, SIL, VOWELS, espeak_to_arpabet
 
 onnx = pytest.importorskip("onnx", reason="Piper's voices need evoslm[piper]")
 pytest.importorskip("onnxruntime", reason="Piper's voices need evoslm[piper]")
 from hub_server import HubServer, Repository  # noqa: E402
-from tiny_piper_voice import SPEAKERS, configuration, network, write_voice  # noqa: E402
+from tiny_piper_voice import IDS, SPEAKERS, configuration, network, write_voice  # noqa: E402
 
 STORY = (
     "The little dog, who liked Mister Smith, sat on the chair of the 23 well-known kings. "
@@ -217,14 +223,46 @@ def test_packages_that_are_missing_are_named(one, monkeypatch):
         PiperVoice(find_voice(str(one)))
 
 
-def test_a_phoneme_that_the_voice_lacks_is_named(tmp_path):
-    write_voice(tmp_path)
-    path = tmp_path / f"{NAME}.onnx.json"
+def test_a_voice_has_to_know_every_phone_and_what_rare_words_are_said_with():
+    symbols = english_symbols()
+    assert symbols < set(IDS) and {"^", "$", "_", " ", ".", "ˈ", "ˌ", "ð", "ʔ", "\u0329"} <= symbols
+    clauses = shared_synthesizer().espeak.transcribe(piper._PROBE, "base")
+    phones = {
+        phone for clause in clauses for word in clause for symbol, _ in word for phone in espeak_to_arpabet(symbol)
+    }
+    assert {phone.rstrip("012") for phone in phones} == {*CONSONANTS, *VOWELS}
+
+
+def test_sentences_need_no_other_symbol_of_a_voice(shared_data):
+    """But the r of "Messrs." and "brochure", and the x of "loch"."""
+    lines = (shared_data / "ljspeech" / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    texts = [spoken_form(line.split("|")[2]) for line in lines[:600]]
+    espeak = shared_synthesizer().espeak
+    clauses = [clause for text in texts for clause in espeak.transcribe(text, "base")]
+    needed = {symbol for clause in clauses for word in clause for _, ipa in word for symbol in ipa}
+    assert needed <= english_symbols() | {"r", "x"} and len(needed) > 40
+
+
+def _take_from_map(folder: Path, symbol: str) -> str:
+    """The name of a voice that lacks a symbol."""
+    path = write_voice(folder) / f"{NAME}.onnx.json"
     said = json.loads(path.read_text())
-    del said["phoneme_id_map"]["ð"]
+    del said["phoneme_id_map"][symbol]
     path.write_text(json.dumps(said))
-    with pytest.raises(ValueError, match="The voice en_US-tiny-low has no phoneme 'ð'; leave such text out"):
-        load_synthesizer(f"piper:{tmp_path}").render("The dog.", NAME)
+    return f"piper:{folder}"
+
+
+@pytest.mark.parametrize("symbol", ["ð", "\u0329", "ˌ", "$", "?", " "])
+def test_a_voice_without_a_phoneme_or_mark_of_english_is_refused_when_it_is_opened(tmp_path, symbol):
+    with pytest.raises(ValueError, match=f"{NAME} cannot speak English .* lacks {re.escape(repr(symbol))}; choose"):
+        load_synthesizer(_take_from_map(tmp_path, symbol))
+
+
+def test_a_sound_of_loan_words_that_the_voice_lacks_is_named_where_it_is_said(tmp_path):
+    speaking = load_synthesizer(_take_from_map(tmp_path, "x"))
+    assert len(speaking.render("The dog.", NAME).audio)
+    with pytest.raises(ValueError, match="The voice en_US-tiny-low has no phoneme 'x'; leave such text out"):
+        speaking.render("The loch.", NAME)
 
 
 FIND = """

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -51,4 +52,18 @@ def test_what_a_voice_lacks_is_said_before_anything_is_made(tmp_path, capsys, fl
     assert main(["study", *run, *(flag.format(one=one) for flag in flags)]) == 2
     error = capsys.readouterr().err
     assert message.format(one=one) in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_voice_that_lacks_a_phoneme_is_refused_before_anything_is_made(tmp_path, capsys):
+    """Not passage by passage, until more than a few are skipped."""
+    path = write_voice(tmp_path / "voice") / "en_US-tiny-low.onnx.json"
+    said = json.loads(path.read_text())
+    del said["phoneme_id_map"]["ð"]
+    path.write_text(json.dumps(said))
+    run = ["--preset", "smoke", "--output_dir", str(tmp_path / "run"), "--voices", "one"]
+    for command in ("study", "build-dataset"):
+        assert main([command, *run, "--synthesizer", f"piper:{tmp_path / 'voice'}"]) == 2
+        error = capsys.readouterr().err
+        assert "its phoneme_id_map lacks 'ð'; choose another voice" in error and len(error.splitlines()) == 1
     assert not (tmp_path / "run").exists()
