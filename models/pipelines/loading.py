@@ -24,7 +24,7 @@ from transformers import (
 from ..hub_commit import find_commit
 from ..modalities import JOINT, MODALITIES, Modality
 from ..released_files import FileChanged, as_released, check_released_files
-from ..speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
+from ..speech_units.identity import HASH_KEY, check_same_quantizer, is_external, quantizer_hash
 from ..speech_units.modeling_speech_units import SpeechUnitModel
 from ..transcriber import Transcriber, UnitTranscriber
 from ..vocoder import CodebookVocoder, UnitHifiGan
@@ -206,6 +206,11 @@ def _load_language_model(model: str | Path, commit: str | None) -> tuple[PreTrai
 def _load_quantizer(source: str | Path | SpeechUnitModel) -> SpeechUnitModel:
     if isinstance(source, SpeechUnitModel):
         return source.eval()
+    if is_external(source):
+        raise ValueError(
+            f"The units of {source} are made by a function or a table, and prompts are continued in those of a "
+            "speech-unit model alone; choose a model of text, of phones or of such units."
+        )
     return _load(SpeechUnitModel, source, "quantizer")
 
 

@@ -13,7 +13,7 @@ import torch
 from ..audio import SAMPLE_RATE, to_speech
 from ..pipelines.audio_prompts import cut_edges
 from ..speech_units import SpeechUnitModel
-from ..speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
+from ..speech_units.identity import HASH_KEY, check_same_quantizer, is_external, quantizer_hash
 from .adapters import load_finetuned
 from .configuration_slu import CLASSIFICATION, SluConfig
 from .contents import SPEECH, TEXT, check_input, write_contents
@@ -29,7 +29,8 @@ class SluPipeline:
         tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
         config ([`SluConfig`]): What it does.
         quantizer ([`SpeechUnitModel`] or `str`, *optional*): Makes its units; needed for recordings. A folder or an
-            id on the Hub is loaded when the first recording comes.
+            id on the Hub is loaded when the first recording comes; a function that makes units is given as
+            `load_quantizer` of `evoslm.training.external_units.quantizers` loads it.
         write_text (`Callable[[str], str]`, *optional*): Writes a text as those of the training were written; needed
             for texts. It is `spoken_text` of `evoslm.datasets_scripts.slu` unless a model was trained otherwise.
 
@@ -57,14 +58,14 @@ class SluPipeline:
     ):
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self._quantizer, self._write_text = quantizer, write_text
-        if isinstance(quantizer, SpeechUnitModel):
+        if quantizer is not None and not isinstance(quantizer, str):
             self._check_quantizer(quantizer)
 
     @property
     def quantizer(self) -> SpeechUnitModel | None:
         """Makes the model's units."""
         if isinstance(self._quantizer, str):
-            loaded = SpeechUnitModel.from_pretrained(self._quantizer).eval().to(self.model.device)
+            loaded = _load_quantizer(self._quantizer).to(self.model.device)
             self._check_quantizer(loaded)
             self._quantizer = loaded
         return self._quantizer
@@ -79,7 +80,7 @@ class SluPipeline:
         cls,
         folder: str | Path,
         base_model: str | Path | None = None,
-        quantizer: str | Path | None = None,
+        quantizer: str | Path | SpeechUnitModel | None = None,
         device: str = "cpu",
         write_text: Callable[[str], str] | None = None,
     ) -> "SluPipeline":
@@ -90,8 +91,9 @@ class SluPipeline:
             folder (`str` or `Path`): An adapter or a whole model.
             base_model (`str` or `Path`, *optional*): Of an adapter, where its base lies; where it was found in
                 training when not given.
-            quantizer (`str` or `Path`, *optional*): The folder of the quantizer, or its id on the Hub; that of the
-                training, if it is still there, or of the release, when not given.
+            quantizer (`str`, `Path` or [`SpeechUnitModel`], *optional*): The folder of the quantizer, or its id on
+                the Hub, or as of the class; that of the training, if it is still there, or of the release, when not
+                given.
             device (`str`, *optional*, defaults to `"cpu"`): Where models run.
             write_text (`Callable[[str], str]`, *optional*): As of the class.
 
@@ -101,7 +103,8 @@ class SluPipeline:
         """
         model, tokenizer, config = load_finetuned(folder, base_model)
         if quantizer is not None:
-            makes_units = SpeechUnitModel.from_pretrained(quantizer).eval().to(device)
+            is_folder = isinstance(quantizer, (str, Path))
+            makes_units = (_load_quantizer(quantizer) if is_folder else quantizer).to(device)
         else:
             makes_units = config.quantizer
             if makes_units is not None and Path(makes_units).is_absolute() and not Path(makes_units).is_dir():
@@ -210,6 +213,15 @@ def encode_audio(
     """
     segments = quantizer.find_segments(audio) if quantizer.config.segment_parts else None
     return quantizer.units(audio, speakers, segments=segments)
+
+
+def _load_quantizer(source: str | Path) -> SpeechUnitModel:
+    if is_external(source):
+        raise ValueError(
+            f"{source} holds units that a function makes; load it with load_quantizer of "
+            "evoslm.training.external_units.quantizers, and give that as quantizer."
+        )
+    return SpeechUnitModel.from_pretrained(source).eval()
 
 
 def _read(path: Path) -> tuple[np.ndarray, int]:

@@ -7,15 +7,18 @@ units -> [`check_same_quantizer`]. Unit 17 of one quantizer is another sound tha
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import PretrainedConfig
-
 if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
     from .modeling_speech_units import SpeechUnitModel
 
 HASH_KEY = "unit_quantizer_hash"
 """The key of a configuration that holds the hash."""
+EXTERNAL_UNITS = "external_units"
+"""The `model_type` of units that a function or a table makes, in the place of a quantizer."""
 
 _CODEBOOK = ("centroids", "feature_mean", "feature_std", "feature_weight")
 _FRAME_KEYS = ("encoder", "sampling_rate", "frame_rate", "normalization", "num_mel_bins", "num_cepstra", "window_ms")
@@ -29,11 +32,14 @@ def quantizer_hash(model: "SpeechUnitModel") -> str:
     who is added does not change it.
 
     Args:
-        model ([`SpeechUnitModel`]): The quantizer.
+        model ([`SpeechUnitModel`]): The quantizer, or what takes its place: units that a function makes.
 
     Returns:
-        `str`: The first 16 hexadecimal digits of a SHA-256 over the codebook and over how frames are made.
+        `str`: The first 16 hexadecimal digits of a SHA-256 over the codebook and over how frames are made; of a
+        function the fingerprint of the ids that it gives.
     """
+    if model.config.model_type == EXTERNAL_UNITS:
+        return model.fingerprint()
     config = {key: getattr(model.config, key) for key in _FRAME_KEYS}
     if model.config.duration_penalty:
         config["mean_distance"] = model.config.mean_distance
@@ -47,7 +53,13 @@ def quantizer_hash(model: "SpeechUnitModel") -> str:
     return digest.hexdigest()[:16]
 
 
-def check_same_quantizer(config_a: PretrainedConfig | Mapping, config_b: PretrainedConfig | Mapping) -> None:
+def is_external(folder: str | Path) -> bool:
+    """Whether a quantizer's folder holds units that a function or a table makes, and no [`SpeechUnitModel`]."""
+    path = Path(folder) / "config.json"
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("model_type") == EXTERNAL_UNITS
+
+
+def check_same_quantizer(config_a: "PretrainedConfig | Mapping", config_b: "PretrainedConfig | Mapping") -> None:
     """
     Check that two models read or write units of one quantizer. A model that was not released says of none, and goes
     with any.
@@ -68,9 +80,9 @@ def check_same_quantizer(config_a: PretrainedConfig | Mapping, config_b: Pretrai
         )
 
 
-def _read(config: PretrainedConfig | Mapping, key: str):
+def _read(config: "PretrainedConfig | Mapping", key: str):
     return config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
 
 
-def _name(config: PretrainedConfig | Mapping) -> str:
+def _name(config: "PretrainedConfig | Mapping") -> str:
     return _read(config, "_name_or_path") or f"A model of the kind {_read(config, 'model_type') or 'unknown'!r}"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...models.files import read_json, write_json
+from ...models.speech_units.identity import is_external
 from .callables import CallableUnits, file_stamp, load_callable, probe
 from .ids import MAX_FRAME_RATE, MAX_UNITS, MIN_FRAME_RATE
-from .settings import MODEL_TYPE, ExternalUnitsConfig
+from .settings import ExternalUnitsConfig
 from .tables import TABLE_SUFFIXES, TableUnits, read_table
 
 CONFIG_FILE = "config.json"
@@ -108,12 +109,6 @@ def save_units(units: CallableUnits | TableUnits, folder: Path) -> None:
     write_json(folder / CONFIG_FILE, units.config.to_dict())
     if isinstance(units, TableUnits):
         units.save(folder)
-
-
-def is_external(folder: Path) -> bool:
-    """Whether a quantizer's folder holds external units."""
-    path = Path(folder) / CONFIG_FILE
-    return path.is_file() and read_json(path).get("model_type") == MODEL_TYPE
 
 
 def has_quantizer(folder: Path) -> bool:

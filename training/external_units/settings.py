@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...models.audio import SAMPLE_RATE, count_frames, frame_samples_at
-
-MODEL_TYPE = "external_units"
+from ...models.speech_units.identity import EXTERNAL_UNITS
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,18 @@ class ExternalUnitsConfig:
     model: str | None = None
     fingerprint: str = ""
 
+    model_type = EXTERNAL_UNITS
     sampling_rate = SAMPLE_RATE
     segment_parts = 0
     segmentation = None
     duration_penalty = 0.0
     normalization = "none"
     pretrained = None
+
+    @property
+    def _name_or_path(self) -> str:
+        """What an error calls it."""
+        return self.source
 
     @property
     def hop_length(self) -> float:
@@ -62,7 +67,7 @@ class ExternalUnitsConfig:
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON."""
         fixed = ("sampling_rate", "segment_parts", "segmentation", "duration_penalty", "normalization")
-        return {"model_type": MODEL_TYPE} | asdict(self) | {name: getattr(self, name) for name in fixed}
+        return {"model_type": EXTERNAL_UNITS} | asdict(self) | {name: getattr(self, name) for name in fixed}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ExternalUnitsConfig":

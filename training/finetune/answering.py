@@ -6,12 +6,15 @@ fine-tuned folder + files or texts -> one line of JSON each.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...datasets_scripts.recordings.reading import read_waveform
 from ...datasets_scripts.slu import spoken_text
+from ...models.slu.configuration_slu import SluConfig
 from ...models.slu.pipeline import SluPipeline
+from ..external_units.quantizers import is_external, load_quantizer
 from ..run.workers import resolve_device
+from .speech import check_quantizer
 
 
 @dataclass
@@ -58,7 +61,7 @@ def answer(arguments: AnswerArguments) -> list[dict]:
     logging.set_verbosity_error()  # that the head of a classifier is new before its adapter is read
     device = resolve_device(arguments.device)
     pipeline = SluPipeline.from_pretrained(
-        arguments.model, arguments.base_model, arguments.quantizer, device, write_text=spoken_text
+        arguments.model, arguments.base_model, _open_quantizer(arguments), device, write_text=spoken_text
     )
     answers = [{"input": name} | pipeline(audio=read_waveform(Path(name), name)) for name in arguments.audio or []] + [
         {"input": text} | pipeline(text=text) for text in arguments.text or []
@@ -66,3 +69,14 @@ def answer(arguments: AnswerArguments) -> list[dict]:
     for one in answers:
         print(json.dumps(one, ensure_ascii=False), flush=True)
     return answers
+
+
+def _open_quantizer(arguments: AnswerArguments) -> Any:
+    """The quantizer that was given; a function that makes units, of the training too, is loaded for recordings."""
+    given = arguments.quantizer
+    if arguments.audio:
+        folder = given or SluConfig.from_pretrained(arguments.model).quantizer
+        if folder is not None and is_external(folder):
+            check_quantizer(Path(folder))
+            return load_quantizer(Path(folder))
+    return given

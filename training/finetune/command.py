@@ -76,7 +76,8 @@ class FinetuneArguments:
         source (`str`, *optional*): Of the tasks of SLUE and of sentence_polarity, where their data lies.
         speech_dir (`str`, *optional*): Utterance shards of the task; it is spoken by the project's synthesis when not
             given, unless --task is a folder of them.
-        quantizer (`str`, *optional*): The folder of the quantizer whose units the checkpoint reads.
+        quantizer (`str`, *optional*): The folder of the quantizer whose units the checkpoint reads: a speech-unit
+            model, or a run's function or codec.
         units_dir (`str`, *optional*): Where the units of the task's speech go, and are found by a fine-tuning that
             shares it; `<output_dir>/units` when not given.
         units (`str`, *optional*, defaults to `"runs"`): How a joint model's units are written: each run of equal ones

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial as partial_of
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,15 +53,18 @@ def check_quantizer(quantizer: Path) -> None:
 
     Raises:
         `FileNotFoundError`: If the folder holds no quantizer.
-        `ValueError`: If it holds the units of somebody else's utterances, or needs aligned syllables.
+        `ValueError`: If it is a table of a run's own utterances, or needs aligned syllables.
     """
     if not has_quantizer(quantizer):
         raise FileNotFoundError(
             f"{quantizer} holds no quantizer; give its folder, such as RUN/units/speech_units/model (--quantizer)."
         )
-    if is_external(quantizer):
-        raise ValueError(f"{quantizer} holds units from elsewhere; speech is read by a speech-unit model of ours.")
     config = read_quantizer_config(quantizer)
+    if getattr(config, "kind", None) == "table":
+        raise ValueError(
+            f"{quantizer} holds a table of the units of a run's own utterances, which has none of a task's speech; "
+            "give a quantizer that can hear: a function, a codec or a speech-unit model (--quantizer)."
+        )
     if config.segment_parts and config.segmentation is None:
         raise ValueError(f"The units of {quantizer} are of aligned syllables, which other recordings do not have.")
 
@@ -202,7 +206,7 @@ def build_task_units(folder: Path, quantizer: Path, speech: Path, precision: str
                 jobs.append(Job(encode_shard, job, shard.stat().st_size))
         run_jobs(jobs, execution.device_workers, "units")
 
-    made_of = {"quantizer": fingerprint_files(quantizer), "speech": fingerprint_speech(speech), "precision": precision}
+    made_of = {"quantizer": _describe(quantizer), "speech": fingerprint_speech(speech), "precision": precision}
     Stage(folder, 1, made_of, packages=PACKAGES).run(build, execution.overwrite)
 
 
@@ -247,7 +251,7 @@ def build_noisy_units(
                     noisy = partial_of(add_noise, noise=noise, snr=snr, others=others, seed=seed)
                     _write_units(target, model, shards, noisy)
 
-    made_of = {"quantizer": fingerprint_files(quantizer), "speech": fingerprint_speech(speech)}
+    made_of = {"quantizer": _describe(quantizer), "speech": fingerprint_speech(speech)}
     made_of |= {"snrs": list(snrs), "seed": seed}
     Stage(folder, 1, made_of, packages=PACKAGES).run(build, execution.overwrite)
 
@@ -270,7 +274,7 @@ def build_other_units(folder: Path, quantizer: Path, speech: Path, cut: bool, ex
         model = load_quantizer(quantizer).to(execution.device)
         _write_units(partial, model, shards, lambda audio, name: cut_edges(audio, SAMPLE_RATE) if cut else audio)
 
-    made_of = {"quantizer": fingerprint_files(quantizer), "speech": fingerprint_speech(speech), "cut": cut}
+    made_of = {"quantizer": _describe(quantizer), "speech": fingerprint_speech(speech), "cut": cut}
     Stage(folder, 1, made_of, packages=PACKAGES).run(build, execution.overwrite)
 
 
@@ -303,6 +307,11 @@ def add_noise(
             raise ValueError("A babble needs the utterances of others, and the test split has one; leave --snr out.")
         noisy = add_babble(audio, voices, rng, snr)
     return (noisy / max(1.0, float(np.abs(noisy).max()))).astype(np.float32)
+
+
+def _describe(quantizer: Path) -> str | dict[str, Any]:
+    """What decides the units of a quantizer's folder; of a function not where it lies."""
+    return read_quantizer_config(quantizer).describe() if is_external(quantizer) else fingerprint_files(quantizer)
 
 
 def _write_units(folder: Path, model, shards: list[str], change: Callable[[np.ndarray, str], np.ndarray]) -> None:
