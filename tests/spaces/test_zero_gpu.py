@@ -24,6 +24,7 @@ ASKED = {"audio": None, "num_continuations": 2, "seconds": 1, "seed": 3, "api_na
 
 
 class Page(NamedTuple):
+    url: str
     client: Client
     scheduler: zero_gpu.Scheduler
     process: int
@@ -53,7 +54,7 @@ def page(models, tmp_path_factory) -> Iterator[Page]:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_until_served(url, process, log)
-            yield Page(Client(url, verbose=False), scheduler, process.pid, log)
+            yield Page(url, Client(url, verbose=False), scheduler, process.pid, log)
         finally:
             process.terminate()
             process.wait(30)
@@ -104,6 +105,31 @@ def test_a_process_that_is_kept_knows_models_that_it_was_not_asked_for_before(pa
 def test_a_refusal_comes_back_from_another_process_as_a_sentence(page, models, recording):
     with pytest.raises(Exception, match="Text-Raw: "):
         page.client.predict(text="", models=[models[1]], **ASKED | {"audio": handle_file(str(recording))})
+    assert "Traceback" not in page.log.read_text()
+
+
+@pytest.mark.end_to_end
+def test_a_continuation_is_stopped_in_its_process_and_another_begun(page, browser):
+    opened = browser.new_page()
+    opened.set_default_timeout(300_000)
+    opened.goto(page.url)
+    opened.locator("#prompt-text textarea").fill("the dog")
+    opened.get_by_text("How continuations are drawn").click()
+    seconds, status = opened.locator("#seconds input[type=number]"), opened.locator("#status")
+    seconds.fill("15")
+    seconds.press("Tab")
+    opened.locator("#run").click()
+    opened.locator("#heading-0 h2").wait_for()
+    opened.locator("#stop").click()
+    opened.locator("#status", has_text="Stopped.").wait_for()
+    seconds.fill("1")
+    seconds.press("Tab")
+    while "Stopped." in status.inner_text():  # a click counts once the other process has ended its step
+        opened.locator("#run").click()
+        opened.wait_for_timeout(2000)
+    opened.locator("#status", has_text="Done:").wait_for()
+    assert opened.locator("#line-0-0 svg").count() == 1
+    opened.close()
     assert "Traceback" not in page.log.read_text()
 
 
