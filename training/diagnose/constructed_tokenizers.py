@@ -87,14 +87,7 @@ TOKENIZERS = {
 }
 """What a diagnosis is shown to name right."""
 UNSEEN = {"doubled, 4 allophones": Faults(repeats=2, allophones=4)}
-"""What nobody looked at until the thresholds stood."""
-CHOSEN_ON = {
-    "permuted": Faults(seed=1),
-    "noise 20 %": Faults(noise=0.2, seed=1),
-    "4 allophones": Faults(allophones=4, seed=1),
-    "doubled": Faults(repeats=2, seed=1),
-}
-"""What thresholds were chosen on, in corpora of other seeds."""
+"""Two faults at once, diagnosed after all of the others."""
 
 
 def write_table(run: Run, faults: Faults, path: Path) -> Path:

@@ -10,8 +10,8 @@ from .decomposition import STEPS
 
 LEAST_COST = 0.02
 """
-Accuracy, as a fraction, that a step has to cost to be named, beside an interval that leaves zero out. Chosen on
-constructed tokenizers of corpora with seeds from 100 up (docs/diagnose.md).
+Accuracy, as a fraction, that a step has to cost to be named, beside an interval that leaves zero out. As it
+stood before any tokenizer was diagnosed (docs/diagnose.md).
 """
 _LEAST = f"{100 * LEAST_COST:g}"
 CHANCE = 0.5
