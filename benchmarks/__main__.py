@@ -13,11 +13,12 @@ from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .flags import BLIMP, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
+from .flags import BLIMP, DEVICE, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 BY_NAME_ONLY = (
     "aligner",
+    "continuations",
     "diagnosis",
     "first_sound",
     "generation",
@@ -32,6 +33,7 @@ NEED_A_RUN = {
     "first_sound": "page it serves",
     "soak": "page it serves",
     "layers": "models score its pairs",
+    "continuations": "models go on from its prompts",
 }
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
@@ -62,8 +64,13 @@ def main() -> None:
     parser.add_argument(
         "--run",
         type=Path,
-        help="A finished run: first-sound and soak serve its page, generation asks its Phone-Repeat, layers scores by "
-        "its models.",
+        help="A finished run: first-sound and soak serve its page, generation asks its Phone-Repeat, continuations "
+        "all of its models, layers scores by them.",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        help="Where generation and continuations have models run; auto, the default, takes a GPU where there is one.",
     )
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
@@ -92,6 +99,13 @@ def main() -> None:
         if not (arguments.run / "models").is_dir():
             parser.error(f"{arguments.run} holds no models; give the folder of a finished run")
         environment[RUN] = str(arguments.run.resolve())
+    if arguments.device is not None:
+        from evoslm.training.run.workers import resolve_device
+
+        try:
+            environment[DEVICE] = resolve_device(arguments.device)
+        except ValueError as error:
+            parser.error(str(error))
     if arguments.seconds is not None:
         environment[SOAK_SECONDS] = str(arguments.seconds)
     if unknown := set(names) - {*BENCHMARKS, *BY_NAME_ONLY}:

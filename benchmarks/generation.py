@@ -2,7 +2,7 @@
 
 A model of the `laptop` preset's shape over phones (or a run's Phone-Repeat with `--run RUN`), 20 prompts of different
 lengths, 10 draws each, all of one length -> `continue_prompts` beside `generate` of transformers (a row at a time, and
-in the same batches), and beside vLLM where it is installed.
+in the same batches), all on `--device`, and beside vLLM where it is installed, which chooses its own.
 """
 
 import os
@@ -20,9 +20,11 @@ from evoslm.models.generation import Drawing, continue_prompts
 from evoslm.models.phones import ARPABET
 from evoslm.models.tokenizers.phones import word_level_tokenizer
 from evoslm.training.report.formatting import markdown_table, number
+from evoslm.training.run.environment import describe_device
+from evoslm.training.run.workers import resolve_device
 
 from .common import laptop_config
-from .flags import RUN, full_or_quick
+from .flags import DEVICE, RUN, full_or_quick
 
 PROMPTS, DRAWS = full_or_quick((20, 10), (3, 2))
 NEW_TOKENS = full_or_quick(200, 8)
@@ -34,11 +36,11 @@ ROUNDS = full_or_quick(3, 1)
 
 
 def run() -> str:
-    folder = os.environ.get(RUN)
+    folder, device = os.environ.get(RUN), resolve_device(os.environ.get(DEVICE, "auto"))
     with tempfile.TemporaryDirectory() as made:
         place = Path(folder) / "models" / "phone_repeat" if folder else None
         checkpoint = sorted(place.glob("seed-*"))[0] if place else _make_checkpoint(Path(made))
-        model = AutoModelForCausalLM.from_pretrained(checkpoint).eval()
+        model = AutoModelForCausalLM.from_pretrained(checkpoint).eval().to(device)
         rows = _prompts(len(AutoTokenizer.from_pretrained(checkpoint)), model.config.bos_token_id)
         ways = {
             "`generate`, a row at a time": (lambda: _generate(model, rows[:ALONE], 1), ALONE),
@@ -56,14 +58,16 @@ def run() -> str:
     ]
     size = sum(weight.numel() for weight in model.parameters())
     whose = f"Phone-Repeat of {Path(folder).name}" if folder else "an untrained model of the laptop preset's shape"
+    where = describe_device(device)
+    where += f", {torch.get_num_threads()} threads" if device == "cpu" else ""
     lacks = "" if find_spec("vllm") is not None else " vLLM is not installed here and was not measured."
     return "\n".join(
         [
             "## Generation",
             "",
             f"{PROMPTS} prompts of {len(rows[0])} to {max(map(len, rows))} tokens, {DRAWS} draws each, {NEW_TOKENS} "
-            f"new tokens of every row, top-p {TOP_P}: {whose}, {size:,} parameters, fp32, {torch.get_num_threads()} "
-            f"threads; median of {ROUNDS} rounds.{lacks} Rows of `continue_prompts` do not depend on what is in their "
+            f"new tokens of every row, top-p {TOP_P}: {whose}, {size:,} parameters, fp32, {where}; "
+            f"median of {ROUNDS} rounds.{lacks} Rows of `continue_prompts` do not depend on what is in their "
             "batch, which costs a generator a row.",
             "",
             markdown_table(["how", "tokens a second", "range", "ratio"], table),
@@ -108,8 +112,9 @@ def _generate(model, rows: list[list[int]], batch_size: int) -> None:
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         longest = max(map(len, batch))
-        ids = torch.tensor([[model.config.pad_token_id] * (longest - len(row)) + row for row in batch])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in batch])
+        padded = [[model.config.pad_token_id] * (longest - len(row)) + row for row in batch]
+        shown = [[0] * (longest - len(row)) + [1] * len(row) for row in batch]
+        ids, mask = (torch.tensor(table, device=model.device) for table in (padded, shown))
         options = {"do_sample": True, "top_p": TOP_P, "top_k": 0, "max_new_tokens": NEW_TOKENS}
         output = model.generate(input_ids=ids, attention_mask=mask, min_new_tokens=NEW_TOKENS, **options)
         assert output.shape[1] == longest + NEW_TOKENS

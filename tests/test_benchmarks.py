@@ -10,7 +10,7 @@ from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
-BY_NAME = ("first-sound", "generation", "layers", "segmentation", "soak", "transcription", "units")
+BY_NAME = ("continuations", "first-sound", "generation", "layers", "segmentation", "soak", "transcription", "units")
 SECTIONS = (*SPEED, "aligner", "diagnosis", *BY_NAME)
 
 
@@ -26,7 +26,7 @@ def test_every_section_runs_and_a_quick_one_writes_nothing(section, tmp_path, re
     needed = ()
     if section == "transcription":
         needed = ("--whisper", save_whisper(tmp_path))
-    elif section in ("first-sound", "generation", "layers", "soak"):
+    elif section in ("continuations", "first-sound", "generation", "layers", "soak"):
         if section == "first-sound":
             request.getfixturevalue("browser")  # a Chromium, or a reason why there is none
         needed = ("--run", request.getfixturevalue("finished_run"))
@@ -45,4 +45,6 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert "transcription needs a model to listen with; give --whisper" in run("transcription").stderr
     assert "soak needs a run whose page it serves; give --run" in run("soak").stderr
     assert "layers needs a run whose models score its pairs; give --run" in run("layers").stderr
+    assert "continuations needs a run whose models go on from its prompts; give --run" in run("continuations").stderr
+    assert "invalid choice: 'tpu'" in run("--device", "tpu", "generation").stderr
     assert "holds no models" in run("--run", tmp_path, "soak").stderr
