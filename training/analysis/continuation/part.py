@@ -204,7 +204,12 @@ def _pin_recognizer(source: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _check_judge(source: str) -> None:
-    from transformers import AutoConfig, AutoTokenizer
+    """
+    One that cannot be loaded is named before anything else begins: its weights are laid out as the model needs them,
+    of their files' headers alone, so that a large one takes no memory and no time.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     from ...joint.external import external_language_model
 
@@ -213,10 +218,30 @@ def _check_judge(source: str) -> None:
         AutoTokenizer.from_pretrained(folder)
         architectures = AutoConfig.from_pretrained(folder).architectures or []
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{source} is no language model with its tokenizer that can be loaded: {reason}") from error
+        raise ValueError(
+            f"{source} is no language model with its tokenizer that can be loaded: {_first_line(error)}"
+        ) from error
     if not any("CausalLM" in name or "LMHead" in name or "ConditionalGeneration" in name for name in architectures):
         raise ValueError(f"{source} ({', '.join(architectures)}) is no causal language model; give another one.")
+    try:
+        _, found = AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, device_map="meta", output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ValueError(
+            f"The weights of {source} cannot be loaded: {_first_line(error)}; get the model again."
+        ) from error
+    if lacking := sorted(found["missing_keys"]):
+        raise ValueError(f"The weights of {source} lack {len(lacking)}, such as {lacking[0]}; get the model again.")
+    if others := sorted(name for name, *_ in found["mismatched_keys"]):
+        raise ValueError(
+            f"The weights of {source} have other shapes than its config.json says, such as {others[0]}; get the model "
+            "again."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _last_name(source: str) -> str:

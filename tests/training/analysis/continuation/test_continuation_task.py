@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from safetensors.torch import load_file, save_file
 from tiny_joint_model import make_text_model
 from tiny_recognizers import save_whisper
 
@@ -208,4 +209,38 @@ def test_what_cannot_be_loaded_is_named_first(finished_run, tmp_path, wrong, nam
     words = [word.format(empty=empty, broken=broken) for word in wrong]
     assert main(["analyze", str(finished_run), "--parts", "continuation", "--num_proc", "1", *words]) == 2
     assert named in capsys.readouterr().err
+    assert not (finished_run / "analysis" / "continuation").exists()
+
+
+def cut_short(weights):
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size * 2 // 3])
+
+
+def leave_one_out(weights):
+    tensors = load_file(weights)
+    save_file({name: tensors[name] for name in sorted(tensors)[1:]}, weights, {"format": "pt"})
+
+
+def be_of_another_vocabulary(weights):
+    config = weights.parent / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 7}))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "named"),
+    [
+        (cut_short, "cannot be loaded: Error while deserializing header: incomplete metadata"),
+        (leave_one_out, "lack 1, such as "),
+        (be_of_another_vocabulary, "have other shapes than its config.json says, such as "),
+    ],
+)
+def test_a_judge_with_broken_weights_is_named_before_anything_is_generated(
+    finished_run, flags, tmp_path, breaks, named, capsys
+):
+    judge = shutil.copytree(flags[-1], tmp_path / "judge")
+    breaks(judge / "model.safetensors")
+    flags = ["--parts", "continuation", "--num_proc", "1", "--external_model", str(judge)]
+    assert main(["analyze", str(finished_run), *flags]) == 2
+    message = capsys.readouterr().err
+    assert f"The weights of {judge} {named}" in message and "get the model again" in message
     assert not (finished_run / "analysis" / "continuation").exists()
