@@ -172,27 +172,29 @@ def _say_what_was_asked(prompts: list[ContinuationPrompt], made_with: dict[str, 
     kinds = {HELD_OUT: "beginnings of held-out documents", "topics": "beginnings that were written for EvoSLM"}
     seeds = max(map(len, made_with["seeds"].values()))
     trainings = "one training" if seeds == 1 else f"{seeds} trainings"
-    judge = f"a small text model that EvoSLM trained on other stories ({_short(made_with)})"
     times = "once" if made_with["generation_seeds"] == 1 else f"{made_with['generation_seeds']} times"
-    judge = judge if made_with["is_embedded"] else f"{made_with['judge']} ({_short(made_with)})"
     return (
         f"{len(prompts)} prompts of {min(words)} to {max(words)} words "
         f"({kinds.get(made_with['prompts'], 'texts of a file')}), each continued {times} "
         f"by {trainings} of each modality, at temperature {made_with['temperature']:g} and top-p "
         f"{made_with['top_p']:g}, for {made_with['max_seconds']:g} s at most. Perplexity of each output, a token, "
         "given the text of the prompt, which is not counted; small letters without punctuation on all sides; under "
-        f"{judge}."
+        f"{_name_judge(made_with)}."
     )
 
 
-def _short(made_with: dict[str, Any]) -> str:
-    return f"fingerprint {made_with['external']['fingerprint'][:8]}"
+def _name_judge(made_with: dict[str, Any]) -> str:
+    own = "a small text model that EvoSLM trained on other stories"
+    name = own if made_with["is_embedded"] else made_with["judge"]
+    return f"{name} (fingerprint {made_with['external']['fingerprint'][:8]})"
 
 
 def _perplexity_table(
     modalities: dict[str, dict], labels: dict[str, str], true: dict | None, made_with: dict, paper: dict
 ) -> str:
-    header = ["modality", "mean", "SD of outputs", "median", "5 to 95 %", "median a word"]
+    # Whoever takes the table from the page takes the judge with it, without which a perplexity says nothing.
+    header = [f"modality; judge: {_name_judge(made_with)}", "mean", "SD of outputs", "median", "5 to 95 %"]
+    header += ["median a word"]
     header += ["true, as read back: mean", "median"] if true is not None else []
     header += ["*paper: mean*", "*SD*"]
     rows = []

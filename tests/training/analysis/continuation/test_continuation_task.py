@@ -98,6 +98,8 @@ def test_the_page_has_tables_examples_sounds_and_what_pins_them(analyzed):
     results = json.loads((run / "report" / "analysis.json").read_text())["parts"]["continuation"]
     assert set(results["modalities"]) == set(MODALITIES) and results["outputs"]["phone_repeat"] == 6
     made_with = results["made_with"]
+    judge = f"{made_with['judge']} (fingerprint {made_with['external']['fingerprint'][:8]})"
+    assert f"\n| modality; judge: {judge} | mean |" in page
     assert len(made_with["external"]["fingerprint"]) == 16 and not made_with["is_embedded"]
     assert made_with["temperature"] == 1.0 and made_with["top_p"] == 0.9 and made_with["prompts"] == "heldout"
     assert results["true"]["mean"] > 1 and len(results["prompts"]) == 3
@@ -140,6 +142,15 @@ def test_other_prompts_have_no_true_continuation_of_those_before(copied):
     assert (run / "analysis" / "continuation" / "outputs" / "text_bpe" / "true").is_dir()
     assert numbers["true"] is None and numbers["modalities"]["text_bpe"]["true_through_channel"] is None
     assert "what was said" not in page and "written for EvoSLM" in page
+
+
+def test_a_judge_of_the_project_is_named_so_in_the_table_itself(copied):
+    run, _ = copied
+    asked = run / "analysis" / "continuation" / "asked.json"
+    asked.write_text(json.dumps(json.loads(asked.read_text()) | {"is_embedded": True}))
+    write_analysis(read_analyzed(str(run)))
+    (table,) = [line for line in read_section(run)[1].splitlines() if line.startswith("| modality; judge:")]
+    assert table.startswith("| modality; judge: a small text model that EvoSLM trained on other stories (fingerprint ")
 
 
 def test_outputs_that_were_not_judged_are_not_on_the_page(copied, monkeypatch):
