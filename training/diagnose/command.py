@@ -20,7 +20,7 @@ from ..run.folder import Run
 from ..run.workers import count_cores, prepare_workers, resolve_device, run_jobs
 from .corpus import DiagnosisCorpus, Measured, nearest_rate, open_corpus
 from .document import write_document
-from .encoding import Encoding, encode_tokenizer
+from .encoding import Encoding, check_tokenizer, encode_tokenizer
 from .results import compute_diagnosis
 from .tokenizer_specs import DiagnosedTokenizer, open_tokenizers
 from .trainings import layer_jobs, prepare_anchor, prepare_tokenizer, training_jobs
@@ -128,8 +128,10 @@ def encode_all(
 ) -> list[Encoding]:
     """
     Each tokenizer hears everything before any model is trained, or its table is read, and it is said how long hearing
-    took.
+    took. All of them are checked first: hearing may take an hour.
     """
+    for tokenizer, place in zip(tokenizers, measured):
+        check_tokenizer(tokenizer, place, corpus, execution)
     encodings = []
     for tokenizer, place in zip(tokenizers, measured):
         say(f"encoding by {tokenizer.name}" if tokenizer.is_function else f"looking up the ids of {tokenizer.name}")

@@ -1,7 +1,7 @@
 """A tokenizer hears the corpus and the items once; its units are checked, timed, kept and renamed.
 
-[`DiagnosedTokenizer`] + corpus -> [`encode_tokenizer`] -> raw and canonical units in the tokenizer's folder, and
-[`Encoding`], how long that took.
+[`DiagnosedTokenizer`] + corpus -> [`check_tokenizer`], of all first -> [`encode_tokenizer`] -> raw and canonical
+units in the tokenizer's folder, and [`Encoding`], how long that took.
 """
 
 from dataclasses import dataclass
@@ -42,11 +42,34 @@ class Encoding:
         return self.speech_seconds / self.seconds if self.seconds else float("inf")
 
 
+def check_tokenizer(
+    tokenizer: DiagnosedTokenizer, measured: Measured, corpus: DiagnosisCorpus, execution: Execution
+) -> None:
+    """
+    Check on the corpus whether a tokenizer can encode it: a table has everything, a function gives the same ids twice.
+
+    Args:
+        tokenizer ([`DiagnosedTokenizer`]): The tokenizer.
+        measured ([`Measured`]): Where its units go.
+        corpus ([`DiagnosisCorpus`]): With its utterances and pairs.
+        execution ([`Execution`]): How it is done.
+
+    Raises:
+        `ValueError`: If a table lacks audio or has other than an id a frame, or a function gives others the second
+            time, or other ids than those that the folder was made with and nothing is to be overwritten.
+    """
+    utterances, pairs = corpus.run.utterances(), corpus.run.pairs()
+    try:
+        build_external_units(measured.run.quantizer(UNITS), utterances, pairs, tokenizer.units, execution)
+    except ValueError as error:
+        raise ValueError(in_options(str(error))) from error
+
+
 def encode_tokenizer(
     tokenizer: DiagnosedTokenizer, measured: Measured, corpus: DiagnosisCorpus, execution: Execution
 ) -> Encoding:
     """
-    Let a tokenizer encode utterances and pairs, and keep what it gives.
+    Let a tokenizer that was checked encode utterances and pairs, and keep what it gives.
 
     Args:
         tokenizer ([`DiagnosedTokenizer`]): The tokenizer.
@@ -58,13 +81,11 @@ def encode_tokenizer(
         [`Encoding`]: Of the time when it was done, also where that was before.
 
     Raises:
-        `ValueError`: If a table lacks audio or has other than an id a frame, a function gives others the second time,
-            or all ids are one.
+        `ValueError`: If a function fails or gives other than an id a frame, or all ids are one.
     """
     utterances, pairs = corpus.run.utterances(), corpus.run.pairs()
     quantizer = measured.run.quantizer(UNITS)
     try:
-        build_external_units(quantizer, utterances, pairs, tokenizer.units, execution)
         build_utterance_units(measured.raw.utterances, quantizer, utterances, "fp32", execution)
         build_pair_units(measured.raw.pairs, quantizer, pairs, "fp32", execution)
     except ValueError as error:

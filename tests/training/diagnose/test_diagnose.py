@@ -174,6 +174,24 @@ def test_a_table_that_lacks_audio_or_has_other_lengths_is_refused_before_any_tra
 
 
 @pytest.mark.end_to_end
+def test_a_table_that_lacks_audio_is_refused_before_a_function_in_front_of_it_has_heard_everything(workplace, capsys):
+    import pyarrow.parquet as pq
+
+    whole = pq.read_table(write_table(workplace.run, Faults(), workplace.folder / "whole.parquet"))
+    short, calls = workplace.folder / "short.parquet", workplace.folder / "calls"
+    pq.write_table(whole.slice(0, len(whole) - 3), short)
+    (workplace.folder / "counting.py").write_text(
+        f"{LEVELS}\ndef counted(waveform, rate):\n    open({str(calls)!r}, 'a').write('.')\n"
+        "    return levels(waveform, rate)\n"
+    )
+    counted = f"Counted={workplace.folder}/counting.py:counted,frame_rate=40,codebook_size=13"
+    assert main(workplace.command(counted, f"Short={short},frame_rate=50", output_dir="fourth")) == 2
+    assert f"lacks 3 of {len(whole)} utterances and sides of pairs" in capsys.readouterr().err
+    # Test tones and two sentences, eight utterances and eight parts of pairs, each twice.
+    assert len(calls.read_text()) == 2 * (1 + 2 + 16) < len(whole)
+
+
+@pytest.mark.end_to_end
 def test_the_audio_that_a_table_needs_is_written(workplace):
     target = workplace.folder / "audio"
     assert main([*workplace.command(output_dir="none"), "--export_audio", str(target)]) == 0
