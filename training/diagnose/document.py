@@ -175,15 +175,16 @@ def _units(results: dict) -> str:
                 percent(stable["same_word_same_speaker"]["value"]),
                 percent(stable["same_word_other_speaker"]["value"]),
                 percent(stable["abx_across_speaker"]["value"]),
-                number(found.get("quality", {}).get("pnmi"), 3),
+                *(number(found.get("quality", {}).get(name), 3) for name in ("pnmi", "pnmi_of_others")),
             ]
         )
     head = ["Units", "tokens/s", "ids in use", "bits/s of a token", "bits/s of the model", "bits/s of a unigram"]
-    head += ["word, same speaker", "word, other speaker", "ABX, other speaker", "PNMI"]
+    head += ["word, same speaker", "word, other speaker", "ABX, other speaker", "PNMI", "by chance"]
     how = (
         "Of held-out utterances. Ids in use have the four special tokens with them. A word's units: the share that "
         "changes from one token of it to another, by the same or another speaker (edit distance, in per cent). ABX: "
-        "how often another word is nearer, in per cent. PNMI: the share of the phones' information."
+        "how often another word is nearer, in per cent. PNMI: the share of the phones' "
+        "information; by chance: of the phones of other utterances."
     )
     parts = [how, markdown_table(head, rows), _changes(results), _encoding(results)]
     return "\n\n".join(part for part in parts if part)

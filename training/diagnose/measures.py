@@ -24,9 +24,11 @@ from ..report.estimates import Outcomes, estimate, estimates, headline_outcomes,
 from ..report.results import NGRAMS
 from ..report.run_folder import ModalityRun, read_modality
 from ..run.folder import QUALITY_FILE, SUMMARY_FILE
+from ..stages.units.quality import measure_pnmi_of_others
 from ..unit_report.encoding import encode_batch, frames_of, spelled_alike
 from ..unit_report.perturbation import PERTURBATIONS, draw_recordings, measure_perturbations
 from ..unit_report.sources import open_recordings
+from .canonical_units import count_canonical_units
 from .corpus import DiagnosisCorpus, Measured
 
 HELD_OUT = ("validation", "test")
@@ -160,6 +162,11 @@ def measure_changes(units, corpus: DiagnosisCorpus) -> dict:
     return measure_perturbations(drawn, encode, {name: PERTURBATIONS[name] for name in PERTURBED}, _SEED)
 
 
-def read_quality(measured: Measured) -> dict:
-    """What the units say of phones, as it was measured when they were made: `pnmi`, `phone_purity`, ..."""
-    return read_json(Path(measured.raw.utterances) / QUALITY_FILE)
+def read_quality(measured: Measured, corpus: DiagnosisCorpus) -> dict:
+    """
+    What the units say of phones, as it was measured when they were made: `pnmi`, `phone_purity`, ...; and
+    `pnmi_of_others`, what they say of the phones of other utterances, which is chance.
+    """
+    count = count_canonical_units(measured.canonical)
+    chance = measure_pnmi_of_others(corpus.run.utterances(), measured.canonical.utterances, count, measured.frame_rate)
+    return read_json(Path(measured.raw.utterances) / QUALITY_FILE) | {"pnmi_of_others": chance}

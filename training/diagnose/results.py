@@ -125,7 +125,7 @@ def _diagnose(
         "accuracies": accuracies(own.part, own.outcomes),
         "layers": layer_accuracies(place, seeds),
         "equal_sides": share_of_equal_sides(place.canonical),
-        "quality": read_quality(place),
+        "quality": read_quality(place, corpus),
         "unigram_bits_per_second": unigram_bits(place, corpus),
         "unit_edit_distance": measure_changes(tokenizer.units, corpus),
         "is_function": is_function,

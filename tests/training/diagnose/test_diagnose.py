@@ -148,6 +148,8 @@ def test_permuted_phones_are_phone_repeat_and_anchors_are_trained_once(workplace
         assert result["accuracies"][task]["headline"] == anchor["accuracies"][task]["headline"]
     assert result["word_stability"] == anchor["word_stability"] and result["losses"] == anchor["losses"]
     assert "variability" not in result["factors"]["named"]
+    assert result["quality"]["pnmi"] == pytest.approx(1)
+    assert not any("of other utterances" in warning for warning in result["warnings"])
     seed = "models/speech_units/seed-1/model.safetensors"
     own = workplace.folder / "second" / "tokenizers" / "permuted" / seed
     assert own.read_bytes() == (workplace.run.folder / "phone_repeat_50" / seed).read_bytes()
@@ -189,6 +191,40 @@ def test_a_table_that_lacks_audio_is_refused_before_a_function_in_front_of_it_ha
     assert f"lacks 3 of {len(whole)} utterances and sides of pairs" in capsys.readouterr().err
     # Test tones and two sentences, eight utterances and eight parts of pairs, each twice.
     assert len(calls.read_text()) == 2 * (1 + 2 + 16) < len(whole)
+
+
+@pytest.mark.end_to_end
+def test_ids_of_other_utterances_and_shuffled_ones_are_warned_of(workplace, capsys):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    whole = pq.read_table(write_table(workplace.run, Faults(), workplace.folder / "whole.parquet"))
+    rows = [np.asarray(row) for row in whole["units"].to_pylist()]
+    ends, random = np.cumsum([len(row) for row in rows])[:-1], np.random.default_rng(0)
+    tables = {
+        # With as many ids as each has frames, without which the table is refused.
+        "others": np.split(np.roll(np.concatenate(rows), 60 * 50), ends),
+        "shuffled": [random.permutation(row) for row in rows],
+    }
+    specs = []
+    for name, units in tables.items():
+        path = workplace.folder / f"{name}.parquet"
+        pq.write_table(pa.table({"file": whole["file"], "units": pa.array(units, pa.list_(pa.uint16()))}), path)
+        specs.append(f"{name}={path},frame_rate=50,codebook_size={Faults().num_units}")
+    results = workplace.diagnose(*specs, output_dir="mistaken")["tokenizers"]
+    said, page = capsys.readouterr().out, (workplace.folder / "mistaken" / "report" / "report.md").read_text()
+    for name in tables:
+        quality, warnings = results[name]["quality"], results[name]["warnings"]
+        assert quality["pnmi"] == pytest.approx(quality["pnmi_of_others"], abs=0.03)
+        (of_others,) = [warning for warning in warnings if "% of what those of other utterances are" in warning]
+        assert f"- **{name}**: {of_others}" in page and f"{name}: {of_others}" in said
+    assert results["shuffled"]["losses"]["best"]["bits_per_second"] > results["shuffled"]["unigram_bits_per_second"]
+    assert any(
+        "as if the ids of each utterance were shuffled" in warning for warning in results["shuffled"]["warnings"]
+    )
+    # Of tokenizers that stand beside the right utterances that is not said, whatever else is at this size.
+    levels = workplace.results["tokenizers"]["Levels"]
+    assert not any("of other utterances" in warning for warning in levels["warnings"])
 
 
 @pytest.mark.end_to_end

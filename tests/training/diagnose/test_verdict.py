@@ -26,7 +26,7 @@ def make_result(**steps):
         "scaling": {},
         "losses": {"best": {"bits_per_second": 20.0}},
         "unigram_bits_per_second": 60.0,
-        "quality": {"pnmi": 0.7},
+        "quality": {"pnmi": 0.7, "pnmi_of_others": 0.2},
     }
 
 
@@ -114,8 +114,9 @@ def test_what_looks_like_a_mistake_is_said():
     assert check_results(result) == []
     result["accuracies"]["sblimp"] = {"headline": {"value": 0.31, "high": 0.55}}  # of a few pairs
     result["accuracies"]["swuggy"] = {"headline": {"value": 0.31, "high": 0.39}}
-    result["losses"]["best"]["bits_per_second"] = 61.0
-    result["quality"]["pnmi"] = 0.05
+    result["losses"]["best"]["bits_per_second"] = 58.0  # that an utterance has frequencies of its own is learned
+    result["quality"]["pnmi"] = 0.25
     signs, shuffled, others = check_results(result)
     assert "sWUGGY is at 31.0 %, far below chance" in signs
-    assert "61.0 bits a second and a unigram 60.0" in shuffled and "5.0 % of what the phones are" in others
+    assert "58.0 bits a second and a unigram 60.0" in shuffled
+    assert "25.0 % of what the phones are, and 20.0 % of what those of other utterances are" in others

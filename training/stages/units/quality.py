@@ -65,6 +65,23 @@ def measure_quality(utterances: Path, units: Path, num_units: int, frame_rate: f
     return _json_numbers(counts.quality(frame_rate))
 
 
+def measure_pnmi_of_others(utterances: Path, units: Path, num_units: int, frame_rate: float) -> float:
+    """
+    PNMI of the units of each held-out utterance with the phones of others: what few utterances and many units give by
+    chance. Units keep their order, since those of a phone come together, and make chance larger than single frames do.
+    """
+    from ....models.unit_quality import UnitCounts
+
+    counts, frame_samples = UnitCounts(num_units), frame_samples_at(frame_rate)
+    held_out = list(_read_held_out(utterances, units))
+    sequences = [np.array(encoded["units"]) for _, encoded in held_out]
+    behind_one_another = np.concatenate(sequences)
+    others = np.roll(behind_one_another, len(behind_one_another) // 2)
+    for (row, _), moved in zip(held_out, np.split(others, np.cumsum([len(each) for each in sequences])[:-1])):
+        counts.add(moved, phones_to_frames(row["phones"], len(moved), frame_samples))
+    return counts.quality(frame_rate)["pnmi"]
+
+
 def measure_syllable_quality(utterances: Path, units: Path, num_units: int, frame_rate: float) -> dict:
     """
     PNMI, purity, use and rates of syllable units, each against the aligned syllable that has most of its frames, on
