@@ -39,6 +39,7 @@ def write_document(results: dict, figures: dict[str, Waterfall | Figure]) -> str
         _warnings(results),
         _figure(figures["waterfall"]),
         "## Steps\n\n" + _steps(results),
+        _against_each_other(results),
         "## What to try next\n\n" + _next(results),
         "## Accuracies\n\n" + _accuracies(results),
         "## Units\n\n" + _units(results),
@@ -99,6 +100,26 @@ def _steps(results: dict) -> str:
         f"{percent(results['least_cost'])} points."
     )
     return "\n\n".join([how, table, *outside, *_nothing_left(results)])
+
+
+def _against_each_other(results: dict) -> str:
+    """What changes from one tokenizer to another, where there are several."""
+    rows = []
+    for change in results["changes"]:
+        cells = []
+        for task in results["tasks"]:
+            points = change["by_task"][task]["points"]
+            text = with_interval(points, sign=True)
+            cells.append(f"**{text}**" if points["low"] > 0 or points["high"] < 0 else text)
+        rows.append([f"{change['baseline']} to {change['result']}", *cells])
+    if not rows:
+        return ""
+    how = (
+        "Changes of accuracy in points from one tokenizer to another, on the same pairs and training seeds, with "
+        "intervals as above. In bold: shown, the whole interval on one side of zero."
+    )
+    head = ["From, to", *(TASKS[task].label for task in results["tasks"])]
+    return "\n\n".join(["## Against each other", how, markdown_table(head, rows)])
 
 
 def _nothing_left(results: dict) -> list[str]:

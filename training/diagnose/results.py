@@ -5,6 +5,7 @@ and their changes are fractions.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from ...metrics.tasks import TASKS
 from ...models.files import read_json
@@ -50,8 +51,8 @@ def compute_diagnosis(
         corpus ([`DiagnosisCorpus`]): With the anchors.
 
     Returns:
-        `dict`: `tasks`, `anchors` and `tokenizers` by name, `seeds`, `least_cost`, `intervals`, `corpus`, and what it
-        was made with: `configuration, versions, commit, device`.
+        `dict`: `tasks`, `anchors` and `tokenizers` by name, `changes` between these two by two, `seeds`, `least_cost`,
+        `intervals`, `corpus`, and what it was made with: `configuration, versions, commit, device`.
     """
     anchors = {anchor.name: _Trained(anchor, seeds) for anchor in corpus.anchors}
     described = {name: _describe_anchor(anchor, corpus) for name, anchor in anchors.items()}
@@ -66,6 +67,7 @@ def compute_diagnosis(
         "intervals": INTERVALS,
         "anchors": described,
         "tokenizers": found,
+        "changes": _changes_between(measured, seeds),
         "corpus": read_json(corpus.run.corpus_summary),
         "configuration": without_places(corpus.arguments.to_dict()),
         "versions": describe_versions(),
@@ -137,6 +139,20 @@ def _diagnose(
     result["factors"] = name_factors(steps)
     result["warnings"] = check_results(result)
     return result | {"next": next_steps(result, halved)}
+
+
+def _changes_between(measured: Sequence[Measured], seeds: Sequence[int]) -> list[dict]:
+    """Of every two tokenizers, in their order, what changes from the first to the second (`baseline`, `result`)."""
+    outcomes = {place.name: _Trained(place, seeds).outcomes for place in measured}
+    changes = []
+    for baseline, result in combinations(outcomes, 2):
+        by_task = {
+            task: change
+            for task in TASKS
+            if (change := difference(*(headlines_by_seed(outcomes[name], task) for name in (baseline, result))))
+        }
+        changes.append({"baseline": baseline, "result": result, "by_task": by_task})
+    return changes
 
 
 def _describe_encoding(encoding: Encoding) -> dict:

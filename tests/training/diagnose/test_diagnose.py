@@ -109,6 +109,7 @@ def test_a_kill_loses_nothing_that_was_finished(workplace):
 def test_a_diagnosis_has_its_page_its_figure_and_numbers_that_add_up(workplace):
     report = workplace.folder / "first" / "report"
     text = (report / "report.md").read_text()
+    assert workplace.results["changes"] == [] and "Against each other" not in text
     assert text.startswith("# Diagnosis of Levels\n") and "![Accuracy in per cent, from Text-BPE" in text
     assert "<svg" in (report / "report.html").read_text() and (report / "waterfall.png").stat().st_size > 10_000
     result = workplace.results["tokenizers"]["Levels"]
@@ -153,6 +154,15 @@ def test_permuted_phones_are_phone_repeat_and_anchors_are_trained_once(workplace
     seed = "models/speech_units/seed-1/model.safetensors"
     own = workplace.folder / "second" / "tokenizers" / "permuted" / seed
     assert own.read_bytes() == (workplace.run.folder / "phone_repeat_50" / seed).read_bytes()
+    (change,) = results["changes"]
+    assert (change["baseline"], change["result"]) == ("permuted", "Levels")
+    assert "## Against each other" in text and "| permuted to Levels |" in text
+    for task, found in change["by_task"].items():
+        before, after = (
+            results["tokenizers"][name]["accuracies"][task]["headline"] for name in ("permuted", "Levels")
+        )
+        assert found["points"]["value"] == pytest.approx(after["value"] - before["value"])
+        assert found["n_seeds"] == 2
     # The other one lies elsewhere, and comes out the same.
     first, second = (found["tokenizers"]["Levels"]["steps"] for found in (workplace.results, results))
     assert first == second
