@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from doc_snippets import ROOT, read_snippets
 from gradio_client import handle_file
 
 from evoslm.models.speech_units.runs import collapse_runs
@@ -40,6 +41,17 @@ def write_units(path: Path, units: dict) -> Path:
 
 def ask(client, path: Path, rate: float = 0) -> dict:
     return client.predict(units=handle_file(str(path)), rate=rate, api_name="/measure_units")
+
+
+@pytest.mark.parametrize("page", ["docs/space.md", "spaces/speech_continuation/README.md"])
+def test_what_pages_say_of_programs_runs(client, own, tmp_path, monkeypatch, page):
+    write_units(tmp_path / "units.jsonl", own)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gradio_client.Client", lambda address: client)
+    (snippet,) = (item for item in read_snippets(ROOT / page) if item.language == "python")
+    names = {}
+    exec(compile(snippet.code, snippet.name, "exec"), names)
+    assert [row["label"] for row in names["measures"]["rows"]][1] == "Phones, one a frame" and names["scores"]
 
 
 def test_a_runs_own_units_are_measured_as_its_anchor_is(client, own, tmp_path):
