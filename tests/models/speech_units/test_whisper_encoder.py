@@ -10,52 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, WhisperConfig, WhisperFeatureExtractor, WhisperModel
+from tiny_whisper import AUDIO, LAYER, POSITIONS, save_whisper, speech, whisper_frames
+from transformers import AutoModel, WhisperFeatureExtractor
 
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, SpeechUnitProcessor, fit_units
 from evoslm.models.speech_units.pretrained_encoder import describe_encoder, load_encoder_weights
 from evoslm.training.cli import main
 from evoslm.training.stages.units.encoders import EncoderSettings
-
-LAYER = 2
-POSITIONS = 100  # 2 s
-SHAPE = {
-    "d_model": 24,
-    "encoder_layers": 4,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 32,
-    "decoder_layers": 1,
-    "decoder_attention_heads": 2,
-    "decoder_ffn_dim": 8,
-    "max_source_positions": POSITIONS,
-    "vocab_size": 16,
-    **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0),
-}
-
-
-def speech(seconds, seed=0):
-    """Noise whose colour and loudness change, so that frames differ."""
-    rng = np.random.default_rng(seed)
-    samples = rng.standard_normal(int(16_000 * seconds))
-    time = np.arange(len(samples)) / 16_000
-    tone = np.sin(2 * np.pi * (200 + 150 * np.sin(2 * np.pi * time)) * time)
-    return (0.1 * (0.3 * samples + tone) * (1.2 + np.sin(5 * time))).astype(np.float32)
-
-
-AUDIO = [speech(seconds, seed) for seed, seconds in enumerate((1.0, 1.9, 0.31, 1.7, 1.9, 0.02))]
-
-
-def save_whisper(folder, bins=80, seed=0):
-    """A tiny Whisper with random weights, whose layers and frames differ by more than initialisation gives."""
-    torch.manual_seed(seed)
-    source = WhisperModel(WhisperConfig(**SHAPE, num_mel_bins=bins)).eval()
-    with torch.no_grad():
-        for name, weight in source.named_parameters():
-            if weight.ndim > 1 and "conv" not in name:
-                weight.mul_(3)
-    source.save_pretrained(folder)
-    WhisperFeatureExtractor(feature_size=bins).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=(80, 128))
@@ -66,18 +27,6 @@ def folder(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(folder):
     return fit_units([(AUDIO, None)], num_units=12, encoder_id=str(folder), encoder_layer=LAYER, seed=0)
-
-
-def whisper_frames(source, log_mel, layer):
-    """What transformers makes of log-mel frames, whose number it asks to be that of its positions."""
-    encoder, frames = source.encoder, log_mel.shape[0] // 2
-    every = encoder.embed_positions
-    encoder.embed_positions = torch.nn.Embedding.from_pretrained(every.weight[:frames])
-    encoder.config.max_source_positions = frames
-    with torch.no_grad():
-        states = encoder(log_mel.T[None], output_hidden_states=True).hidden_states
-    encoder.embed_positions, encoder.config.max_source_positions = every, len(every.weight)
-    return states[layer][0]
 
 
 def test_log_mel_frames_are_those_of_the_feature_extractor_from_the_second_on(folder, model):
