@@ -63,6 +63,7 @@ def prepare_model_repositories(
         list(dict.fromkeys([*speech, *(["speech_units"] if joint else [])])),
         license_id,
         Path(choice.vocoder) if choice.vocoder else None,
+        foreign_license,
     )
     models = []
     if wanted:

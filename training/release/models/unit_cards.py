@@ -53,6 +53,8 @@ def write_quantizer_card(
     lead += f"`{tied.hash}`, and what goes with it carries the same one as `unit_quantizer_hash`."
     metadata = {"license": license_id, "library_name": "transformers", "pipeline_tag": "feature-extraction"}
     metadata |= {"tags": [*TAGS, "speech-units", "k-means"], "language": "en"}
+    if config.pretrained and "/" in config.pretrained["source"]:
+        metadata |= {"base_model": [config.pretrained["source"]]}
     segments = of_segments = ""
     if config.segment_parts and not config.segmentation:
         segments = f", segments=[[20, {config.num_frames(config.sampling_rate) - 20}]]"
@@ -79,6 +81,7 @@ print(model(**inputs{segments}).units){of_segments}
             ("What was measured", _quality_of_units(quality)),
             ("How it was made", _settings(config)),
             ("Limits", _limits(config)),
+            ("Credits", _credits(config)),
             cite(),
             ("License", license_text(license_id)),
         ],
@@ -241,6 +244,19 @@ def _describe_segments(config) -> str:
     if config.segmentation:
         return "Segments are syllables and pauses, found in the sound alone."
     return "Segments are given with the sound: the study's are syllables, from its aligned phones."
+
+
+def _credits(config) -> str:
+    """Whose weights the encoder has; nothing of one that computes spectra."""
+    if not config.pretrained:
+        return ""
+    source, revision = config.pretrained["source"], config.pretrained["revision"]
+    name = link(source) if "/" in source else f"`{source}`"
+    return (
+        f"The encoder is {name}{f' at `{revision}`' if revision else ''}: this repository holds its weights up to "
+        f"layer {config.pretrained['layer']}, under the terms of those who trained it; the codebook alone is of this "
+        "study."
+    )
 
 
 def _limits(config) -> str:

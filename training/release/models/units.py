@@ -23,6 +23,7 @@ from ...run.folder import MODEL_FOLDER, QUALITY_FILE, Run
 from ...run.places import without_places
 from ...run.stage import check_inputs
 from ...transcription.sounds import CODEBOOK, load_vocoder
+from ..card import UNKNOWN_LICENSE
 from ..files import copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
@@ -34,7 +35,13 @@ _RESULTS_FILE = "results.json"
 
 
 def prepare_units(
-    run: Run, names: ReleaseNames, folder: Path, modalities: list[str], license_id: str, vocoder: Path | None = None
+    run: Run,
+    names: ReleaseNames,
+    folder: Path,
+    modalities: list[str],
+    license_id: str,
+    vocoder: Path | None = None,
+    foreign_license: str = UNKNOWN_LICENSE,
 ) -> tuple[dict[Path, UnitTies], list[ReleaseRepository]]:
     """
     Prepare the repositories of what reads and writes the units of a run.
@@ -47,6 +54,7 @@ def prepare_units(
         license_id (`str`): Of the cards.
         vocoder (`Path`, *optional*): A trained vocoder; the run's own when not given, else one that is read off the
             codebook.
+        foreign_license (`str`, *optional*, defaults to `"unknown"`): Of quantizers with the weights of an encoder.
 
     Returns:
         `tuple`: What each folder of units (`Run.units_of`) is tied to, and the repositories.
@@ -61,7 +69,7 @@ def prepare_units(
     for modality in modalities:
         units = run.units_of(modality)
         if units not in ties:
-            ties[units], made = _prepare_quantizer(run, names, folder, modality, license_id)
+            ties[units], made = _prepare_quantizer(run, names, folder, modality, license_id, foreign_license)
             repositories += made
     main = run.units()
     if vocoder is not None and not (main in ties and ties[main].quantizer):
@@ -80,7 +88,7 @@ def prepare_units(
 
 
 def _prepare_quantizer(
-    run: Run, names: ReleaseNames, folder: Path, modality: str, license_id: str
+    run: Run, names: ReleaseNames, folder: Path, modality: str, license_id: str, foreign_license: str
 ) -> tuple[UnitTies, list[ReleaseRepository]]:
     units, source = run.units_of(modality), run.quantizer(modality)
     if not (source / "config.json").is_file():
@@ -100,6 +108,7 @@ def _prepare_quantizer(
     model.save_pretrained(main)
     SpeechUnitProcessor.from_pretrained(source).save_pretrained(main)
     _clean(main)
+    license_id = foreign_license if model.config.pretrained else license_id
     write_quantizer_card(main, tied, names, model.config, quality, license_id)
     kind = f"{model.config.encoder_label} frames" if not model.config.segment_parts else "segments"
     title = f"Speech units: {model.config.num_units} clusters of {kind}"
