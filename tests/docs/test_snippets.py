@@ -10,12 +10,24 @@ from pathlib import Path
 import doc_snippets
 import pytest
 from doc_props import fill_hub, make_props
-from doc_snippets import CHECKED, LONG, NOT_CODE, PythonChecker, Snippet, check_commands, check_inline, read_snippets
+from doc_snippets import (
+    CHECKED,
+    LONG,
+    NOT_CODE,
+    ROOT,
+    PythonChecker,
+    Snippet,
+    check_commands,
+    check_inline,
+    dry_runs,
+    read_snippets,
+)
 from hub_server import HubServer
 
 from evoslm.training.arguments.command_flags import COMMANDS
 
-PAGES = {page.relative_to(doc_snippets.ROOT).as_posix(): page for page in doc_snippets.pages()}
+CARDS = doc_snippets.cards()
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in doc_snippets.pages()}
 OTHER_FLAGS = {"help", "help_all"}
 OTHER_FLAGS |= {"ljspeech", "piper", "whisper", "quick", "run", "seconds"}  # of the benchmarks
 OTHER_FLAGS |= {"nproc_per_node", "num_gpus", "config_file", "module"}  # of launchers
@@ -54,11 +66,35 @@ def test_a_snippet_runs_or_could(snippet, outcomes):
     assert error is None, error
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_fence_says_what_it_is_and_marks_are_known(name):
-    for snippet in read_snippets(PAGES[name]):
-        assert snippet.language in (*CHECKED, *NOT_CODE), f"{snippet.name}: {snippet.language} is run by nobody"
-        assert snippet.mark in (None, LONG), f"{snippet.name}: <!-- {snippet.mark} --> means nothing"
+@pytest.mark.parametrize("page", [*PAGES.values(), *CARDS], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_fence_says_what_it_is_and_marks_are_known(page):
+    assert unknown_fences(page) == []
+
+
+def unknown_fences(page: Path) -> list[str]:
+    """Fences that nothing runs, checks or knows not to be code."""
+    found = []
+    for snippet in read_snippets(page):
+        found += [] if snippet.language in (*CHECKED, *NOT_CODE) else [f"{snippet.name}: is no {snippet.language!r}"]
+        found += [] if snippet.mark in (None, LONG) else [f"{snippet.name}: <!-- {snippet.mark} --> means nothing"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fence", "fault"),
+    [
+        ("```bash\n", None),
+        ("<!-- long -->\n```python\n", None),
+        ("```\n", "no ''"),
+        ("```sh\n", "no 'sh'"),
+        ("<!-- slow -->\n```bash\n", "slow"),
+    ],
+)
+def test_a_fence_without_a_language_or_with_another_mark_is_found(tmp_path, fence, fault):
+    page = tmp_path / "page.md"
+    page.write_text(f"One.\n\n{fence}evoslm study\n```\n", encoding="utf-8")
+    found = unknown_fences(page)
+    assert found == [] if fault is None else fault in found[0]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -77,12 +113,14 @@ def test_files_and_flags_in_prose_are_there(name):
         assert any(command.takes(flag) for command in COMMANDS.values()), f"no command has --{flag}"
 
 
-def test_snippets_of_the_cards_of_metrics_compile():
-    cards = sorted((doc_snippets.ROOT / "metrics").glob("*/README.md"))
-    snippets = [item for card in cards for item in read_snippets(card) if item.language == "python"]
-    assert len({item.page for item in snippets}) == len(cards) > 0
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.relative_to(ROOT).as_posix())
+def test_snippets_of_a_card_could_run(card):
+    snippets = [item for item in read_snippets(card) if item.language in CHECKED]
+    checker = PythonChecker()
+    assert snippets
     for snippet in snippets:
-        compile(snippet.code, snippet.name, "exec")
+        assert snippet.language == "python", f"{snippet.name}: nothing runs it"
+        checker.check(snippet)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +148,11 @@ def test_a_long_command_that_could_not_run_is_found(tmp_path, code, fault):
     [
         ("import evoslm\nevoslm.metric_paths('swuggy')", "does not exist"),
         ("import evoslm\nevoslm.metric_path('swuggy', title='words')", "unexpected keyword"),
+        (
+            "from evoslm import UnitTranscriber as T\nt = T.from_pretrained('x')\nt.transcribe([], beam=1)",
+            "beam",
+        ),
+        ("from evoslm.models.slu import SluPipeline as P\np = P.from_pretrained('x')\np(speech='clip.wav')", "speech"),
         ("from evoslm import prepares", "prepares"),
         ("print(audio)", "nothing here is called audio"),
         ("print(", "never closed"),
@@ -118,6 +161,21 @@ def test_a_long_command_that_could_not_run_is_found(tmp_path, code, fault):
 def test_a_long_snippet_of_python_that_could_not_run_is_found(code, fault):
     with pytest.raises((AssertionError, ImportError, SyntaxError), match=fault):
         PythonChecker().check(Snippet("page.md", 1, "python", code, LONG))
+
+
+def test_a_long_snippet_of_python_that_could_run_passes():
+    code = "from evoslm import UnitTranscriber\nreader = UnitTranscriber.from_pretrained('x')\n"
+    PythonChecker().check(Snippet("page.md", 1, "python", f"{code}reader.transcribe([[1]], num_beams=1)", LONG))
+
+
+def test_commands_that_have_a_dry_run_are_asked_so():
+    code = "torchrun -m evoslm.training.cli pretrain\nmake demo\nevoslm demo runs/laptop\n"
+    assert dry_runs(code) == []
+    code = "evoslm release runs/laptop --namespace user\n.venv/bin/evoslm study --dry_run  # all\n"
+    assert dry_runs(code) == [
+        ["release", "runs/laptop", "--namespace", "user", "--dry_run"],
+        ["study", "--dry_run"],
+    ]
 
 
 def test_marks_and_lines_of_fences_are_read(tmp_path):

@@ -1,7 +1,8 @@
 """The snippets of README and docs: what they are, and whether one that is too long to run could run.
 
 page -> [`read_snippets`] -> [`Snippet`]s, which run (`run_snippets.py`) unless an HTML comment `<!-- long -->` stands
-before the fence -> of a long one, [`check_commands`] or [`PythonChecker`]: nothing, or an `AssertionError`.
+before the fence -> of a long one, [`check_commands`] and what [`dry_runs`] gives to run, or [`PythonChecker`]: an
+`AssertionError`, or nothing.
 """
 
 import ast
@@ -23,7 +24,7 @@ from evoslm.training.arguments.parsing import parse_command
 ROOT = Path(__file__).parents[2]
 LONG = "long"
 CHECKED = ("bash", "python")
-NOT_CODE = ("", "bibtex", "ini", "json", "text", "yaml")
+NOT_CODE = ("bibtex", "ini", "json", "text", "yaml")
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w+-]*)[^\n`]*\n(?P<code>.*?)^ *(?P=fence) *$", re.M | re.S
 )
@@ -57,6 +58,11 @@ class Snippet:
 def pages() -> list[Path]:
     """README and all pages of docs/."""
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def cards() -> list[Path]:
+    """The cards of metrics and Spaces, which are published by themselves."""
+    return sorted(path for room in ("metrics", "spaces") for path in (ROOT / room).glob("*/README.md"))
 
 
 def read_snippets(page: Path) -> list[Snippet]:
@@ -135,6 +141,25 @@ def check_commands(snippet: Snippet, folder: Path) -> None:
             )
 
 
+def dry_runs(code: str) -> list[list[str]]:
+    """
+    The commands of a bash snippet that can be asked what they would do.
+
+    Args:
+        code (`str`): Of bash.
+
+    Returns:
+        `list[list[str]]`: Their words after `evoslm`, with `--dry_run`. One that a launcher starts is none of them,
+        since it is several processes.
+    """
+    found = []
+    for words in split_commands(code):
+        program, *arguments = without_launcher(words)
+        if program == "evoslm" and Path(words[0]).name == "evoslm" and find_command(arguments[0]).takes("dry_run"):
+            found.append(arguments if "--dry_run" in arguments else [*arguments, "--dry_run"])
+    return found
+
+
 def check_inline(command: str) -> None:
     """Whether a command in the prose, which may be a part of one, has its name and its flags right."""
     program, *arguments = shlex.split(command)
@@ -152,7 +177,8 @@ def check_inline(command: str) -> None:
 class PythonChecker:
     """
     Reads the Python snippets of one page in order without running them: imports must resolve, attributes of what was
-    imported must exist, its functions must take the arguments that they are given, and every name must be known.
+    imported must exist, its functions and methods of its instances must take the arguments that they are given, and
+    every name must be known.
     """
 
     def __init__(self):
@@ -164,6 +190,9 @@ class PythonChecker:
         compile(tree, snippet.name, "exec")
         for node in ast.walk(tree):
             self._define(node)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                self.names[node.targets[0].id] = self._instance(node.value)
         for node in ast.walk(tree):
             where = f"{snippet.page}:{snippet.line + getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Name):
@@ -190,12 +219,24 @@ class PythonChecker:
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             self.names[node.name] = _UNKNOWN
 
+    def _instance(self, node: ast.expr) -> object:
+        """What `Class(...)` and `Class.from_pretrained(...)` give, if the class is known not to give another's."""
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Attribute) and called.attr == "from_pretrained":
+            called = called.value
+        made = self.names.get(called.id) if isinstance(called, ast.Name) else None
+        of_several = isinstance(made, type) and made.__name__.startswith("Auto")
+        return _Instance(made) if isinstance(made, type) and not of_several else _UNKNOWN
+
     def _resolve(self, node: ast.expr, where: str) -> object:
         if isinstance(node, ast.Name):
             return self.names.get(node.id, _UNKNOWN)
         if not isinstance(node, ast.Attribute):
             return _UNKNOWN
         owner = self._resolve(node.value, where)
+        if isinstance(owner, _Instance):  # what `__init__` gives it is not known
+            method = getattr(owner.kind, node.attr, None)
+            return method.__get__(object()) if inspect.isfunction(method) else _UNKNOWN
         if not isinstance(owner, (type, types.ModuleType)):
             return _UNKNOWN
         assert hasattr(owner, node.attr), f"{where}: {ast.unparse(node)} does not exist"
@@ -203,6 +244,9 @@ class PythonChecker:
 
     def _check_call(self, node: ast.Call, where: str) -> None:
         called = self._resolve(node.func, where)
+        if isinstance(called, _Instance):
+            method = inspect.getattr_static(called.kind, "__call__", None)
+            called = method.__get__(object()) if inspect.isfunction(method) else _UNKNOWN
         starred = any(isinstance(argument, ast.Starred) for argument in node.args)
         if called is _UNKNOWN or not callable(called) or starred or any(word.arg is None for word in node.keywords):
             return
@@ -217,6 +261,11 @@ class PythonChecker:
 
 
 _UNKNOWN = object()
+
+
+@dataclass(frozen=True)
+class _Instance:
+    kind: type
 
 
 def _member(module: types.ModuleType, name: str) -> object:

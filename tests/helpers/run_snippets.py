@@ -3,7 +3,7 @@
 `PLAN`, a JSON file with `props` (a folder), `folder` and the snippets of each page -> `outcomes.json` beside it: of
 each snippet the error or null, and seconds of processor time. The snippets of a page share a folder, and those of
 Python their names, as if a reader had typed them; `evoslm` runs in this process, which imports everything once. What
-is marked as long is only checked, in the same place.
+is marked as long is checked in the same place, and those of its commands that have a `--dry_run` do that, once.
 """
 
 import json
@@ -15,7 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
-from doc_snippets import LONG, PythonChecker, Snippet, check_commands, split_commands, without_launcher
+from doc_snippets import LONG, PythonChecker, Snippet, check_commands, dry_runs, split_commands, without_launcher
 
 from evoslm.training.cli import main
 
@@ -32,6 +32,8 @@ class Page:
         props (`Path`): What snippets speak of.
     """
 
+    asked: set[tuple[str, ...]] = set()  # dry runs of all pages, which need no second
+
     def __init__(self, folder: Path, props: Path):
         folder.mkdir(parents=True)
         for prop in props.iterdir():
@@ -46,6 +48,7 @@ class Page:
             self.run_python(snippet)
         elif snippet.mark == LONG:
             check_commands(snippet, self.folder)
+            self.run_dry(snippet)
         else:
             self.run_bash(snippet)
 
@@ -65,6 +68,14 @@ class Page:
             status = main(arguments) if program == "evoslm" else subprocess.run(words).returncode
             if status:
                 raise RuntimeError(f"status {status} of {' '.join(words)}")
+
+    def run_dry(self, snippet: Snippet) -> None:
+        """What its commands would need or do; they find what the snippets before have left here."""
+        for arguments in dry_runs(snippet.code):
+            if tuple(arguments) not in self.asked:
+                self.asked.add(tuple(arguments))
+                if status := main(arguments):
+                    raise RuntimeError(f"status {status} of evoslm {' '.join(arguments)}")
 
 
 def give_up(*_) -> None:
