@@ -220,3 +220,20 @@ print(json.dumps(found))
         unreached = run(code, hub, tmp_path)
         assert unreached[0] == commit
         assert "the Hub cannot be asked for its commit" in unreached[1]
+
+    def test_what_another_client_loaded_is_known_where_the_hub_cannot_be_reached(self, tmp_path):
+        load = """
+import json
+from huggingface_hub import hf_hub_download
+print(json.dumps(hf_hub_download("user/texts", "rows.csv", repo_type="dataset")))
+"""
+        find = """
+import json
+from evoslm.models.hub_commit import find_commit
+print(json.dumps(find_commit("user/texts")))
+"""
+        with HubServer() as hub:
+            hub.repositories["dataset", "user/texts"] = repository = Repository("dataset", "user/texts")
+            commit = repository.commit("first", {"rows.csv": b"1,2"}).sha
+            run(load, hub, tmp_path)
+        assert run(find, hub, tmp_path) == commit
