@@ -1,4 +1,4 @@
-"""Fine-tuned models in folders: an adapter beside its base, or a whole model.
+"""Fine-tuned models in folders or on the Hub: an adapter beside its base, or a whole model.
 
 base + [`SluConfig`] -> [`load_base`] -> a model with the head or the new rows that the task needs -> [`add_lora`] ->
 trained -> [`save_adapter`] -> [`load_finetuned`], which refuses another base; [`merge_adapter`] -> a plain model.
@@ -139,14 +139,17 @@ def save_adapter(model, tokenizer: PreTrainedTokenizerBase, config: SluConfig, f
     config.save(folder)
 
 
-def load_finetuned(folder: str | Path, base_model: str | Path | None = None) -> tuple:
+def load_finetuned(
+    folder: str | Path, base_model: str | Path | None = None, revision: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, SluConfig]:
     """
     Load what `evoslm finetune` made: an adapter on its base, or a whole model.
 
     Args:
-        folder (`str` or `Path`): The fine-tuned folder.
+        folder (`str` or `Path`): The fine-tuned folder, or its id on the Hub.
         base_model (`str` or `Path`, *optional*): Of an adapter, where its base lies; where it was found in training
             when not given.
+        revision (`str`, *optional*): Commit, branch or tag of an id.
 
     Returns:
         `tuple`: The model, its tokenizer and its [`SluConfig`].
@@ -156,8 +159,9 @@ def load_finetuned(folder: str | Path, base_model: str | Path | None = None) -> 
         `ValueError`: If the base has other weights or another vocabulary than the one that was fine-tuned, or a file
             is not the one that was released.
     """
+    folder = _find_finetuned(folder, revision)
     check_released_files(folder)
-    folder, config = Path(folder), SluConfig.from_pretrained(folder)
+    config = SluConfig.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if not (folder / ADAPTER_CONFIG_FILE).is_file():
         return load_base(folder, config, tokenizer).eval(), tokenizer, config
@@ -230,20 +234,37 @@ def _names_of_rows(model: PreTrainedModel) -> list[str]:
     return [next(name for name, own in model.named_modules() if own is module) for module in modules]
 
 
+def _find_finetuned(name: str | Path, revision: str | None) -> Path:
+    """The folder of a fine-tuned model, which is downloaded if the name is an id on the Hub."""
+    folder = Path(name)
+    if folder.is_dir() and revision is not None:
+        raise ValueError(f"{name} lies on this machine and has no revision {revision!r}; give an id on the Hub.")
+    if folder.exists() or folder.is_absolute() or str(name).count("/") != 1:
+        return folder
+    named = name if revision is None else f"{name} at {revision}"
+    return _download(str(name), revision, f"{named} cannot be had, neither as a folder nor from the Hub")
+
+
 def _find_base(folder: Path, config: SluConfig, base_model: str | Path | None) -> Path:
     name = str(base_model or config.base.model)
     if Path(name).is_dir():
         return Path(name)
-    missing = f"{folder} is an adapter of {name}, which is not found; give its base as base_model (--base_model)."
+    missing, way_out = f"{folder} is an adapter of {name}, which is not found", "give its base as base_model"
     if Path(name).is_absolute():
-        raise FileNotFoundError(missing)
+        raise FileNotFoundError(f"{missing}; {way_out} (--base_model).")
+    return _download(name, config.base.revision, missing, f"; {way_out} (--base_model)")
+
+
+def _download(name: str, revision: str | None, missing: str, way_out: str = "") -> Path:
+    """A repository's folder in the cache, which is as good where the Hub cannot be reached."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=config.base.revision, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_HUB_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        raise FileNotFoundError(missing) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise FileNotFoundError(f"{missing}{way_out} ({reason}).") from error
 
 
 def _check_base(folder: Path, base: Path, config: SluConfig) -> None:

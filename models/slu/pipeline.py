@@ -83,12 +83,13 @@ class SluPipeline:
         quantizer: str | Path | SpeechUnitModel | None = None,
         device: str = "cpu",
         write_text: Callable[[str], str] | None = None,
+        revision: str | None = None,
     ) -> "SluPipeline":
         """
-        Load a fine-tuned folder, with what it needs.
+        Load a fine-tuned model, with what it needs.
 
         Args:
-            folder (`str` or `Path`): An adapter or a whole model.
+            folder (`str` or `Path`): Of an adapter or a whole model, or its id on the Hub.
             base_model (`str` or `Path`, *optional*): Of an adapter, where its base lies; where it was found in
                 training when not given.
             quantizer (`str`, `Path` or [`SpeechUnitModel`], *optional*): The folder of the quantizer, or its id on
@@ -96,12 +97,13 @@ class SluPipeline:
                 given.
             device (`str`, *optional*, defaults to `"cpu"`): Where models run.
             write_text (`Callable[[str], str]`, *optional*): As of the class.
+            revision (`str`, *optional*): Commit, branch or tag of an id.
 
         Raises:
             `FileNotFoundError`: As [`load_finetuned`].
             `ValueError`: As [`load_finetuned`], or if the quantizer is not the one whose units the model reads.
         """
-        model, tokenizer, config = load_finetuned(folder, base_model)
+        model, tokenizer, config = load_finetuned(folder, base_model, revision)
         if quantizer is not None:
             is_folder = isinstance(quantizer, (str, Path))
             makes_units = (_load_quantizer(quantizer) if is_folder else quantizer).to(device)

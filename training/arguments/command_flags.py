@@ -316,7 +316,7 @@ COMMANDS = {
             "what a fine-tuned model says of recordings or texts",
             "finetuned/models/seed-0 clip.wav",
             "finetune.answering:answer",
-            ("text", "base_model", "quantizer", "device"),
+            ("text", "base_model", "quantizer", "revision", "device"),
             "AnswerArguments",
             positionals=("model", "audio"),
         ),

@@ -1,6 +1,6 @@
 """`evoslm answer MODEL clip.wav`: what a fine-tuned model says of recordings or texts.
 
-fine-tuned folder + files or texts -> one line of JSON each.
+fine-tuned folder or id + files or texts -> one line of JSON each.
 """
 
 import json
@@ -23,11 +23,12 @@ class AnswerArguments:
     A fine-tuned model, and what it is asked about.
 
     Args:
-        model (`str`): The folder of an adapter or of a whole model that `evoslm finetune` made.
+        model (`str`): An adapter or a whole model that `evoslm finetune` made: a folder, or an id on the Hub.
         audio (`list[str]`, *optional*): Recordings, in any format that libsndfile reads.
         text (`list[str]`, *optional*): Texts, which are written as those of the training were.
         base_model (`str`, *optional*): Of an adapter, where its base lies, if it is not where it was.
         quantizer (`str`, *optional*): The folder of the quantizer, if it is not where it was.
+        revision (`str`, *optional*): The model's commit, branch or tag on the Hub.
         device (`str`, *optional*, defaults to `"auto"`): Where models run; `auto` takes a GPU where there is one.
     """
 
@@ -36,6 +37,7 @@ class AnswerArguments:
     text: list[str] | None = None
     base_model: str | None = None
     quantizer: str | None = None
+    revision: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -61,7 +63,7 @@ def answer(arguments: AnswerArguments) -> list[dict]:
     logging.set_verbosity_error()  # that the head of a classifier is new before its adapter is read
     device = resolve_device(arguments.device)
     pipeline = SluPipeline.from_pretrained(
-        arguments.model, arguments.base_model, _open_quantizer(arguments), device, write_text=spoken_text
+        arguments.model, arguments.base_model, _open_quantizer(arguments), device, spoken_text, arguments.revision
     )
     answers = [{"input": name} | pipeline(audio=read_waveform(Path(name), name)) for name in arguments.audio or []] + [
         {"input": text} | pipeline(text=text) for text in arguments.text or []

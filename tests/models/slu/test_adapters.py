@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from hub_server import HubServer, Repository
 from peft import PeftModel
 from safetensors.torch import load_file
 from tiny_slu import NUM_UNITS, make_model
@@ -180,6 +181,21 @@ def test_a_folder_that_was_not_fine_tuned_is_named(tmp_path):
     base = make_model(tmp_path / "base", "text_bpe")
     with pytest.raises(FileNotFoundError, match="is not the folder of a model that `evoslm finetune` made"):
         load_finetuned(base)
+
+
+def test_an_id_that_the_hub_does_not_have_or_cannot_answer_for_is_named(tmp_path, monkeypatch):
+    with HubServer() as hub:
+        hub.serve_this_process(monkeypatch)
+        with pytest.raises(FileNotFoundError, match=r"^user/none cannot be had, neither as a folder .* \(.*404"):
+            load_finetuned("user/none")
+        repository = hub.repositories["model", "user/plain"] = Repository("model", "user/plain")
+        repository.commit("weights", {"config.json": b"{}"})
+        with pytest.raises(FileNotFoundError, match="is not the folder of a model that `evoslm finetune` made"):
+            load_finetuned("user/plain")
+        with pytest.raises(FileNotFoundError, match=r"^user/plain at v9 cannot be had.* \(404"):
+            load_finetuned("user/plain", revision="v9")
+    with pytest.raises(ValueError, match="lies on this machine and has no revision 'v9'"):
+        load_finetuned(tmp_path, revision="v9")
 
 
 def test_a_model_without_a_token_that_ends_is_refused(tmp_path):
