@@ -22,6 +22,7 @@ from evoslm.models.speech_units.identity import check_same_quantizer, quantizer_
 from evoslm.training.cli import main
 from evoslm.training.release.files import is_allowed
 from evoslm.training.release.manifest import list_files
+from evoslm.training.release.models.eval_results import write_joint_eval_results
 from evoslm.training.release.models.language_model_card import Branch, LanguageModelCard, describe_content
 from evoslm.training.release.models.ties import UnitTies
 from evoslm.training.release.names import ReleaseNames
@@ -82,29 +83,29 @@ def test_what_is_of_one_quantizer_carries_one_hash(by_name, finished_run):
     assert one.unit_quantizer_hash == quantizer_hash(main_quantizer)
 
 
-def test_nothing_names_this_machine_and_nothing_is_unpickled(released, finished_run):
+def test_nothing_names_this_machine_and_nothing_is_unpickled(released, complete_run):
     for repository in released:
         for path in repository.files():
             assert is_allowed(path)
             content = path.read_bytes()
-            for place in (finished_run, Path.home() / "", Path.cwd()):
+            for place in (complete_run, Path.home() / "", Path.cwd()):
                 assert str(place).encode() + b"/" not in content, path
                 assert f'"{place}"'.encode() not in content, path
 
 
-def test_the_same_run_gives_the_same_bytes_without_a_network(released, finished_run, tmp_path, monkeypatch, capsys):
+def test_the_same_run_gives_the_same_bytes_without_a_network(released, complete_run, tmp_path, monkeypatch, capsys):
     def refuse(*arguments):
         raise AssertionError("a dry run asked for a network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    before = set(list_files(finished_run))
-    command = ["release", str(finished_run), "--namespace", "user", "--dry_run", "--output_dir", str(tmp_path / "out")]
+    before = set(list_files(complete_run))
+    command = ["release", str(complete_run), "--namespace", "user", "--dry_run", "--output_dir", str(tmp_path / "out")]
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "Nothing was pushed" in printed and all(repository.name in printed for repository in released)
     first, second = released[0].folder.parents[1], tmp_path / "out"
-    assert list_files(first) == list_files(second) and set(list_files(finished_run)) == before
+    assert list_files(first) == list_files(second) and set(list_files(complete_run)) == before
     for name in list_files(first):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
     listed = json.loads((second / "repositories.json").read_text())
@@ -133,6 +134,69 @@ def test_cards_say_what_the_run_measured(by_name, finished_run):
         for other in repository.revisions:
             assert f"`{other[0]}`" in card.text
             assert f'revision="{other[0]}"' in (other[1] / "README.md").read_text()
+
+
+def test_joint_models_say_what_was_measured_in_the_forms_of_the_hub(by_name, complete_run):
+    results = json.loads((complete_run / "joint" / "results.json").read_text())["models"]
+    assert results["cst_ast"]["retrieval"]  # which has no place there
+    pairs = yaml.safe_load((branch(by_name["pairs"]) / "README.md").read_text().split("---\n")[1])
+    configurations = {each["config_name"] for each in pairs["configs"]}
+    for mixture, forms, questions in (("text", ["text"], 1), ("cst_ast", ["text", "speech"], 4)):
+        folder, found = branch(by_name[f"joint-{mixture.replace('_', '-')}"]), results[mixture]
+        expected = {
+            task if form == "text" else f"{task}_units": round(100 * of["accuracy"]["value"], 2)
+            for form in forms
+            for task, of in found["accuracies"][form].items()
+        }
+        assert set(TASKS) <= set(expected) <= configurations
+        index = ModelCard.load(folder / "README.md").data.eval_results
+        assert {each.dataset_config: each.metric_value for each in index if each.metric_type == "accuracy"} == expected
+        bits = {each.metric_name: each.metric_value for each in index if each.metric_type == "bits_per_word"}
+        assert len(bits) == questions and len(index) == len(expected) + questions
+        assert bits["Bits a word of text, training seed 0"] == round(found["bits"]["text"]["mean"], 3)
+        said = {}
+        for path in (folder / ".eval_results").iterdir():
+            (entry,) = parse_eval_result_entries(yaml.safe_load(path.read_text()))
+            said[entry.task_id] = entry.value
+            assert path.stem == entry.task_id and entry.dataset_id == "user/evoslm-smoke-pairs"
+            assert f" pairs in {'speech' if entry.task_id.endswith('_units') else 'text'}, " in entry.notes
+        assert said == expected
+
+
+def test_each_branch_of_a_joint_model_has_the_accuracy_of_its_own_training(tmp_path):
+    accuracy = {"value": 0.6, "low": 0.5, "high": 0.7, "n_pairs": 10, "seeds": [0.5, 0.7]}
+    accuracies = {form: {"swuggy": {"accuracy": accuracy}} for form in ("text", "speech")}
+    results = {"seeds": [3, 5], "models": {"cst": {"accuracies": accuracies}}}
+    for seed, value in ((3, 50.0), (5, 70.0)):
+        folder = tmp_path / f"seed-{seed}"
+        write_joint_eval_results(folder, "user/joint", ReleaseNames("user", "smoke"), results, "cst", seed)
+        assert sorted(path.name for path in (folder / ".eval_results").iterdir()) == [
+            "swuggy.yaml",
+            "swuggy_units.yaml",
+        ]
+        for path in (folder / ".eval_results").iterdir():
+            (entry,) = parse_eval_result_entries(yaml.safe_load(path.read_text()))
+            assert entry.value == value and "Over training seeds 3, 5: 60.0 [50.0, 70.0]" in entry.notes
+
+
+def test_adapters_say_what_was_measured_in_the_index_of_their_card_alone(by_name, complete_run):
+    for read in ("text", "speech"):
+        folder = branch(by_name[f"joint-cst-ast-sentiment-{read}"])
+        results = json.loads((complete_run / "joint/slu/sentiment" / f"cst_ast-{read}" / "results.json").read_text())
+        data = ModelCard.load(folder / "README.md").data
+        (tested,) = results["tests"]
+        assert {
+            each.metric_name.split(",")[0]: (each.metric_type, each.metric_value) for each in data.eval_results
+        } == {
+            label: (kind, round(100 * tested["measures"][name]["mean"], 2))
+            for name, label, kind in (
+                ("macro_f1", "macro-F1", "f1"),
+                ("macro_recall", "macro recall", "recall"),
+                ("accuracy", "accuracy", "accuracy"),
+            )
+        }
+        assert {(each.dataset_type, each.dataset_config) for each in data.eval_results} == {("sentiment", read)}
+        assert data.metrics == ["accuracy", "f1", "recall"] and not (folder / ".eval_results").exists()
 
 
 def test_a_card_explains_what_its_tables_show(by_name, finished_run):
@@ -181,7 +245,8 @@ def test_every_model_has_a_card_with_what_a_stranger_needs(released):
 @pytest.mark.end_to_end
 def test_snippets_of_cards_run_as_printed_where_the_package_is_not(by_name, released, tmp_path):
     kept = ("text-bpe", "phone-raw", "speech-units", "speech-bpe", "units-mfcc", "units-mfcc-syllable")
-    kept += ("units-mfcc-duration-penalized", "vocoder")
+    kept += ("units-mfcc-duration-penalized", "vocoder", "transcriber", "joint-cst-ast")
+    kept += ("joint-cst-ast-sentiment-text",)  # which loads its tokenizer, its base and itself
     code = ["import sys", "sys.modules['evoslm'] = None"]
     for name in kept:
         for block in blocks((branch(by_name[name]) / "README.md").read_text()):

@@ -39,7 +39,7 @@ def make_finetuning(folder, base, name, quantizer=None, method="lora", kind="cla
         tokenizer.save_pretrained(target)
         config.save(target)
     write_json(target / "training.json", {})
-    write_json(folder / "results.json", {"seeds": [0], "task": {"sizes": {"train": 1}}, "tests": []})
+    write_json(folder / "results.json", {"seeds": [0], "task": {"name": "moods", "sizes": {"train": 1}}, "tests": []})
     return folder
 
 
@@ -101,7 +101,12 @@ def test_an_adapter_is_of_its_bases_units(tmp_path):
 
     source = make_finetuning(tmp_path / "own", base, str(base), quantizer)
     card = prepare("out", source)
-    assert f"(`{own}`)" in card and "evoslm answer finetuned clip.wav" in card and "--text" not in card
+    assert (
+        f"(`{own}`)" in card
+        and "\nevoslm answer user/evoslm-tiny-" in card
+        and " clip.wav\n" in card
+        and "--text" not in card
+    )
     assert "license: apache-2.0" in card
     # A base of somebody else's repository has no config.json here: its units are those that were used.
     prepare("of-hub", make_finetuning(tmp_path / "hub", base, "somebody/units", quantizer), [])
@@ -120,7 +125,7 @@ def test_a_whole_model_of_somebody_elses_weights_has_no_licence_and_is_no_langua
     )
     (made,) = prepare_adapters([source], NAMES, tmp_path / "out", [], [], "apache-2.0")
     card = (made.folder / "README.md").read_text()
-    assert "license: unknown" in card and "evoslm answer finetuned --text" in card
+    assert "license: unknown" in card and f"\nevoslm answer {made.name} --text" in card
     assert made.name not in CardExamples.of(NAMES, [made]).modalities
     (made,) = prepare_adapters([source], NAMES, tmp_path / "stated", [], [], "mit", "mit")
     assert "license: mit" in (made.folder / "README.md").read_text()

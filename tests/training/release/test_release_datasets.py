@@ -142,6 +142,14 @@ def test_pairs_are_a_benchmark_of_the_hub_by_a_frameworks_name(prepared, finishe
         assert result[0]["dataset"] == {"id": "user/evoslm-smoke-pairs", "task_id": task["id"]}
 
 
+def test_a_benchmark_has_the_tasks_that_joint_models_were_asked_in_units(complete_run, names, by_name, tmp_path):
+    choice = ReleaseChoice(["speech_units"], evaluation_framework="some-framework")
+    pairs = prepare_dataset_repositories(complete_run, names, tmp_path / "benchmark", choice)[2].folder
+    said = {task["id"] for task in yaml.safe_load((pairs / "eval.yaml").read_text())["tasks"]}
+    results = {path.stem for path in (by_name["joint-cst-ast"].folder / ".eval_results").iterdir()}
+    assert said == results == {*TASKS, *(f"{task}_units" for task in TASKS)}
+
+
 def test_what_cannot_be_a_framework_is_refused(finished_run, tmp_path, capsys):
     flags = ["--dry_run", "--output_dir", str(tmp_path / "release"), "--evaluation_framework", "My Framework"]
     assert main(["release", str(finished_run), "--namespace", "user", *flags]) == 2

@@ -93,7 +93,9 @@ def prepare_pairs(source: DatasetSource, folder: Path) -> ReleaseRepository:
     )
     if source.evaluation_framework:
         title = f"EvoSLM {source.names.study}: minimal pairs"
-        write_benchmark(target, title, f"{numbers}, as text, phones and speech.", source.evaluation_framework, tasks)
+        of_units = [f"{task}_units" for task in tasks if source.joint is not None]  # joint models are asked in both
+        asked = [each.name for each in configurations if each.name in (*tasks, *of_units)]
+        write_benchmark(target, title, f"{numbers}, as text, phones and speech.", source.evaluation_framework, asked)
     return ReleaseRepository(
         name, "dataset", target, title="Minimal pairs", note=f"{numbers}: as text, phones, speech and units."
     )

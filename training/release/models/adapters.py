@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import EvalResult
+
 from ....models.files import read_json, write_json
 from ....models.slu.adapters import ADAPTER_CONFIG_FILE, fingerprint_weights
 from ....models.slu.configuration_slu import CLASSIFICATION, SLU_CONFIG_FILE, SluConfig
-from ....models.slu.contents import SPEECH, TEXT, inputs_of
+from ....models.slu.contents import SPEECH
 from ....models.speech_units import SpeechUnitModel
 from ....models.speech_units.identity import HASH_KEY, check_same_quantizer, quantizer_hash
 from ...finetune.report import NAMES, RESULTS_FILE
@@ -24,9 +26,11 @@ from ..card import TAGS, UNKNOWN_LICENSE, cite, code, install, license_text, lin
 from ..files import copy_file, copy_json
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
+from .eval_results import name_trainings
 from .language_models import copy_tokenizer
 from .ties import UnitTies, check_results
 
+_METRICS = {"macro_f1": "f1", "macro_recall": "recall", "label_f1": "f1"}  # the Hub's names of ours
 _WEIGHTS = ("adapter_model.safetensors", "model*.safetensors")
 _CONFIGS = (ADAPTER_CONFIG_FILE, "config.json", "generation_config.json", "model.safetensors.index.json")
 
@@ -221,7 +225,14 @@ def _write_card(
     metadata = {"language": "en", "license": license_id, "library_name": "peft" if is_lora else "transformers"}
     metadata |= {"base_model": [base.repository], "tags": [*TAGS, "spoken-language-understanding"]}
     metadata |= {"base_model_relation": "adapter" if is_lora else "finetune"}
-    metadata |= {"pipeline_tag": "text-classification" if config.kind == CLASSIFICATION else "token-classification"}
+    does_what = "text-classification" if config.kind == CLASSIFICATION else "token-classification"
+    metadata |= {"pipeline_tag": does_what}
+    if index := _model_index(does_what, results):
+        metadata |= {
+            "model_name": repository.split("/")[1],
+            "metrics": sorted({each.metric_type for each in index}),
+            "eval_results": index,
+        }
     sizes = results["task"]["sizes"]
     sections = [
         ("Intended use", "Research on what a language model's alphabet is worth to spoken language understanding."),
@@ -235,18 +246,33 @@ def _write_card(
     write_card(folder, metadata, f"{config.task} in {config.trained_on}", lead, sections)
 
 
+def _model_index(task_type: str, results: dict[str, Any]) -> list[EvalResult]:
+    """What was measured of all trainings together: one a measure and an input that was tested."""
+    task = results["task"]["name"]
+    return [
+        EvalResult(
+            task_type=task_type,
+            dataset_type=task,
+            dataset_name=task,
+            dataset_config=test["name"],
+            dataset_split="test",
+            metric_type=_METRICS.get(name, name),
+            metric_name=f"{NAMES.get(name, name)}, {name_trainings(results['seeds'])}",
+            metric_value=round(100 * found["mean"], 2),
+        )
+        for test in results["tests"]
+        for name, found in test["measures"].items()
+    ]
+
+
 def _how_to_use(
     repository: str, branch: str, config: SluConfig, base: _Base, is_lora: bool, names: ReleaseNames
 ) -> str:
     revision = "" if branch == "main" else f', revision="{branch}"'
-    reads_text = TEXT in inputs_of(config.modality)
-    asked = '--text "The film was long, and I liked all of it."' if reads_text else "clip.wav"
+    asked = "clip.wav" if config.trained_on == SPEECH else '--text "The film was long, and I liked all of it."'
     at = "" if branch == "main" else f" --revision {branch}"
-    download = code(
-        f"hf download {repository}{at} --local-dir finetuned\nevoslm answer finetuned {asked}",
-        "bash",
-    )
-    told = f"{download}\n\n{install(names)}"
+    answer = code(f"evoslm answer {repository}{at} {asked}", "bash")
+    told = f"{answer}\n\n{install(names)}"
     if not is_lora:
         return told
     of_base = "" if base.revision is None else f', revision="{base.revision}"'

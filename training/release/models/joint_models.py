@@ -34,6 +34,7 @@ from ..card import (
 )
 from ..names import ReleaseNames
 from ..repository import ReleaseRepository
+from .eval_results import joint_model_index, seen_accuracies, write_joint_eval_results
 from .language_model_card import FAR_SMALLER, describe_data
 from .language_models import check_trained_on, copy_model
 from .ties import UnitTies, check_results
@@ -109,6 +110,7 @@ def prepare_joint_models(
             copy_model(source, target / branch, config | ties.as_config(), tokenizer=source)
             training = read_json(source / TRAINING_FILE)
             branches.append((branch, seed, training["updates"], training["best_validation_loss"]))
+            write_joint_eval_results(target / branch, repository, names, results, name, seed)
         card = _JointCard(repository, name, names, results, branches, ties, study, corpus, initial, license_id)
         for branch, *_ in branches:
             card.write(target / branch, branch)
@@ -167,6 +169,10 @@ class _JointCard:
         metadata = {"language": "en", "license": self.license_id, "library_name": "transformers"}
         metadata |= {"pipeline_tag": "text-generation", "tags": [*TAGS, "joint-speech-text"]}
         metadata |= {"datasets": [self.names.repository(part) for part in ("utterances", "contents", "pairs")]}
+        tasks = dict.fromkeys(task for _, task, _ in seen_accuracies(self.results, self.name))
+        metadata |= {"metrics": ["accuracy", *map(self.names.shared, tasks)]} if tasks else {}
+        metadata |= {"model_name": self.repository.split("/")[1]}
+        metadata |= {"eval_results": joint_model_index(self.names, self.results, self.name)}
         if self.initial is not None and self.initial.repository:
             metadata |= {"base_model": [self.initial.repository], "base_model_relation": "finetune"}
         lead = f"A causal language model (Llama) that {self._begins()} on {_SEEN[self.name]}, as "
@@ -248,15 +254,8 @@ print(continuation.content, continuation.stop_reason)
                 + markdown_table(["direction", "accuracy (%)", "no context its own"], rows)
             )
         rows = [
-            (
-                form,
-                TASKS[task].label,
-                TASKS[task].rule,
-                f"{percent(of['accuracy']['value'])} {interval(of['accuracy'])}",
-            )
-            for form, by_task in found.get("accuracies", {}).items()
-            if NEVER_SEEN.get(self.name) != form
-            for task, of in by_task.items()
+            (form, TASKS[task].label, TASKS[task].rule, f"{percent(of['value'])} {interval(of)}")
+            for form, task, of in seen_accuracies(self.results, self.name)
         ]
         if rows:
             told = "Minimal pairs, in per cent with 95 % intervals; chance is 50:\n\n"
