@@ -33,6 +33,8 @@ class HubHandler(BaseHTTPRequestHandler):
         self.parts = [unquote(part) for part in url.path.strip("/").split("/")]
         self.query = parse_qs(url.query)
         self.body = self.read_body()
+        if self.hub.token in self.path or self.hub.token.encode() in self.body:
+            self.hub.told_token.append(f"{self.command} {self.path}")
         self.fault = self.hub.take_fault(f"{self.command} {self.path}")
         try:
             if self.fault and self.fault.kind == "status":
@@ -47,6 +49,11 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def route(self) -> None:
         parts = self.parts
+        if parts == ["_faults"]:  # of a process that reads, in place of those that are left
+            self.hub.faults.clear()
+            for fault in json.loads(self.body):
+                self.hub.fail(**fault)
+            return self.answer({})
         if self.command not in ("GET", "HEAD") and "Authorization" not in self.headers and parts[0] != "_lfs":
             raise HubError(401, "Unauthorized", "writing needs a token")
         if self.command not in ("GET", "HEAD") and READ_TOKEN in self.headers.get("Authorization", ""):

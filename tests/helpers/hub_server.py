@@ -45,17 +45,21 @@ class HubServer:
     The server. Use it as a context manager.
 
     Attributes:
+        token: With which one may write.
         url: Its address, for `HF_ENDPOINT`.
         repositories: By kind and name, e.g. `hub.repositories["dataset", "user/name"].commits[-1].files`.
         collections: By slug, as the API gives them.
         faults: What is still to go wrong, see [`HubServer.fail`].
         requests: Every request so far, e.g. `"GET /api/whoami-v2 200"`.
+        told_token: Those of them that have the token in their address or body, where it does not belong.
 
     Args:
         user: Whose the token is.
         organizations: Groups that the user is in, each with a role there.
         others: Users and organisations that are somebody else's.
     """
+
+    token = TOKEN
 
     def __init__(self, user: str = "user", organizations: dict[str, str] | None = None, others: tuple[str, ...] = ()):
         self.user = user
@@ -67,6 +71,7 @@ class HubServer:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.large_files: dict[str, bytes] = {}
         self.requests: list[str] = []
+        self.told_token: list[str] = []
         handler = type("Handler", (HubHandler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True

@@ -331,11 +331,65 @@ def test_the_command_pushes_what_it_prepared_and_asks_before_it_prepares(hub, ow
     assert not (tmp_path / "release").exists() and commits(hub) == made + 1
 
 
-def test_what_a_release_consists_of_is_known_before_it_is_prepared(released, finished_run, own_run):
-    names = ReleaseNames.of(finished_run, "user")
-    planned = plan_repositories(finished_run, names)
+def take_away_scores(run: Path) -> None:
+    (run / "scores" / "text_raw" / "seed-0" / "best" / "items.parquet").unlink()
+
+
+def take_away_results(run: Path) -> None:
+    results = read_json(run / "report" / "results.json")
+    del results["accuracies"]["text_raw"]
+    (run / "report" / "results.json").unlink()
+    write_json(run / "report" / "results.json", results)
+
+
+def take_away_quantizer(run: Path) -> None:
+    shutil.rmtree(run / "units" / "speech_units" / "model")
+
+
+@pytest.mark.parametrize(
+    ("damage", "modality", "message"),
+    [
+        (take_away_scores, "text_raw", "is not finished: it has no scores of text_raw with training seed 0"),
+        (take_away_results, "text_raw", "the report has no results of text_raw"),
+        (take_away_quantizer, "speech_dedup", "The quantizer of speech_dedup is missing"),
+    ],
+)
+def test_of_what_cannot_be_released_the_hub_gets_nothing(hub, own_run, tmp_path, capsys, damage, modality, message):
+    damage(own_run)
+    command = ["release", str(own_run), "--namespace", "user", "--modalities", modality]
+    assert main([*command, "--output_dir", str(tmp_path / "release")]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.err.count("evoslm: error:") == 1 and TOKEN not in "".join(printed)
+    assert not hub.repositories and not hub.collections and not hub.large_files and not writes(hub)
+    assert any("/api/whoami-v2" in request for request in hub.requests)  # it was no dry run
+    assert not [path for path in tmp_path.iterdir() if path.name != "run" and not path.name.endswith(".lock")]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "pattern", "status", "message"),
+    [
+        ("user", "POST .*/commit/", 500, "the Hub answered 500"),
+        ("user", "POST .*/commit/", 400, "the Hub answered 400"),
+        ("user", "GET /api/whoami", 401, "token"),
+        ("user", "PUT /_lfs/", 403, "the Hub answered 403"),
+        ("stranger", None, None, "stranger is somebody else's on the Hub"),
+    ],
+)
+def test_an_error_says_nothing_of_the_token(hub, tmp_path, caplog, namespace, pattern, status, message):
+    if pattern:
+        hub.fail(pattern, "status", 99, status)
+    lines = []
+    with caplog.at_level("DEBUG"), pytest.raises((ValueError, PushFailed), match=message) as error:
+        push_release(prepare(tmp_path / "release", namespace), namespace, title="A study", report=lines.append)
+    told = [str(error.value), repr(error.value), *lines, caplog.text]
+    assert not [text for text in told if TOKEN in text] and not hub.told_token
+
+
+def test_what_a_release_consists_of_is_known_before_it_is_prepared(released, complete_run, own_run):
+    names = ReleaseNames.of(complete_run, "user")
+    planned = plan_repositories(complete_run, names)
     assert sorted(planned) == sorted((each.kind, each.name) for each in released)
-    few = plan_repositories(finished_run, names, ReleaseChoice(["text_raw"]))
+    few = plan_repositories(own_run, names, ReleaseChoice(["text_raw"]))
     assert set(few) < set(planned) and ("model", "user/evoslm-smoke-vocoder") not in few
     report = own_run / "report" / "results.json"
     results = read_json(report)
