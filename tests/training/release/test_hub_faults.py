@@ -1,8 +1,10 @@
-"""Where a Hub fails while a released model is loaded, it is asked again or the error is clear; no half is loaded."""
+"""Where a Hub fails while a release is loaded, it is asked again or the error is clear; no half is loaded."""
 
 import errno
+import json
 import os
 import subprocess
+import sys
 import time
 
 import pytest
@@ -113,3 +115,158 @@ def test_a_release_onto_a_full_disk_ends_in_a_sentence_and_leaves_no_half_of_one
     assert main(["release", str(finished_run), "--namespace", "user", *flags]) == 2
     assert "The disk is full" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
+
+
+READ = """
+import io, json, os, shutil, sys, time
+from urllib.request import Request, urlopen
+
+import evaluate
+import evoslm
+from datasets import DownloadConfig, load_dataset
+
+time.sleep = lambda seconds: None  # between two attempts
+home, commits = os.environ["HF_HOME"], os.environ["EVOSLM_CACHE"] + "/commits"
+
+def rows():
+    rows = load_dataset("user/evoslm-smoke-pairs", "swuggy", split="test")
+    return [len(rows), rows["positive_text"][:]]
+
+def metric(**options):
+    given = {"predictions": [{"positive": -1.0, "negative": -2.0}]}
+    given["references"] = [{"positive_tokens": 1, "negative_tokens": 1}]
+    return evaluate.load("user/swuggy", **options).compute(**given)["accuracy"]
+
+def pipe():
+    pipe = evoslm.pipeline("speech-continuation", model="user/evoslm-smoke-speech-units")
+    (heard,) = pipe("The old man", max_seconds=0.3, seed=0)
+    return [heard.ids, len(heard.audio)]
+
+def attempt(load, **options):
+    try:
+        return ["loaded", load(**options)]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+def fail(*faults):
+    urlopen(Request(os.environ["HF_ENDPOINT"] + "/_faults", json.dumps(faults).encode(), method="PUT")).read()
+
+found = []
+for name, pattern, kind, times in json.loads(sys.argv[1]):
+    for folder in (home, commits):
+        shutil.rmtree(folder, ignore_errors=True)
+    load = {"rows": rows, "metric": metric, "pipe": pipe}[name]
+    fail(*([{"pattern": pattern, "kind": kind, "times": times}] if pattern else []))
+    found.append([attempt(load)])
+    fail()
+    found[-1].append(attempt(load))
+    if name == "metric":
+        found[-1].append(attempt(load, download_config=DownloadConfig(force_download=True)))
+print(json.dumps(found), flush=True)
+os._exit(0)
+"""
+PARQUET, SCRIPT, PART = ".*/resolve/.*parquet", ".*/resolve/.*/swuggy.py", ".*/resolve/.*/pair_accuracy.py"
+WEIGHTS_OF_UNITS, COMMIT = (
+    ".*speech-units/resolve/.*/model.safetensors",
+    ".*/api/models/user/evoslm-smoke-speech-units",
+)
+QUANTIZER, VOCODER = ".*units-mfcc/resolve/.*/model.safetensors", ".*vocoder/resolve/.*/config.json"
+ALWAYS = 999
+PASSING = [
+    ("rows", f"HEAD {PARQUET}", "status", 1),
+    ("rows", f"GET {PARQUET}", "cut", 1),
+    ("rows", f"GET {PARQUET}", "lost", 1),
+    ("rows", f"HEAD {PARQUET}", "etag", ALWAYS),
+    ("metric", f"GET {SCRIPT}", "lost", 1),
+    ("metric", f"HEAD {SCRIPT}", "etag", ALWAYS),
+    ("pipe", f"GET {COMMIT}", "status", 2),
+    ("pipe", f"GET {COMMIT}", "cut", 1),
+    ("pipe", f"GET {COMMIT}", "lost", 1),
+    ("pipe", f"GET {COMMIT}", "truncated", 1),
+    ("pipe", f"HEAD {WEIGHTS_OF_UNITS}", "status", 1),
+    ("pipe", f"GET {WEIGHTS_OF_UNITS}", "cut", 1),
+    ("pipe", f"HEAD {WEIGHTS_OF_UNITS}", "etag", ALWAYS),
+    ("pipe", f"GET {QUANTIZER}", "cut", 1),
+    ("pipe", f"HEAD {VOCODER}", "status", 1),
+]
+LASTING = [
+    (
+        "rows",
+        f"[GH]E[AT]D? {PARQUET}",
+        "status",
+        ALWAYS,
+        "An error happened while trying to locate the file",
+    ),
+    ("rows", f"GET {PARQUET}", "cut", ALWAYS, "peer closed connection without sending complete message body"),
+    ("rows", f"GET {PARQUET}", "truncated", ALWAYS, "Consistency check failed"),
+    ("rows", "GET .*/resolve/.*/README.md", "truncated", ALWAYS, "Consistency check failed"),
+    ("metric", f"[GH]E[AT]D? {SCRIPT}", "status", ALWAYS, "Couldn't find a module script"),
+    ("metric", f"GET {SCRIPT}", "cut", ALWAYS, "Connection broken: IncompleteRead"),
+    ("metric", f"GET {PART}", "cut", ALWAYS, "Connection broken: IncompleteRead"),
+    (
+        "pipe",
+        f"GET {COMMIT}",
+        "status",
+        ALWAYS,
+        "the Hub cannot be asked for its commit (Server error",
+    ),
+    ("pipe", f"GET {COMMIT}", "truncated", ALWAYS, "cannot be found: the Hub cannot be asked for its commit"),
+    ("pipe", f"GET {WEIGHTS_OF_UNITS}", "truncated", ALWAYS, "is no language model with its tokenizer: Consistency"),
+    (
+        "pipe",
+        f"GET {QUANTIZER}",
+        "truncated",
+        ALWAYS,
+        "evoslm-smoke-units-mfcc cannot be loaded: Consistency",
+    ),
+    ("pipe", f"[GH]E[AT]D? {VOCODER}", "status", ALWAYS, "user/evoslm-smoke-vocoder is no model that can be loaded"),
+]
+HALF_SCRIPTS = [("metric", f"GET {part}", "truncated", 1) for part in (SCRIPT, ".*/resolve/.*/judging.py")]
+
+
+@pytest.fixture(scope="module")
+def outcomes(by_name, tmp_path_factory) -> dict[tuple, list]:
+    """By fault, what a process found that loaded a part of a release: with it, then without it."""
+    folder = tmp_path_factory.mktemp("faults")
+    unbroken = [(name, "", "", 0) for name in ("rows", "metric", "pipe")]
+    asked = [*unbroken, *PASSING, *(fault[:4] for fault in LASTING), *HALF_SCRIPTS]
+    parts = ("speech-units", "units-mfcc", "vocoder", "transcriber", "pairs", "swuggy")
+    with HubServer() as hub:
+        with pytest.MonkeyPatch.context() as patch:
+            hub.serve_this_process(patch)
+            push_release([by_name[part] for part in parts], "user", report=lambda line: None)
+        environment = {**os.environ, **hub.environment(folder / "cache"), "TQDM_DISABLE": "1"}
+        environment["EVOSLM_CACHE"] = str(folder / "evoslm")
+        command = [sys.executable, "-c", READ, json.dumps(asked)]
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return dict(zip(map(tuple, asked), json.loads(done.stdout.strip().splitlines()[-1]), strict=True))
+
+
+def right(outcomes, name: str) -> list:
+    first, *again = outcomes[name, "", "", 0]
+    assert first[0] == "loaded" and all(each == first for each in again)
+    return first
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_dataset_a_metric_and_a_pipeline_are_loaded_in_spite_of_what_passes(outcomes, fault):
+    assert all(found == right(outcomes, fault[0]) for found in outcomes[fault])
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("fault", LASTING)
+def test_a_dataset_a_metric_and_a_pipeline_end_in_a_clear_error_and_are_whole_afterwards(outcomes, fault):
+    *asked, message = fault
+    broken, *later = outcomes[tuple(asked)]
+    assert broken[0] != "loaded" and message in broken[1]
+    assert all(found == right(outcomes, fault[0]) for found in later)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("fault", HALF_SCRIPTS)
+def test_half_a_script_of_a_metric_is_no_metric_until_it_is_fetched_again(outcomes, fault):
+    broken, kept, fetched = outcomes[fault]
+    assert broken[0] == kept[0] == "SyntaxError"
+    assert fetched == right(outcomes, "metric")
