@@ -77,7 +77,10 @@ def _open_quantizer(arguments: AnswerArguments) -> Any:
     """The quantizer that was given; a function that makes units, of the training too, is loaded for recordings."""
     given = arguments.quantizer
     if arguments.audio:
-        folder = given or SluConfig.from_pretrained(arguments.model).quantizer
+        # What is released says an id on the Hub, where no function lies.
+        folder = given or (
+            SluConfig.from_pretrained(arguments.model).quantizer if Path(arguments.model).is_dir() else None
+        )
         if folder is not None and is_external(folder):
             check_quantizer(Path(folder))
             return load_quantizer(Path(folder))
