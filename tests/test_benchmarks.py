@@ -10,8 +10,8 @@ from tiny_recognizers import save_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
-BY_NAME = ("continuations", "first-sound", "generation", "layers", "segmentation", "soak", "transcription", "units")
-SECTIONS = (*SPEED, "aligner", "diagnosis", *BY_NAME)
+BY_NAME = ("aligner", "continuations", "diagnosis", "first-sound", "generation", "layers", "segmentation", "soak")
+SECTIONS = (*SPEED, *BY_NAME, "transcription", "units")
 
 
 def run(*arguments):
