@@ -3,6 +3,7 @@
 folders of metrics and of the page -> whole, with this release's ids in them -> prepared repositories.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import requires
@@ -28,6 +29,20 @@ SPACE_FILE = "space.json"
 """Names the models of the page, and the dataset of its examples."""
 _METRIC_SUFFIXES = (".py", ".md", ".txt")
 _FIGURES = (".png", ".svg")
+_CHECK_OF_PARTS = """
+
+# Added by the release: `evaluate` takes half a file for a whole one. Take it out if you change a part.
+from pathlib import Path
+
+_SIZES = {sizes}
+for _part, _size in _SIZES.items():
+    _path = Path(__file__).with_name(_part)
+    if _path.is_file() and _path.stat().st_size != _size:
+        raise ImportError(
+            f"{{_part}} of this metric has {{_path.stat().st_size}} bytes, not the {{_size}} that were released; load "
+            "the metric with download_config=datasets.DownloadConfig(force_download=True)."
+        )
+"""
 
 
 def prepare_space_repositories(
@@ -92,10 +107,19 @@ def _prepare_metric(source: Path, examples: CardExamples, folder: Path) -> Relea
                 f"{path} is a link to nothing: clone the repository again with its links, and release again."
             )
         copy_file(path, target / path.name)
+    _check_parts(target / f"{source.name}.py")
     head, text = _read_card(target)
     _write_card(target, (head, examples.fill(text, source.name)), {})
     title = head["title"]
     return ReleaseRepository(name, "space", target, title=title, note=f'evaluate.load("{name}")')
+
+
+def _check_parts(script: Path) -> None:
+    """Let a metric's script refuse halves of its parts: `evaluate` takes half a file for a whole one, and keeps it."""
+    parts = (path for path in sorted(script.parent.glob("*.py")) if path.name not in (script.name, "__init__.py"))
+    sizes = {path.name: path.stat().st_size for path in parts}  # `evaluate` writes an `__init__.py` of its own
+    with script.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(_CHECK_OF_PARTS.format(sizes=json.dumps(sizes, indent=4)))
 
 
 def _prepare_page(run: Run, names: ReleaseNames, folder: Path, models: list[str]) -> ReleaseRepository:

@@ -221,7 +221,11 @@ LASTING = [
     ),
     ("pipe", f"[GH]E[AT]D? {VOCODER}", "status", ALWAYS, "user/evoslm-smoke-vocoder is no model that can be loaded"),
 ]
-HALF_SCRIPTS = [("metric", f"GET {part}", "truncated", 1) for part in (SCRIPT, ".*/resolve/.*/judging.py")]
+HALF_SCRIPTS = [
+    ("metric", f"GET {SCRIPT}", "truncated", 1, "SyntaxError"),
+    ("metric", "GET .*/resolve/.*/judging.py", "truncated", 1, "SyntaxError"),
+    ("metric", f"GET {PART}", "truncated", 1, "ImportError"),  # whose half is valid Python
+]
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +233,7 @@ def outcomes(by_name, tmp_path_factory) -> dict[tuple, list]:
     """By fault, what a process found that loaded a part of a release: with it, then without it."""
     folder = tmp_path_factory.mktemp("faults")
     unbroken = [(name, "", "", 0) for name in ("rows", "metric", "pipe")]
-    asked = [*unbroken, *PASSING, *(fault[:4] for fault in LASTING), *HALF_SCRIPTS]
+    asked = [*unbroken, *PASSING, *(fault[:4] for fault in (*LASTING, *HALF_SCRIPTS))]
     parts = ("speech-units", "units-mfcc", "vocoder", "transcriber", "pairs", "swuggy")
     with HubServer() as hub:
         with pytest.MonkeyPatch.context() as patch:
@@ -267,6 +271,7 @@ def test_a_dataset_a_metric_and_a_pipeline_end_in_a_clear_error_and_are_whole_af
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("fault", HALF_SCRIPTS)
 def test_half_a_script_of_a_metric_is_no_metric_until_it_is_fetched_again(outcomes, fault):
-    broken, kept, fetched = outcomes[fault]
-    assert broken[0] == kept[0] == "SyntaxError"
+    *asked, error = fault
+    broken, kept, fetched = outcomes[tuple(asked)]
+    assert broken[0] == kept[0] == error
     assert fetched == right(outcomes, "metric")
