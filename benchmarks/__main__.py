@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .flags import BLIMP, DEVICE, LJSPEECH, PIPER, QUICK, RUN, SOAK_SECONDS, WHISPER
+from .flags import BLIMP, DEVICE, LJSPEECH, PIPER, QUICK, RUN, SHAPE, SOAK_SECONDS, WHISPER, WHISPER_SHAPES
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 BY_NAME_ONLY = (
@@ -27,6 +27,7 @@ BY_NAME_ONLY = (
     "soak",
     "transcription",
     "units",
+    "windows",
 )
 """Their tables are in the pages of `docs` that they are about, such as `analysis.md` and `recordings.md`."""
 NEED_A_RUN = {
@@ -51,7 +52,8 @@ def main() -> None:
     parser.add_argument(
         "--ljspeech",
         type=Path,
-        help="A folder of LJSpeech, whose recordings aligner, segmentation, transcription and units read.",
+        help="A folder of LJSpeech, whose recordings aligner, segmentation, transcription, units and windows read, "
+        "and extraction with --whisper, --shape or --device.",
     )
     parser.add_argument(
         "--piper",
@@ -59,7 +61,11 @@ def main() -> None:
     )
     parser.add_argument(
         "--whisper",
-        help="A Whisper, a folder or an id on the Hub: transcription listens with it, units measures its units, too.",
+        help="A Whisper, a folder or an id on the Hub: transcription listens with it, units measures its units, too, "
+        "windows and extraction have its weights in the place of random ones.",
+    )
+    parser.add_argument(
+        "--shape", choices=WHISPER_SHAPES, help="Of the Whisper with random weights that extraction runs, alone then."
     )
     parser.add_argument(
         "--run",
@@ -70,7 +76,8 @@ def main() -> None:
     parser.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
-        help="Where generation and continuations have models run; auto, the default, takes a GPU where there is one.",
+        help="Where generation and continuations have models run; auto, the default, takes a GPU where there is one. "
+        "And where extraction, where it is given, runs Whisper's encoder alone.",
     )
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
     arguments = parser.parse_args()
@@ -95,6 +102,10 @@ def main() -> None:
         except ValueError as error:
             parser.error(str(error))
         environment[WHISPER] = arguments.whisper
+    if arguments.shape is not None:
+        if arguments.whisper is not None:
+            parser.error("--whisper has a shape of its own; leave out --shape")
+        environment[SHAPE] = arguments.shape
     if arguments.run is not None:
         if not (arguments.run / "models").is_dir():
             parser.error(f"{arguments.run} holds no models; give the folder of a finished run")

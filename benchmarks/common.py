@@ -4,21 +4,33 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from transformers import LlamaConfig
+import numpy as np
+import torch
+from transformers import LlamaConfig, WhisperConfig, WhisperFeatureExtractor
 
 from evoslm.datasets_scripts.phones.frames import num_frames, phone_content, repeat_content
+from evoslm.datasets_scripts.recordings.reading import read_speech
+from evoslm.datasets_scripts.recordings.sources import read_audio_folder
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.stories.simple.generation import generate_stories as generate_simple_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, whisper_encoder
+from evoslm.models.speech_units.pretrained_encoder import describe_encoder, load_encoder_weights
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset
 
-from .flags import PIPER
+from .flags import PIPER, WHISPER_SHAPES, full_or_quick
 
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+
+_LARGE_WHISPER = {"d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20, "encoder_ffn_dim": 5120}
+_LARGE_WHISPER |= {"num_mel_bins": 128}
+_WHISPER_SHAPES = dict(zip(WHISPER_SHAPES, ({}, _LARGE_WHISPER)))
+_SMALL_WHISPER = {"d_model": 64, "encoder_layers": 4, "encoder_attention_heads": 4, "encoder_ffn_dim": 128}
 
 
 def story_ids(modality: str, words: int) -> list:
@@ -39,10 +51,39 @@ def simple_sentences(number: int, seed: int) -> list[str]:
     return list(islice((sentence for story in stories for sentence in story.sentences), number))
 
 
+def read_recordings(folder: str) -> Iterator[np.ndarray]:
+    """The recordings of a folder that can be read."""
+    return (read_speech(recording.path) for recording in read_audio_folder(Path(folder)) if not recording.problem)
+
+
 def piper_synthesizer() -> str:
     """The name of the synthesizer whose voice `--piper` gives."""
     voice = os.environ[PIPER]
     return f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}"
+
+
+def open_whisper(name: str, num_units: int = 2) -> SpeechUnitModel:
+    """A quantizer with the weights of a Whisper, a folder or an id on the Hub, and random centroids."""
+    described = describe_encoder(name)
+    model = _whisper_quantizer(described, num_units)
+    model.encoder.model.load_state_dict(load_encoder_weights(name, described))
+    return model
+
+
+def random_whisper(shape: str = "tiny", num_units: int = 2) -> SpeechUnitModel:
+    """The same with random weights of a Whisper's shape; of a small one where a section only shows that it runs."""
+    whisper = WhisperConfig(**_WHISPER_SHAPES[shape] | full_or_quick({}, _SMALL_WHISPER))
+    layer = whisper_encoder.default_layer(whisper.encoder_layers)
+    extractor = WhisperFeatureExtractor(feature_size=whisper.num_mel_bins)
+    described = whisper_encoder.describe(whisper, extractor.to_dict(), "random", layer)
+    described |= {"hidden_size": whisper.d_model, "layer": layer, "source": "random", "revision": None}
+    return _whisper_quantizer(described, num_units)
+
+
+def _whisper_quantizer(described: dict, num_units: int) -> SpeechUnitModel:
+    torch.manual_seed(0)
+    config = SpeechUnitConfig(encoder="pretrained", pretrained=described, num_units=num_units)
+    return SpeechUnitModel(config).eval()
 
 
 def laptop_config(vocab_size: int, **more) -> LlamaConfig:

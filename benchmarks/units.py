@@ -29,7 +29,7 @@ from evoslm.datasets_scripts.synthesis.utterances import make_utterance
 from evoslm.datasets_scripts.synthesis.voices import VOICES
 from evoslm.models.audio import SAMPLE_RATE, decode_flac
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_unit_normalizations
-from evoslm.models.speech_units.pretrained_encoder import describe_encoder, load_encoder_weights
+from evoslm.models.speech_units.pretrained_encoder import describe_encoder
 from evoslm.models.statistics import resampled_means
 from evoslm.models.unit_quality import unit_quality
 from evoslm.models.unit_quality.stability import WordDraws, WordTokens, speaker_information, word_stability
@@ -44,7 +44,7 @@ from evoslm.training.unit_report.encoding import (
 from evoslm.training.unit_report.perturbation import PERTURBATIONS, measure_perturbations, unit_edit_distance
 from evoslm.training.unit_report.sources import MeasuredRecording
 
-from .common import piper_synthesizer, simple_sentences
+from .common import open_whisper, piper_synthesizer, simple_sentences
 from .flags import LJSPEECH, PIPER, WHISPER, full_or_quick
 
 UNITS, SENTENCES, STORIES = full_or_quick((500, 32, 160), (20, 4, 12))
@@ -256,14 +256,8 @@ def _encoders() -> dict[str, Callable[[], SpeechUnitModel]]:
     }
     if WHISPER in os.environ:
         described = describe_encoder(os.environ[WHISPER])
-        encoders[f"{described['source']}, layer {described['layer']}"] = partial(_open_whisper, described)
+        encoders[f"{described['source']}, layer {described['layer']}"] = partial(open_whisper, os.environ[WHISPER])
     return encoders
-
-
-def _open_whisper(described: dict) -> SpeechUnitModel:
-    model = SpeechUnitModel(SpeechUnitConfig(encoder="pretrained", pretrained=described))
-    model.encoder.model.load_state_dict(load_encoder_weights(os.environ[WHISPER], described))
-    return model
 
 
 def _fit(spoken: list[MeasuredRecording], encoder: Callable[[], SpeechUnitModel]) -> dict[str, SpeechUnitModel]:
