@@ -197,7 +197,7 @@ def _hubert_engines(model: SpeechUnitModel, whole: HubertModel, pool) -> Engines
 def _whisper_engines(model: SpeechUnitModel, source: torch.nn.Module | None = None) -> Engines:
     """Engines of Whisper; `source` is the whole encoder with the same weights, of which a script runs all layers."""
     config = model.encoder.model.config
-    whole, layers = (config, "") if source is None else (source.config, f", all {source.config.encoder_layers} layers")
+    whole, layers = (config, "") if source is None else (source.config, ", every layer")
     count = _count_own(model)
     return {
         "ours, one process": Engine(model.units, count),

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from tiny_recognizers import save_whisper
-from tiny_whisper import save_whisper as save_tiny_whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEED = ("synthesis", "extraction", "unit-report", "training", "scoring")
@@ -43,12 +42,12 @@ def test_every_section_runs_and_a_quick_one_writes_nothing(section, tmp_path, re
 @pytest.mark.parametrize("flags", [["--shape", "large-v3"], ["--whisper"]])
 def test_extraction_measures_whispers_encoder_alone_where_it_is_asked(tmp_path, flags):
     """Of a shape, or with somebody's weights, of which a script runs all layers."""
-    given = [*flags, save_tiny_whisper(tmp_path)] if flags == ["--whisper"] else flags
+    given = [*flags, save_whisper(tmp_path)] if flags == ["--whisper"] else flags
     done = run("--quick", "extraction", *given)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.count("\n## ") == 1 and "HuBERT" not in done.stdout
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith(("| ours", "| one"))]
-    whole = "one file at a time, filled up to 30 s" + ", all 4 layers" * (flags == ["--whisper"])
+    whole = "one file at a time, filled up to 30 s" + ", every layer" * (flags == ["--whisper"])
     assert rows == 2 * ["ours, one process", "one file at a time", whole]
     assert ("128 mel bins" in done.stdout) == (flags != ["--whisper"])
 
@@ -85,7 +84,7 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert "invalid choice: 'tpu'" in run("--device", "tpu", "generation").stderr
     assert "holds no models" in run("--run", tmp_path, "soak").stderr
     assert "invalid choice: 'huge' (choose from" in run("--shape", "huge", "extraction").stderr
-    whisper = save_tiny_whisper(tmp_path / "whisper")
+    whisper = save_whisper(tmp_path / "whisper")
     mistake = run("--shape", "tiny", "--whisper", whisper, "extraction").stderr
     assert "--whisper has a shape of its own; leave out --shape" in mistake
     if not torch.cuda.is_available():
