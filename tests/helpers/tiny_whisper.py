@@ -3,8 +3,8 @@
 [`save_whisper`] -> a folder as of the Hub; [`whisper_frames`] -> the frames of a layer with as many positions.
 """
 
-import numpy as np
 import torch
+from changing_sound import speech
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
 LAYER = 2
@@ -21,15 +21,6 @@ SHAPE = {
     "vocab_size": 16,
     **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0),
 }
-
-
-def speech(seconds, seed=0):
-    """Noise whose colour and loudness change, so that frames differ."""
-    rng = np.random.default_rng(seed)
-    samples = rng.standard_normal(int(16_000 * seconds))
-    time = np.arange(len(samples)) / 16_000
-    tone = np.sin(2 * np.pi * (200 + 150 * np.sin(2 * np.pi * time)) * time)
-    return (0.1 * (0.3 * samples + tone) * (1.2 + np.sin(5 * time))).astype(np.float32)
 
 
 AUDIO = [speech(seconds, seed) for seed, seconds in enumerate((1.0, 1.9, 0.31, 1.7, 1.9, 0.02))]

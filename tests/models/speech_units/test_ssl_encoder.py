@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from changing_sound import speech
 from transformers import (
     AutoModel,
     Data2VecAudioConfig,
@@ -59,15 +60,6 @@ CONVOLVING = {
     "conformer": (Wav2Vec2ConformerModel, Wav2Vec2ConformerConfig(**SHAPE, conv_depthwise_kernel_size=7)),
 }
 RNG = np.random.default_rng(0)
-
-
-def speech(seconds, seed=0):
-    """Noise whose colour and loudness change, so that frames differ."""
-    rng = np.random.default_rng(seed)
-    samples = rng.standard_normal(int(16_000 * seconds))
-    time = np.arange(len(samples)) / 16_000
-    tone = np.sin(2 * np.pi * (200 + 150 * np.sin(2 * np.pi * time)) * time)
-    return (0.1 * (0.3 * samples + tone) * (1.2 + np.sin(5 * time))).astype(np.float32)
 
 
 AUDIO = [speech(seconds, seed) for seed, seconds in enumerate((1.0, 2.5, 0.31, 1.7, 2.5, 0.02))]

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_whisper import AUDIO, LAYER, POSITIONS, save_whisper, speech, whisper_frames
+from changing_sound import speech
+from tiny_whisper import AUDIO, LAYER, POSITIONS, save_whisper, whisper_frames
 from transformers import AutoModel, WhisperFeatureExtractor
 
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, SpeechUnitProcessor, fit_units

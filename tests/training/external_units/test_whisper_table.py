@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from changing_sound import speech
 from safetensors.torch import load_file
-from tiny_whisper import LAYER, save_whisper, speech
+from tiny_whisper import LAYER, save_whisper
 from transformers import AutoModel, WhisperFeatureExtractor
 
 from evoslm.models.speech_units import fit_units

@@ -190,35 +190,17 @@ PASSING = [
     ("pipe", f"HEAD {VOCODER}", "status", 1),
 ]
 LASTING = [
-    (
-        "rows",
-        f"[GH]E[AT]D? {PARQUET}",
-        "status",
-        ALWAYS,
-        "An error happened while trying to locate the file",
-    ),
+    ("rows", f"[GH]E[AT]D? {PARQUET}", "status", ALWAYS, "An error happened while trying to locate the file"),
     ("rows", f"GET {PARQUET}", "cut", ALWAYS, "peer closed connection without sending complete message body"),
     ("rows", f"GET {PARQUET}", "truncated", ALWAYS, "Consistency check failed"),
     ("rows", "GET .*/resolve/.*/README.md", "truncated", ALWAYS, "Consistency check failed"),
     ("metric", f"[GH]E[AT]D? {SCRIPT}", "status", ALWAYS, "Couldn't find a module script"),
     ("metric", f"GET {SCRIPT}", "cut", ALWAYS, "Connection broken: IncompleteRead"),
     ("metric", f"GET {PART}", "cut", ALWAYS, "Connection broken: IncompleteRead"),
-    (
-        "pipe",
-        f"GET {COMMIT}",
-        "status",
-        ALWAYS,
-        "the Hub cannot be asked for its commit (Server error",
-    ),
+    ("pipe", f"GET {COMMIT}", "status", ALWAYS, "the Hub cannot be asked for its commit (Server error"),
     ("pipe", f"GET {COMMIT}", "truncated", ALWAYS, "cannot be found: the Hub cannot be asked for its commit"),
     ("pipe", f"GET {WEIGHTS_OF_UNITS}", "truncated", ALWAYS, "is no language model with its tokenizer: Consistency"),
-    (
-        "pipe",
-        f"GET {QUANTIZER}",
-        "truncated",
-        ALWAYS,
-        "evoslm-smoke-units-mfcc cannot be loaded: Consistency",
-    ),
+    ("pipe", f"GET {QUANTIZER}", "truncated", ALWAYS, "evoslm-smoke-units-mfcc cannot be loaded: Consistency"),
     ("pipe", f"[GH]E[AT]D? {VOCODER}", "status", ALWAYS, "user/evoslm-smoke-vocoder is no model that can be loaded"),
 ]
 HALF_SCRIPTS = [
