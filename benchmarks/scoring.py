@@ -26,7 +26,7 @@ from .common import laptop_config, peak_of, story_ids
 from .flags import BLIMP, full_or_quick
 
 PAIRS, SLOW_PAIRS, TURNS = full_or_quick((2000, 300, 3), (64, 8, 1))
-PIECES, WORDS = 2048, 20_000
+PIECES, WORDS = full_or_quick((2048, 20_000), (500, 2_000))
 """Of the tokenizer, and of the stories that it is trained on beside the pairs, which alone do not have so many."""
 BATCHES = full_or_quick((16, 64, 256), (64,))
 SIZES = full_or_quick(((1, 1), (10, 1), (1, 10)), ((1, 1),))  # times as many pairs, times as long
@@ -41,18 +41,19 @@ CONTEXTS = full_or_quick(
     (({}, "phone_raw", 300, 0.8),),
 )
 """Shape of the model, modality, words of stories, and the share of a story that is context."""
-VOCABULARIES = full_or_quick((32_000, 128_000, 262_144), (32_000,))
+VOCABULARIES = full_or_quick((32_000, 128_000, 262_144), (1_000,))
 WIDE_PAIRS = full_or_quick(120, 8)
 WIDE = {  # Gemma 3 270M's, but for its vocabulary
-    "hidden_size": 640,
-    "intermediate_size": 2048,
-    "num_hidden_layers": 18,
+    "hidden_size": full_or_quick(640, 64),
+    "intermediate_size": full_or_quick(2048, 64),
+    "num_hidden_layers": full_or_quick(18, 1),
     "num_attention_heads": 4,
     "num_key_value_heads": 1,
 }
 CONTEXT_WORDS = full_or_quick(30_000, 400)
 OF_CONTEXTS = ("batch 16", "batch 64")
-OF_MEMORY = ("ours", "minicons, batch 64", "lm-evaluation-harness, batch 64")
+OF_MEMORY = full_or_quick(("ours", "minicons, batch 64", "lm-evaluation-harness, batch 64"), ("ours",))
+OF_WIDE = full_or_quick(("batch 16", "batch 64"), ("minicons, batch 64",))
 
 
 def run() -> str:
@@ -283,7 +284,7 @@ def _wide_vocabularies(rows: list[dict]) -> list[str]:
         lengths = np.array([len(ids) for ids in tokenizer(sentences, add_special_tokens=False)["input_ids"]])
         seconds, values = {}, {}
         for name, engine in engines.items():
-            if name == "ours" or name.endswith(("batch 16", "batch 64")):
+            if name == "ours" or name.endswith(OF_WIDE):
                 engine(rows[:1])  # what is slow the first time is not the engine's
                 start = time.perf_counter()
                 values[name] = engine(rows)

@@ -134,7 +134,8 @@ def _seconds_of_passes(model: LlamaForCausalLM, batch: dict[str, torch.Tensor]) 
 def _memory() -> list[str]:
     """Peaks of processes of their own: how they grow with the corpus and with the length of sequences."""
     lines = []
-    for engine, label in enumerate(("ours: packed", "padded to the longest", "padded to the window", "TRL's packing")):
+    labels = ("ours: packed", "padded to the longest", "padded to the window", "TRL's packing")
+    for engine, label in enumerate(labels[: full_or_quick(None, 1)]):
         peaks = [
             peak_of("training", f"train_once({engine}, {modality!r}, {times})")
             for modality, times in OF_MEMORY.values()

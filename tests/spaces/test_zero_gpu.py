@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,13 +52,15 @@ def page(models, tmp_path_factory) -> Iterator[Page]:
         environment = os.environ | scheduler.environment() | {"GRADIO_SERVER_PORT": url.rpartition(":")[2]}
         environment |= {"GRADIO_TEMP_DIR": str(folder / "temporary"), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, zero_gpu.__file__, str(folder / "app.py")]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        streams = {"stdout": output, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **streams)
         try:
             wait_until_served(url, process, log)
             yield Page(url, Client(url, verbose=False), scheduler, process.pid, log)
         finally:
             process.terminate()
             process.wait(30)
+            os.killpg(process.pid, signal.SIGKILL)  # the package leaves the processes that it forked behind
 
 
 @pytest.fixture

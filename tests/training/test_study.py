@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from launched import run_launched, torchrun
 from tiny_study import FLAGS, STUDY, TINY
 
 from evoslm.models.audio import decode_flac
@@ -237,10 +238,8 @@ def test_the_number_of_processes_changes_nothing(tmp_path, finished_run):
 
 @pytest.mark.end_to_end
 def test_processes_of_a_launcher_share_a_whole_study(started_run, finished_run):
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "evoslm.training.cli"]
-    command = [sys.executable, *launcher, "study", *STUDY, "--output_dir", str(started_run)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
+    command = [*torchrun(2), "-m", "evoslm.training.cli", "study", *STUDY, "--output_dir", started_run]
+    done = run_launched(command, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     assert (started_run / "report" / "report.html").exists() and not list(started_run.rglob("chunks"))
     for path in sorted(finished_run.glob("scores/**/items.parquet")):

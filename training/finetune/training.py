@@ -17,7 +17,7 @@ from ...models.slu.adapters import add_lora, load_base, merge_adapter, save_adap
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
 from ...models.slu.inference import encode_prompts, pad_right
 from ..pretrain.deepspeed_config import load_whole, read_deepspeed
-from ..pretrain.hardware import OneGpuArguments
+from ..pretrain.hardware import ProcessArguments
 from ..run import distributed
 from ..run.folder import TRAINING_FILE
 from .trainer import FinetuneTrainer, KeepBest
@@ -222,7 +222,7 @@ def _training_arguments(
     folder: Path, settings: FinetuneSettings, kind: str, device: str, validates: bool, deepspeed: str | None
 ) -> TrainingArguments:
     share = settings.batch_size // distributed.world_size()
-    return OneGpuArguments(
+    return ProcessArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=share,

@@ -73,6 +73,18 @@ def refuse_sharing_alone(name: str | None, command: str) -> None:
         )
 
 
+def sum_over_gloo() -> None:
+    """
+    Have DeepSpeed's processes on a CPU exchange their sums through torch's gloo.
+
+    DeepSpeed would compile an exchange of its own, which takes minutes at first use, and guard it at every use by a
+    file: where a process was killed while it had that file, all later ones would wait for ever.
+    """
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__ = {}  # asked for that exchange alone, and found out by compiling probes
+
+
 @contextmanager
 def whole_weights(arguments) -> Iterator[None]:
     """

@@ -13,8 +13,10 @@ from functools import cache
 
 import torch
 from transformers import LlamaConfig, TrainingArguments
+from transformers.utils import strtobool
 
 from ...models.language_model import training_flops
+from .deepspeed_config import sum_over_gloo
 
 UTILISATION = 0.4
 """Share of the matrix rate that the estimate of the time assumes."""
@@ -23,12 +25,18 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's names for them
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 
 
-class OneGpuArguments(TrainingArguments):
+class ProcessArguments(TrainingArguments):
     """
-    Arguments of `Trainer` in a process that trains on one GPU, however many it sees: a launcher starts one for each.
+    Arguments of `Trainer` in a process that may be one of several, which a launcher starts.
 
-    `Trainer` itself would have `nn.DataParallel` cut each batch along its rows, and a packed batch has none to cut.
+    It trains on one GPU, however many it sees: `Trainer` itself would have `nn.DataParallel` cut each batch along its
+    rows, and a packed batch has none to cut. On a CPU, DeepSpeed's sums go over gloo.
     """
+
+    def __post_init__(self):
+        if self.use_cpu and (self.deepspeed or strtobool(os.environ.get("ACCELERATE_USE_DEEPSPEED", "false"))):
+            sum_over_gloo()
+        super().__post_init__()
 
     @property
     def n_gpu(self) -> int:

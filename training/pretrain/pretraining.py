@@ -39,7 +39,7 @@ from .convergence import Convergence, ConvergenceRule, validation_losses
 from .data import TokenizedUtterances, UtteranceBatchSampler
 from .deepspeed_config import make_universal, read_deepspeed, whole_weights
 from .hardware import (
-    OneGpuArguments,
+    ProcessArguments,
     count_gpus_quickly,
     keep_freed_memory,
     look_up_optimizers_once,
@@ -357,7 +357,7 @@ def _training_arguments(
     on_cuda = device == "cuda"
     if hardware.report_to == "tensorboard":
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
-    return OneGpuArguments(
+    return ProcessArguments(
         output_dir=str(folder),
         max_steps=plan.updates,
         per_device_train_batch_size=at_once,

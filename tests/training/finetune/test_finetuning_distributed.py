@@ -1,15 +1,13 @@
 """A fine-tuning by two real processes (gloo) is that of one, and only the main process writes and tests."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from launched import run_launched, torchrun
 from safetensors.torch import load_file
 from tiny_slu import make_model, write_entities, write_sentiment
 
-LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+LAUNCHER = (*torchrun(2), "-m")
 # Rounding of other sums, which AdamW's first updates make larger.
 TOLERANCE = 1e-3
 
@@ -21,25 +19,9 @@ def text_model(tmp_path_factory):
 
 def run(base, task, folder, *flags, launcher=LAUNCHER):
     """Run the command as one process or two; `training.json`, the weights and what is said of the test split."""
-    asked = ["--task", str(task), "--output_dir", str(folder), "--epochs", "2", "--batch_size", "8", "--device", "cpu"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *launcher,
-            "-m",
-            "evoslm.training.cli",
-            "finetune",
-            str(base),
-            *asked,
-            "--limit",
-            "64",
-            *flags,
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=400,
-    )
+    asked = ["--task", task, "--output_dir", folder, "--epochs", "2", "--batch_size", "8", "--device", "cpu"]
+    asked += ["--limit", "64", *flags]
+    done = run_launched([*launcher, "evoslm.training.cli", "finetune", base, *asked], timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     assert done.stdout.count("The report is") == 1
     model = folder / "models" / "seed-0"
@@ -81,11 +63,6 @@ def test_two_processes_fine_tune_as_one(text_model, alone, tmp_path, method, dee
 @pytest.mark.end_to_end
 def test_processes_that_do_not_divide_a_batch_are_refused(text_model, tmp_path):
     task = write_sentiment(tmp_path)
-    done = subprocess.run(
-        [sys.executable, *LAUNCHER, "-m", "evoslm.training.cli", "finetune", str(text_model), "--task", str(task)]
-        + ["--output_dir", str(tmp_path / "out"), "--batch_size", "7", "--device", "cpu"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    asked = ["--task", task, "--output_dir", tmp_path / "out", "--batch_size", "7", "--device", "cpu"]
+    done = run_launched([*LAUNCHER, "evoslm.training.cli", "finetune", text_model, *asked], timeout=300)
     assert done.returncode != 0 and "2 processes cannot share batches of 7" in done.stderr

@@ -1,11 +1,9 @@
 """Joint models trained by two real processes (gloo) are those of one; a launcher's command does the rest once."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from launched import run_launched, torchrun
 from safetensors.torch import load_file
 
 # Rounding of other sums: losses are of the order of 1, weights of 0.1.
@@ -13,17 +11,9 @@ TOLERANCE = 1e-4
 
 
 def run(folder, run_dir, launcher=(), *flags):
-    command = (
-        ["-m", *launcher, "evoslm.training.cli"] if not launcher else ["-m", *launcher, "-m", "evoslm.training.cli"]
-    )
+    command = [*launcher, *["-m"] * bool(launcher), "evoslm.training.cli", "pretrain-joint", run_dir]
     asked = ["--models", "cst_ast", "--training_seeds", "3", "--epochs", "1", "--num_blocks", "2", "--block_size", "3"]
-    done = subprocess.run(
-        [sys.executable, *command, "pretrain-joint", str(run_dir), "--output_dir", str(folder), *asked, *flags],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=500,
-    )
+    done = run_launched([*command, "--output_dir", folder, *asked, *flags], timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     model = folder / "models" / "cst_ast" / "seed-3"
     return json.loads((model / "training.json").read_text()), load_file(model / "model.safetensors")
@@ -37,9 +27,8 @@ def alone(finished_run, tmp_path_factory):
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("deepspeed", [None, "zero2", "zero3"])
 def test_two_processes_train_a_joint_model_as_one(finished_run, alone, tmp_path, deepspeed):
-    launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     flags = ["--deepspeed", deepspeed] if deepspeed else []
-    facts, weights = run(tmp_path / "joint", finished_run, launcher, *flags)
+    facts, weights = run(tmp_path / "joint", finished_run, torchrun(2), *flags)
     assert (facts["processes"], facts["deepspeed"]) == (2, deepspeed)
     losses, own = ([each["validation_loss"] for each in found["evaluations"]] for found in (alone[0], facts))
     assert own == pytest.approx(losses, abs=TOLERANCE) and facts["tokens_seen"] == alone[0]["tokens_seen"]

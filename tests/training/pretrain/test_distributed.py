@@ -1,13 +1,14 @@
 """Two real processes on a CPU (gloo): the same training as one, killed, stopped and resumed."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+from launched import run_launched, torchrun
 from safetensors.torch import load_file
 from shared_training import SHAPE
 from tiny_study import TINY
@@ -29,15 +30,9 @@ LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 1e-4
 
 
 def run(launcher, program, expect=0):
-    environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *launcher, *program]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300)
+    done = run_launched([*launcher, *program], timeout=300, cwd=ROOT)
     assert expect is None or done.returncode == expect, done.stdout[-3000:] + done.stderr[-6000:]
     return done
-
-
-def torchrun(processes):
-    return ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
 
 
 def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0, protocol=PROTOCOL):
@@ -67,9 +62,30 @@ def check_same(one, other, loss=LOSS_TOLERANCE, weight=WEIGHT_TOLERANCE):
         assert (tensor - other_weights[name].float()).abs().max() < weight, name
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_compiled(tmp_path, monkeypatch):
+    """Compiled extensions are guarded by files: what kills a process that has one makes all later ones wait."""
+    folder = tmp_path / "extensions"
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(folder))
+    yield
+    assert not folder.exists()
+
+
 @pytest.fixture(scope="module")
 def one_process(tokenizer_dir, tmp_path_factory):
     return train(["torch.distributed.run", "--nproc_per_node", "1"], tokenizer_dir, tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def two_processes(tokenizer_dir, tmp_path_factory):
+    """What two processes train in which folder, by how they share it; once each."""
+
+    @cache
+    def train_in_two(deepspeed):
+        folder = tmp_path_factory.mktemp("two") / "model"
+        return train(torchrun(2), tokenizer_dir, folder, {"deepspeed": deepspeed}), folder
+
+    return train_in_two
 
 
 @pytest.mark.parametrize(
@@ -81,17 +97,17 @@ def one_process(tokenizer_dir, tmp_path_factory):
         pytest.param("zero3", marks=pytest.mark.end_to_end),
     ],
 )
-def test_two_processes_train_as_one(one_process, tokenizer_dir, tmp_path, deepspeed):
-    trained = train(torchrun(2), tokenizer_dir, tmp_path / "two", {"deepspeed": deepspeed})
+def test_two_processes_train_as_one(one_process, two_processes, deepspeed):
+    trained, folder = two_processes(deepspeed)
     check_same(trained, one_process)
     assert (trained[0]["processes"], trained[0]["deepspeed"]) == (2, deepspeed)
-    points = sorted(path.parent.name for path in (tmp_path / "two" / "points").glob("*/model.safetensors"))
+    points = sorted(path.parent.name for path in (folder / "points").glob("*/model.safetensors"))
     assert points == [point["name"] for point in one_process[0]["points"]]
     code = (
         "import sys; sys.modules['evoslm'] = None\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        f"model = AutoModelForCausalLM.from_pretrained({str(tmp_path / 'two')!r})\n"
-        f"print(AutoTokenizer.from_pretrained({str(tmp_path / 'two')!r}).vocab_size, model.dtype)"
+        f"model = AutoModelForCausalLM.from_pretrained({str(folder)!r})\n"
+        f"print(AutoTokenizer.from_pretrained({str(folder)!r}).vocab_size, model.dtype)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == ["24", "torch.float32"]
@@ -113,14 +129,14 @@ def test_every_launcher_starts_the_same_training(one_process, tokenizer_dir, tmp
 
 
 @pytest.mark.end_to_end
-def test_a_killed_rank_costs_nothing_but_time(tokenizer_dir, tmp_path):
+def test_a_killed_rank_costs_nothing_but_time(two_processes, tokenizer_dir, tmp_path):
     hardware = {"deepspeed": "zero2", "save_every": 5}
-    whole = train(torchrun(2), tokenizer_dir, tmp_path / "whole", hardware)
+    whole, folder = two_processes("zero2")
     killed = tmp_path / "killed"
     train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [0.7, "SIGKILL"]}, expect=1)
     assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
     check_same(train(torchrun(2), tokenizer_dir, killed, hardware), whole, loss=0, weight=1e-12)
-    assert (killed / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (killed / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
 @pytest.mark.end_to_end

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from launched import run_launched, torchrun
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -211,16 +212,7 @@ def command(model, tmp_path, folder):
 def test_processes_of_a_launcher_share_the_pairs(model, tmp_path):
     make_pairs(tmp_path / "pairs.jsonl", 5000)
     assert score(model, tmp_path / "pairs.jsonl", tmp_path / "one", "--num_proc", "1") == 0
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launcher, *command(model, tmp_path, tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        timeout=300,
-    )
+    done = run_launched([*torchrun(2), *command(model, tmp_path, tmp_path / "two")], timeout=300, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.count("The scores are") == 1
     pd.testing.assert_frame_equal(read(tmp_path / "two")[0], read(tmp_path / "one")[0])
