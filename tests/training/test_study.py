@@ -185,11 +185,11 @@ def test_another_configuration_is_refused_by_name_and_changes_nothing(tmp_path, 
 
 @pytest.mark.end_to_end
 def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run):
-    """SIGKILL after ever longer times until the study gets through; then compare with one that was never stopped."""
+    """SIGKILL after ever longer times, until the study is let through; then compare with one that was never stopped."""
     folder = tmp_path / "killed"
     command = [*COMMAND, "study", *STUDY]
-    kills, patience = 0, 20
-    while True:
+    kills = 0
+    for patience in (15, 30, 45, None):
         process = subprocess.Popen(
             [*command, "--output_dir", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -199,7 +199,7 @@ def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            kills, patience = kills + 1, 1.5 * patience
+            kills += 1
             time.sleep(1)
     assert kills >= 2
     for part in ("accuracies", "effects", "scaling"):

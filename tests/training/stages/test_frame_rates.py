@@ -157,7 +157,7 @@ def test_a_study_has_one_frame_rate_from_its_encoder_to_its_report(tmp_path):
     encoder, run = make_encoder(tmp_path / "encoder", rate), tmp_path / "run"
     made = Run(run, "many")
     names = ["phone_raw", "phone_stretch", "phone_repeat", "speech_units_one_voice", "speech_units"]
-    names += ["speech_dedup", "speech_bpe", "speech_syllable", "speech_syllable_unsupervised"]
+    names += ["speech_syllable", "speech_syllable_unsupervised"]
     flags = ["--preset", "smoke", "--max_words", "4000", "--pairs_per_task", "16", "--point_pairs", "4"]
     flags += ["--modalities", *names, "--encoder", str(encoder), "--num_units", "20", "--num_syllable_units", "20"]
     assert main(["study", *flags, "--compare_seeds", "1", "--output_dir", str(run)]) == 0
