@@ -185,7 +185,7 @@ def test_another_configuration_is_refused_by_name_and_changes_nothing(tmp_path, 
 
 @pytest.mark.end_to_end
 def test_a_study_killed_anywhere_ends_in_the_same_tables(tmp_path, finished_run):
-    """SIGKILL after ever longer times, until the study is let through; then compare with one that was never stopped."""
+    """SIGKILL after ever longer times, until it is let through; then compare with one that was never stopped."""
     folder = tmp_path / "killed"
     command = [*COMMAND, "study", *STUDY]
     kills = 0

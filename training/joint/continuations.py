@@ -31,6 +31,7 @@ from ..run.environment import describe_versions
 from ..run.execution import Execution
 from ..run.stage import Stage
 from .external import describe_model
+from .report import estimate_of
 from .stages import JointSpeech, read_split
 
 CONTINUATIONS_FILE = "continuations.parquet"
@@ -254,7 +255,7 @@ def measure_continuations(
         device (`str`, *optional*, defaults to `"cpu"`): Where the model runs.
 
     Returns:
-        `dict[str, dict]`: By direction what [`judge_continuations`] returns.
+        `dict[str, dict]`: By direction what [`judge_continuations`] returns, with its `outcomes`.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -282,8 +283,54 @@ def measure_continuations(
             generated_tokens=rows["generated_tokens"].tolist(),
             silent=rows["silent"].tolist(),
             seed=settings.seed,
+            return_outcomes=True,
         )
     return results
+
+
+def estimate_pelm(trainings: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any] | None]:
+    """
+    Perplexity a word of continuations that do not copy their prompt: the geometric mean over trainings.
+
+    The logarithm of a training's perplexity is nats by words. Its part of one prompt is that prompt's share in the
+    linear form of this ratio, so that the parts' mean is the logarithm itself, and the interval is that of a mean over
+    prompts and training seeds.
+
+    Args:
+        trainings (`Sequence[pd.DataFrame]`): By training the rows of `continuations.parquet`, of the same prompts.
+
+    Returns:
+        `dict[str, dict]`: By direction `perplexity`, `by_training`, and `ci_low` and `ci_high` of 95 %, `None` with a
+        single training; `None` in the place of a direction of which a training has nothing to be scored.
+    """
+    found: dict[str, dict[str, Any] | None] = {}
+    for direction in trainings[0]["direction"].unique():
+        parts = [_parts_of_logarithm(rows[rows["direction"] == direction].set_index("id")) for rows in trainings]
+        if any(part is None for part in parts):
+            found[direction] = None
+            continue
+        values = pd.concat(parts, axis=1, join="inner").to_numpy().T
+        estimate = estimate_of(values)
+        ends = (None, None)
+        if estimate["half"] is not None:
+            ends = tuple(float(np.exp(estimate["mean"] + way * estimate["half"])) for way in (-1, 1))
+        found[direction] = {
+            "perplexity": float(np.exp(estimate["mean"])),
+            "ci_low": ends[0],
+            "ci_high": ends[1],
+            "by_training": np.exp(values.mean(axis=1)).tolist(),
+        }
+    return found
+
+
+def _parts_of_logarithm(rows: pd.DataFrame) -> pd.Series | None:
+    """Of each prompt, whose mean is the logarithm of the perplexity; `None` where nothing is scored."""
+    counted = rows["log_likelihood"].notna() & ~rows["copied"]
+    nats, words = -rows["log_likelihood"].where(counted, 0.0), rows["words"].where(counted, 0)
+    if not words.sum():
+        return None
+    logarithm = nats.sum() / words.sum()
+    return logarithm + (nats - logarithm * words) / words.mean()
 
 
 def build_continuations(
@@ -331,15 +378,27 @@ def build_continuations(
             generate_continuations(loaded, tokenizer, passages, direction, settings, listens, silent)
             for direction in settings.directions
         )
-        generated.to_parquet(partial_folder / CONTINUATIONS_FILE)
         pelm = measure_continuations(external, passages, generated, settings, listens, execution.device)
+        _keep_outcomes(generated, passages, pelm).to_parquet(partial_folder / CONTINUATIONS_FILE)
         made_with = asdict(settings) | pinned | {"tokenisation": TOKENISATION, "versions": describe_versions()}
         write_json(partial_folder / PELM_FILE, {"directions": pelm, "made_with": made_with})
 
     configuration = asdict(settings) | {"speech": asdict(speech)} | pinned
     inputs = {"model": model, "utterances": utterances, "units": units}
-    stage = Stage(folder, 1, configuration, inputs, packages=("torch", "transformers"))
+    stage = Stage(folder, 2, configuration, inputs, packages=("torch", "transformers"))
     stage.run(build, execution.overwrite)
+
+
+def _keep_outcomes(
+    generated: pd.DataFrame, passages: Sequence[dict[str, str]], pelm: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """The continuations with what was said of each, which is taken out of `pelm`."""
+    ids = [passage["id"] for passage in passages]
+    outcomes = pd.concat(
+        pd.DataFrame(found.pop("outcomes")).assign(id=ids, direction=direction) for direction, found in pelm.items()
+    )
+    added = ["id", "direction", *(name for name in outcomes if name not in generated)]
+    return generated.merge(outcomes[added], on=["id", "direction"], validate="one_to_one")
 
 
 def _load_transcriber(folder: Path | None, device: str) -> UnitsToText | None:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ...datasets_scripts.builders import stream_contents
 from ...datasets_scripts.slu import SluTask, read_task, speak_task
 from ...datasets_scripts.text.sentences import split_sentences
@@ -27,7 +29,13 @@ from ..run.study_file import open_run, read_study
 from ..run.workers import Job, run_jobs
 from ..transcriber.training import TranscriberArguments, train_transcriber
 from .command import JointArguments, pretrain_joint_models, tokenizer_settings
-from .continuations import PELM_FILE, ContinuationSettings, build_continuations
+from .continuations import (
+    CONTINUATIONS_FILE,
+    PELM_FILE,
+    ContinuationSettings,
+    build_continuations,
+    estimate_pelm,
+)
 from .external import EmbeddedModel, external_language_model
 from .inside import attention_to_own_text, text_of_spoken_words
 from .report import NEVER_SEEN, RESULTS_FILE, UNPAIRED
@@ -95,6 +103,7 @@ def study_joint_models(
     results = read_json(folder / RESULTS_FILE) | {
         "inside": _read_all(folder, "inside", INSIDE_FILE, [m for m in models if m not in NEVER_SEEN], seeds),
         "pelm": _read_all(folder, "continuations", PELM_FILE, models, seeds),
+        "pelm_estimates": {name: estimate_pelm(_read_continuations(folder, name, seeds)) for name in models},
         "slu": _read_slu(folder, models, asked.slu_tasks),
         "test_voices": task_voices(_corpus_of(run))["test"],
         "variants": variants,
@@ -308,6 +317,12 @@ def _read_all(folder: Path, part: str, file: str, models: list[str], seeds: list
         model: {str(seed): read_json(folder / part / model / f"seed-{seed}" / file) for seed in seeds}
         for model in models
     }
+
+
+def _read_continuations(folder: Path, model: str, seeds: list[int]) -> list[pd.DataFrame]:
+    """What each training wrote behind its prompts, and what was said of it."""
+    places = (folder / "continuations" / model / f"seed-{seed}" for seed in seeds)
+    return [pd.read_parquet(place / CONTINUATIONS_FILE) for place in places]
 
 
 def _read_slu(folder: Path, models: list[str], tasks: list[str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 the study's results -> lines of markdown.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ def study_lines(results: dict[str, Any]) -> list[str]:
     lines = []
     if results["inside"]:
         lines += _inside_lines(results["inside"])
-    lines += _pelm_lines(results["pelm"], results["transcriber"])
+    lines += _pelm_lines(results["pelm"], results["pelm_estimates"], results["transcriber"])
     for task, found in results["slu"].items():
         lines += slu_lines(task, found, results["seeds"][0], results["test_voices"], results["asked"]["slu_method"])
     if results["variants"]:
@@ -81,7 +80,9 @@ def _per_cent(found: Sequence[dict[str, list[float]]], name: str) -> str:
     return write_estimate(estimate_of(100 * np.array([each[name] for each in found])), digits=1)
 
 
-def _pelm_lines(pelm: dict[str, dict[str, Any]], transcriber: dict[str, Any]) -> list[str]:
+def _pelm_lines(
+    pelm: dict[str, dict[str, Any]], estimates: dict[str, dict[str, Any]], transcriber: dict[str, Any]
+) -> list[str]:
     first = next(iter(next(iter(pelm.values())).values()))
     directions = [found["directions"] for by_seed in pelm.values() for found in by_seed.values()]
     anchor = next(each for found in directions for each in found.values())
@@ -95,9 +96,9 @@ def _pelm_lines(pelm: dict[str, dict[str, Any]], transcriber: dict[str, Any]) ->
         f"The second half of {anchor['n']} utterances of the test split, generated from the first (temperature "
         f"{settings['temperature']:g}), brought to text where it is of units, and judged by another language model "
         "given the true text of the first half: perplexity a word of what does not copy its prompt (the geometric "
-        "mean over training seeds and their range), and in brackets what is left out as copied, in per cent. The true "
-        f"continuation has {anchor['perplexity_true']:.3g}, and that of another utterance "
-        f"{anchor['perplexity_shuffled']:.3g}.",
+        "mean over training seeds, with its 95 % interval over prompts and trainings; of one training, over prompts "
+        "alone); behind it what is left out as copied, in per cent. The true continuation has "
+        f"{anchor['perplexity_true']:.3g}, and that of another utterance {anchor['perplexity_shuffled']:.3g}.",
     ]
     if transcribed:
         heard = f" of the true units has {transcribed[0]['perplexity_true_transcribed']:.3g}"
@@ -108,7 +109,10 @@ def _pelm_lines(pelm: dict[str, dict[str, Any]], transcriber: dict[str, Any]) ->
     lines += ["", "| trained on | " + " | ".join(DIRECTIONS) + " |", "| :--- |" + " ---: |" * len(DIRECTIONS)]
     for model, by_seed in pelm.items():
         own = [found["directions"] for found in by_seed.values()]
-        cells = [_pelm_cell([each[name] for each in own if name in each]) for name in DIRECTIONS]
+        cells = [
+            _pelm_cell([each[name] for each in own], estimates[model][name]) if name in own[0] else ""
+            for name in DIRECTIONS
+        ]
         lines.append(f"| {LABELS[model]} | " + " | ".join(cells) + " |")
     lines += [
         "",
@@ -129,14 +133,15 @@ def _pelm_lines(pelm: dict[str, dict[str, Any]], transcriber: dict[str, Any]) ->
     return lines
 
 
-def _pelm_cell(found: Sequence[dict[str, Any]]) -> str:
-    values = [each["perplexity_not_copied"] for each in found]
-    if not values or any(math.isnan(value) for value in values):
-        return "" if not values else "none scored"
-    mean = math.exp(np.mean(np.log(values)))
-    spread = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
-    copied = 100 * np.mean([each["shares"]["copied"]["share"] for each in found])
-    return f"{mean:.3g}{spread} [{copied:.0f}]"
+def _pelm_cell(trainings: Sequence[dict[str, Any]], estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "none scored"
+    low, high = estimate["ci_low"], estimate["ci_high"]
+    if len(trainings) == 1:
+        low, high = (trainings[0][f"{end}_not_copied"] for end in ("ci_low", "ci_high"))
+    interval = "" if low is None else f" [{low:.3g}, {high:.3g}]"
+    copied = 100 * np.mean([each["shares"]["copied"]["share"] for each in trainings])
+    return f"{estimate['perplexity']:.3g}{interval}, {copied:.0f} %"
 
 
 def slu_lines(task: str, found: dict[str, Any], seed: int, test_voices: str, method: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Continuations in four directions and their PELM, on a small run; the model that judges is trained once and kept."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from evoslm.training.joint.continuations import (
     build_continuations,
     cut_passages,
     cut_texts,
+    estimate_pelm,
     find_silent_units,
     generate_continuations,
     measure_continuations,
@@ -174,6 +176,32 @@ def test_another_judge_takes_its_place(models, tmp_path):
         external_language_model(str(tmp_path))
 
 
+def draw_trainings(rng, seeds=3, prompts=80):
+    """Continuations with as many nats a word as prompt and training have in common with others, and a rest."""
+    words = rng.integers(3, 12, (seeds, prompts))
+    level = 2 + 0.2 * rng.normal(size=(seeds, 1)) + 0.4 * rng.normal(size=prompts) + rng.normal(size=(seeds, prompts))
+    same = {"id": range(prompts), "direction": "t2t", "copied": False}
+    return [pd.DataFrame(same | {"log_likelihood": -nats, "words": own}) for nats, own in zip(words * level, words)]
+
+
+def test_a_perplexity_over_trainings_has_an_interval_that_covers_other_prompts_and_trainings():
+    rng = np.random.default_rng(0)
+    drawn = [estimate_pelm(draw_trainings(rng))["t2t"] for _ in range(400)]
+    covered = np.mean([found["ci_low"] < math.exp(2) < found["ci_high"] for found in drawn])
+    assert 0.92 < covered < 0.99
+    alone = estimate_pelm(draw_trainings(rng, seeds=1))["t2t"]
+    assert alone["ci_low"] is None and alone["by_training"] == pytest.approx([alone["perplexity"]])
+
+
+def test_what_copies_its_prompt_or_says_nothing_has_no_part_in_a_perplexity():
+    rows = pd.DataFrame({"id": ["a", "b", "c"], "direction": "u2t", "copied": [False, True, False]})
+    rows["log_likelihood"], rows["words"] = [-6.0, -100.0, math.nan], [3, 4, 0]
+    found = estimate_pelm([rows, rows.assign(log_likelihood=[-3.0, -100.0, math.nan])])["u2t"]
+    assert found["by_training"] == pytest.approx([math.exp(2), math.exp(1)])
+    assert found["perplexity"] == pytest.approx(math.exp(1.5))
+    assert estimate_pelm([rows, rows.assign(copied=True)]) == {"u2t": None}
+
+
 def test_the_stage_keeps_what_was_written_and_what_judged_it(finished_run, models, tmp_path):
     run, judge = Run(finished_run), Path(models[2])
     num_units = json.loads((run.units() / "model" / "config.json").read_text())["num_units"]
@@ -206,6 +234,9 @@ def test_the_stage_keeps_what_was_written_and_what_judged_it(finished_run, model
     assert len(rows) == 12 and set(rows["reason"]) <= {"end", "stop", "limit"}
     heard = UnitTranscriber.from_pretrained(tmp_path / "transcriber").transcribe(list(rows["units"].iloc[:6]))
     assert rows["continuation"].iloc[:6].tolist() == heard
+    for direction, found in estimate_pelm([rows]).items():
+        expected = saved["directions"][direction]["perplexity_not_copied"]
+        assert found is None if math.isnan(expected) else found["perplexity"] == pytest.approx(expected)
     with pytest.raises(ValueError, match="Continuations of u2u are units"):
         build_continuations(**arguments | {"folder": tmp_path / "others", "transcriber": None})
     with pytest.raises(ValueError, match="a model cannot judge itself"):

@@ -35,7 +35,7 @@ def test_everything_is_asked_and_reported(study):
         assert set(results["pelm"][model]["0"]["directions"]) == set(DIRECTIONS)
         attention = results["inside"][model]["0"]["attention"]
         assert all(0 <= share <= 1 for name in ("best_head", "same_place", "any_token") for share in attention[name])
-    assert set(results["pelm"]["text"]["0"]["directions"]) == {"t2t"}
+    assert set(results["pelm"]["text"]["0"]["directions"]) == set(results["pelm_estimates"]["text"]) == {"t2t"}
     assert (
         results["pelm"]["cst"]["0"]["made_with"]["external"] and results["pelm"]["cst"]["0"]["made_with"]["versions"]
     )

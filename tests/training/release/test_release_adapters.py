@@ -108,6 +108,8 @@ def test_an_adapter_is_of_its_bases_units(tmp_path):
         and "--text" not in card
     )
     assert "license: apache-2.0" in card
+    # What was fine-tuned on text names them, too: its base may read both.
+    prepare("of-text", make_finetuning(tmp_path / "text", base, str(base)))
     # A base of somebody else's repository has no config.json here: its units are those that were used.
     prepare("of-hub", make_finetuning(tmp_path / "hub", base, "somebody/units", quantizer), [])
     other = SpeechUnitModel.from_pretrained(quantizer)

@@ -197,7 +197,7 @@ def _copy(source: Path, target: Path, config: SluConfig, base: _Base) -> None:
     published = replace(
         config,
         base=replace(config.base, model=base.repository, revision=base.revision),
-        quantizer=base.quantizer if config.quantizer else None,
+        quantizer=base.quantizer,
         unit_quantizer_hash=base.hash or config.unit_quantizer_hash,
     )
     write_json(target / SLU_CONFIG_FILE, asdict(published))
