@@ -301,7 +301,7 @@ def estimate_pelm(trainings: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any]
 
     Returns:
         `dict[str, dict]`: By direction `perplexity`, `by_training`, and `ci_low` and `ci_high` of 95 %, `None` with a
-        single training; `None` in the place of a direction of which a training has nothing to be scored.
+        single training or prompt; `None` in the place of a direction of which a training has nothing to be scored.
     """
     found: dict[str, dict[str, Any] | None] = {}
     for direction in trainings[0]["direction"].unique():
@@ -311,15 +311,14 @@ def estimate_pelm(trainings: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any]
             continue
         values = pd.concat(parts, axis=1, join="inner").to_numpy().T
         estimate = estimate_of(values)
-        ends = (None, None)
-        if estimate["half"] is not None:
-            ends = tuple(float(np.exp(estimate["mean"] + way * estimate["half"])) for way in (-1, 1))
-        found[direction] = {
-            "perplexity": float(np.exp(estimate["mean"])),
-            "ci_low": ends[0],
-            "ci_high": ends[1],
-            "by_training": np.exp(values.mean(axis=1)).tolist(),
-        }
+        mean, half = estimate["mean"], estimate["half"]
+        with np.errstate(over="ignore"):
+            found[direction] = {
+                "perplexity": float(np.exp(mean)),
+                "ci_low": None if half is None else float(np.exp(mean - half)),
+                "ci_high": None if half is None else float(np.exp(mean + half)),
+                "by_training": np.exp(values.mean(axis=1)).tolist(),
+            }
     return found
 
 

@@ -139,7 +139,7 @@ def _pelm_cell(trainings: Sequence[dict[str, Any]], estimate: dict[str, Any] | N
     low, high = estimate["ci_low"], estimate["ci_high"]
     if len(trainings) == 1:
         low, high = (trainings[0][f"{end}_not_copied"] for end in ("ci_low", "ci_high"))
-    interval = "" if low is None else f" [{low:.3g}, {high:.3g}]"
+    interval = "" if low is None or np.isnan(low) else f" [{low:.3g}, {high:.3g}]"
     copied = 100 * np.mean([each["shares"]["copied"]["share"] for each in trainings])
     return f"{estimate['perplexity']:.3g}{interval}, {copied:.0f} %"
 

@@ -200,6 +200,9 @@ def test_what_copies_its_prompt_or_says_nothing_has_no_part_in_a_perplexity():
     assert found["by_training"] == pytest.approx([math.exp(2), math.exp(1)])
     assert found["perplexity"] == pytest.approx(math.exp(1.5))
     assert estimate_pelm([rows, rows.assign(copied=True)]) == {"u2t": None}
+    assert estimate_pelm([rows.assign(log_likelihood=-9000.0)] * 2)["u2t"]["perplexity"] == math.inf
+    alone = estimate_pelm([rows.iloc[:1]] * 2)["u2t"]
+    assert alone["perplexity"] == pytest.approx(math.exp(2)) and alone["ci_low"] is None
 
 
 def test_the_stage_keeps_what_was_written_and_what_judged_it(finished_run, models, tmp_path):
