@@ -315,7 +315,7 @@ def estimate_pelm(trainings: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any]
         with np.errstate(over="ignore"):
             found[direction] = {
                 "perplexity": float(np.exp(mean)),
-                "ci_low": None if half is None else float(np.exp(mean - half)),
+                "ci_low": None if half is None else float(np.exp(max(0.0, mean - half))),  # none is below 1
                 "ci_high": None if half is None else float(np.exp(mean + half)),
                 "by_training": np.exp(values.mean(axis=1)).tolist(),
             }

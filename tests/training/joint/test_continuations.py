@@ -201,6 +201,8 @@ def test_what_copies_its_prompt_or_says_nothing_has_no_part_in_a_perplexity():
     assert found["perplexity"] == pytest.approx(math.exp(1.5))
     assert estimate_pelm([rows, rows.assign(copied=True)]) == {"u2t": None}
     assert estimate_pelm([rows.assign(log_likelihood=-9000.0)] * 2)["u2t"]["perplexity"] == math.inf
+    apart = estimate_pelm([rows, rows.assign(log_likelihood=[-30.0, -100.0, math.nan])])["u2t"]
+    assert apart["ci_low"] == 1 < apart["perplexity"] < apart["ci_high"]
     alone = estimate_pelm([rows.iloc[:1]] * 2)["u2t"]
     assert alone["perplexity"] == pytest.approx(math.exp(2)) and alone["ci_low"] is None
 
