@@ -70,7 +70,8 @@ class WorkerPool:
         self, function: Callable[[Any], Any], tasks: Iterable[Any], watch: Callable[[], None] | None = None
     ) -> Iterator[Any]:
         """
-        Call a function on every task and yield what it returns, or raise what it raised.
+        Call a function on every task and yield what it returns, or raise what it raised. With one process the
+        results have the order of the tasks.
 
         Tasks are drawn as they are needed, so neither they nor the results pile up.
 
@@ -82,15 +83,18 @@ class WorkerPool:
         Raises:
             [`WorkFailed`]: If a worker was killed, as happens when memory runs out.
         """
-        tasks, pending = iter(tasks), set[Future]()
+        tasks, pending = iter(tasks), list[Future]()
         try:
             while True:
                 wanted = 2 * self._num_proc + 1 - len(pending)
-                pending.update(self._executor.submit(function, task) for task in islice(tasks, wanted))
+                pending.extend(self._executor.submit(function, task) for task in islice(tasks, wanted))
                 if not pending:
                     return
-                done, pending = wait(pending, _SECONDS_BETWEEN_LOOKS if watch else None, FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+                done, _ = wait(pending, _SECONDS_BETWEEN_LOOKS if watch else None, FIRST_COMPLETED)
+                # Several may have ended since the last look, and a set has no order.
+                finished = [future for future in pending if future in done]
+                pending = [future for future in pending if future not in done]
+                yield from (future.result() for future in finished)
                 if watch:
                     watch()
         except BrokenProcessPool as error:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -50,6 +51,13 @@ def test_tasks_are_drawn_as_they_are_needed():
         results = pool.run(square, (drawn.append(number) or number for number in range(100)))
         assert next(results) == 0
         assert len(drawn) == 3
+
+
+def test_results_of_one_worker_have_the_order_of_the_tasks():
+    with WorkerPool(1) as pool:
+        results = pool.run(square, range(100))
+        # Several end between two looks.
+        assert [next(results), *(time.sleep(0.001) or result for result in results)] == [n**2 for n in range(100)]
 
 
 def test_workers_are_prepared_and_watched():
