@@ -35,6 +35,10 @@ OTHER_FLAGS |= {"model_args", "tasks"}  # of lm-evaluation-harness
 SNIPPETS = {name: [item for item in read_snippets(page) if item.language in CHECKED] for name, page in PAGES.items()}
 
 
+# All of them run in one process that the first test waits for.
+pytestmark = pytest.mark.timeout(1800)
+
+
 @pytest.fixture(scope="module")
 def outcomes(finished_run, tmp_path_factory) -> dict[str, dict]:
     """What became of each snippet when all of them ran, or were checked if they are long."""

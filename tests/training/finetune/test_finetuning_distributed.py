@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from launched import run_launched, torchrun
+from forked import run_forked
 from safetensors.torch import load_file
 from tiny_slu import make_model, write_entities, write_sentiment
 
-LAUNCHER = (*torchrun(2), "-m")
+COMMAND = ("-m", "evoslm.training.cli", "finetune")
 # Rounding of other sums, which AdamW's first updates make larger.
 TOLERANCE = 1e-3
 
@@ -17,12 +17,12 @@ def text_model(tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("text") / "base", "text_bpe")
 
 
-def run(base, task, folder, *flags, launcher=LAUNCHER):
+def run(base, task, folder, *flags, processes=2):
     """Run the command as one process or two; `training.json`, the weights and what is said of the test split."""
     asked = ["--task", task, "--output_dir", folder, "--epochs", "2", "--batch_size", "8", "--device", "cpu"]
     asked += ["--limit", "64", *flags]
-    done = run_launched([*launcher, "evoslm.training.cli", "finetune", base, *asked], timeout=300)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    done = run_forked([*COMMAND, base, *asked], folder.parent, processes)
+    assert not any(done.statuses), done.stdout[-2000:] + done.stderr[-6000:]
     assert done.stdout.count("The report is") == 1
     model = folder / "models" / "seed-0"
     (weights,) = model.glob("*.safetensors")
@@ -38,7 +38,7 @@ def alone(text_model, tmp_path_factory):
     for method, write_task, limit in (("lora", write_entities, "58"), ("full", write_sentiment, "60")):
         folder = tmp_path_factory.mktemp(method)
         task, flags = write_task(folder), ("--method", method, "--limit", limit)
-        found[method] = task, flags, run(text_model, task, folder / "out", *flags, launcher=())
+        found[method] = task, flags, run(text_model, task, folder / "out", *flags, processes=None)
     return found
 
 
@@ -64,5 +64,5 @@ def test_two_processes_fine_tune_as_one(text_model, alone, tmp_path, method, dee
 def test_processes_that_do_not_divide_a_batch_are_refused(text_model, tmp_path):
     task = write_sentiment(tmp_path)
     asked = ["--task", task, "--output_dir", tmp_path / "out", "--batch_size", "7", "--device", "cpu"]
-    done = run_launched([*LAUNCHER, "evoslm.training.cli", "finetune", text_model, *asked], timeout=300)
-    assert done.returncode != 0 and "2 processes cannot share batches of 7" in done.stderr
+    done = run_forked([*COMMAND, text_model, *asked], tmp_path, 2)
+    assert 2 in done.statuses and "2 processes cannot share batches of 7" in done.stderr

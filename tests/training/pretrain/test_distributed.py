@@ -1,13 +1,18 @@
-"""Two real processes on a CPU (gloo): the same training as one, killed, stopped and resumed."""
+"""Two real processes on a CPU (gloo): the same training as one, killed, stopped and resumed.
+
+Launchers start the processes of some tests, and the others' are forked, which needs no imports (`forked.py`).
+"""
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 from launched import run_launched, torchrun
 from safetensors.torch import load_file
 from shared_training import SHAPE
@@ -29,14 +34,21 @@ UNTIL_CONVERGED = PROTOCOL | {
 LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 1e-4
 
 
-def run(launcher, program, expect=0):
-    done = run_launched([*launcher, *program], timeout=300, cwd=ROOT)
-    assert expect is None or done.returncode == expect, done.stdout[-3000:] + done.stderr[-6000:]
+def run(launcher, program, folder, expect=0):
+    """Run with a launcher, or in so many forked processes that write into `folder`; one has the expected status."""
+    if isinstance(launcher, list):
+        done = run_launched([*launcher, *program], timeout=300, cwd=ROOT)
+        statuses = [done.returncode]
+    else:
+        done = run_forked(program, folder, launcher, cwd=ROOT)
+        statuses = done.statuses
+    as_expected = expect in statuses if expect else not any(statuses)
+    assert as_expected, f"{statuses}\n{done.stdout[-3000:]}{done.stderr[-6000:]}"
     return done
 
 
 def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0, protocol=PROTOCOL):
-    """Train in `folder` with a launcher and return what was logged of it, and its weights."""
+    """Train in `folder` and return what was logged of it, and its weights."""
     job = {
         "tokenizer_dir": str(tokenizer_dir),
         "output_dir": str(folder),
@@ -46,8 +58,11 @@ def train(launcher, tokenizer_dir, folder, hardware=None, signals=None, expect=0
         "hardware": {"precision": "fp32"} | (hardware or {}),
         "signals": signals,
     }
-    done = run(launcher, [str(SCRIPT), json.dumps(job)], expect)
-    if done.returncode:
+    outputs = folder.parent / f"{folder.name}-says"
+    shutil.rmtree(outputs, ignore_errors=True)
+    outputs.mkdir(parents=True)
+    done = run(launcher, [str(SCRIPT), json.dumps(job)], outputs, expect)
+    if expect:
         return done
     return json.loads((folder / "training.json").read_text()), load_file(folder / "model.safetensors")
 
@@ -73,7 +88,7 @@ def nothing_is_compiled(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def one_process(tokenizer_dir, tmp_path_factory):
-    return train(["torch.distributed.run", "--nproc_per_node", "1"], tokenizer_dir, tmp_path_factory.mktemp("one"))
+    return train(1, tokenizer_dir, tmp_path_factory.mktemp("one") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +98,7 @@ def two_processes(tokenizer_dir, tmp_path_factory):
     @cache
     def train_in_two(deepspeed):
         folder = tmp_path_factory.mktemp("two") / "model"
-        return train(torchrun(2), tokenizer_dir, folder, {"deepspeed": deepspeed}), folder
+        return train(2, tokenizer_dir, folder, {"deepspeed": deepspeed}), folder
 
     return train_in_two
 
@@ -117,10 +132,11 @@ def test_two_processes_train_as_one(one_process, two_processes, deepspeed):
 @pytest.mark.parametrize(
     "launcher",
     [
+        list(torchrun(2)),
         ["accelerate.commands.launch", "--config_file", str(ZERO2), "--num_processes", "2"],
         ["deepspeed.launcher.runner", "--num_accelerators", "2"],
     ],
-    ids=["accelerate", "deepspeed"],
+    ids=["torchrun", "accelerate", "deepspeed"],
 )
 def test_every_launcher_starts_the_same_training(one_process, tokenizer_dir, tmp_path, launcher):
     trained = train(launcher, tokenizer_dir, tmp_path / "trained")
@@ -133,27 +149,32 @@ def test_a_killed_rank_costs_nothing_but_time(two_processes, tokenizer_dir, tmp_
     hardware = {"deepspeed": "zero2", "save_every": 5}
     whole, folder = two_processes("zero2")
     killed = tmp_path / "killed"
-    train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [0.7, "SIGKILL"]}, expect=1)
+    launcher, signals = list(torchrun(2)), {"1": [0.7, "SIGKILL"]}
+    train(launcher, tokenizer_dir, killed, hardware, signals=signals, expect=1)
     assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
-    check_same(train(torchrun(2), tokenizer_dir, killed, hardware), whole, loss=0, weight=1e-12)
+    check_same(train(2, tokenizer_dir, killed, hardware), whole, loss=0, weight=1e-12)
     assert (killed / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("deepspeed", [None, "zero2"])
-def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(one_process, tokenizer_dir, tmp_path, deepspeed):
+@pytest.mark.parametrize(
+    ("deepspeed", "launcher", "expect"), [(None, list(torchrun(2)), 1), ("zero2", 2, 75)], ids=["DDP", "zero2"]
+)
+def test_a_signal_to_one_rank_stops_all_and_any_number_goes_on(
+    one_process, tokenizer_dir, tmp_path, deepspeed, launcher, expect
+):
     hardware, folder = {"deepspeed": deepspeed}, tmp_path / "stopped"
-    done = train(torchrun(2), tokenizer_dir, folder, hardware, signals={"1": [0.4, "SIGTERM"]}, expect=1)
-    assert "exitcode  : 75" in done.stderr
+    done = train(launcher, tokenizer_dir, folder, hardware, signals={"1": [0.4, "SIGTERM"]}, expect=expect)
+    assert launcher == 2 or "exitcode  : 75" in done.stderr
     assert "saved after update 16 of 39" in done.stderr
     assert (folder / "checkpoints" / "checkpoint-16" / "checkpoint.json").is_file()
-    check_same(train(torchrun(1), tokenizer_dir, folder, hardware), one_process)
+    check_same(train(1, tokenizer_dir, folder, hardware), one_process)
 
 
 @pytest.fixture(scope="module")
 def alone(tokenizer_dir, tmp_path_factory):
     """A training until convergence by one process."""
-    return train(torchrun(1), tokenizer_dir, tmp_path_factory.mktemp("alone"), protocol=UNTIL_CONVERGED)
+    return train(1, tokenizer_dir, tmp_path_factory.mktemp("alone") / "model", protocol=UNTIL_CONVERGED)
 
 
 @pytest.mark.parametrize(
@@ -167,9 +188,10 @@ def alone(tokenizer_dir, tmp_path_factory):
 )
 def test_all_ranks_begin_the_decay_together_whoever_is_killed(alone, tokenizer_dir, tmp_path, deepspeed, share):
     hardware, settings, killed = {"deepspeed": deepspeed}, {"protocol": UNTIL_CONVERGED}, tmp_path / "killed"
-    train(torchrun(2), tokenizer_dir, killed, hardware, signals={"1": [share, "SIGKILL"]}, expect=1, **settings)
+    signals = {"1": [share, "SIGKILL"]}
+    train(2, tokenizer_dir, killed, hardware, signals=signals, expect=-signal.SIGKILL, **settings)
     assert not (killed / "model.safetensors").exists() and list((killed / "checkpoints").iterdir())
-    shared = train(torchrun(2), tokenizer_dir, killed, hardware, **settings)
+    shared = train(2, tokenizer_dir, killed, hardware, **settings)
     check_same(shared, alone)
     for name in ("decay_start", "updates", "convergence"):
         assert shared[0][name] == alone[0][name], name
@@ -188,7 +210,7 @@ def test_more_processes_than_utterances_are_refused(tokenizer_dir, tmp_path):
         write_ids(tmp_path / "tiny", split, [np.arange(4, 9)])
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / "tiny" / name).write_bytes((tokenizer_dir / name).read_bytes())
-    done = train(torchrun(2), tmp_path / "tiny", tmp_path / "m", expect=1)
+    done = train(2, tmp_path / "tiny", tmp_path / "m", expect=2)
     assert "2 processes cannot share the 1 training utterances of phone_raw; start fewer." in done.stderr
 
 
@@ -197,11 +219,12 @@ def test_the_command_trains_with_several_processes(tmp_path, finished_run):
     shutil.copytree(finished_run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "models")
     flags = [*TINY, "--modalities", "text_bpe", "--output_dir", str(tmp_path / "run"), "--device", "cpu"]
-    run(torchrun(2), ["-m", "evoslm.training.cli", "pretrain", *flags, "--deepspeed", "zero2"])
+    command = ["-m", "evoslm.training.cli"]
+    run(list(torchrun(2)), [*command, "pretrain", *flags, "--deepspeed", "zero2"], tmp_path)
     folder = tmp_path / "run" / "models" / "text_bpe" / "seed-0"
     facts = json.loads((folder / "training.json").read_text())
     assert (facts["processes"], facts["deepspeed"]) == (2, "zero2")
-    run(["evoslm.training.cli"], ["pretrain", *flags])  # finished: another number of processes has nothing to do
-    refused = run(torchrun(2), ["-m", "evoslm.training.cli", "fit-units", *flags], expect=1)
+    run(None, [*command, "pretrain", *flags], tmp_path)  # finished: another number of processes has nothing to do
+    refused = run(2, [*command, "fit-units", *flags], tmp_path, expect=2)
     shared = "pretrain, evaluate, study, score, pretrain-joint, finetune"
     assert f"Several processes can share {shared} only" in refused.stderr
