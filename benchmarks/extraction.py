@@ -174,7 +174,10 @@ Engines = dict[str, Engine]
 @contextmanager
 def _processes(folder: str) -> Iterator:
     """A process a core, each with the model that lies in a folder."""
-    with multiprocessing.get_context("spawn").Pool(2, _start, (folder,)) as pool:
+    # One process imports what all of them need, and they are forked from it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with context.Pool(2, _start, (folder,)) as pool:
         pool.map(_warm, range(2))
         yield pool
 
