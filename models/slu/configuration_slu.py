@@ -50,6 +50,8 @@ class SluConfig:
         quantizer (`str`, *optional*): The folder of the quantizer, where speech was read.
         unit_quantizer_hash (`str`, *optional*): Which quantizer its units are of ([`quantizer_hash`]), where that is
             known.
+        reads_end (`bool`): Of classes, whether the token that ends a sequence is read behind an utterance, so that
+            they are told at the same token whatever was said last. Folders of earlier versions were not trained so.
         cut_edges (`bool`): Whether silence at the ends of a recording is cut to what the training's speech has there,
             as far as that was the project's synthesis.
     """
@@ -65,6 +67,7 @@ class SluConfig:
     max_new_tokens: int = 64
     quantizer: str | None = None
     unit_quantizer_hash: str | None = None
+    reads_end: bool = False
     cut_edges: bool = False
 
     @property

@@ -21,7 +21,7 @@ class Prompts:
     Contents as ids.
 
     Args:
-        ids (`list[list[int]]`): Of each; for entities with what ends a prompt.
+        ids (`list[list[int]]`): Of each, with what ends a prompt.
         num_cut (`int`): How many were longer than the window allows, and lost their end.
     """
 
@@ -62,7 +62,7 @@ def encode_prompts(
     Raises:
         `ValueError`: If nothing of a content fits, or one has no token at all.
     """
-    suffix = config.answers.suffix_ids(tokenizer, kind) if config.kind == ENTITIES else []
+    suffix = config.answers.suffix_ids(tokenizer, kind) if config.kind == ENTITIES else _end_ids(tokenizer, config)
     room = None if window is None else window - len(suffix)
     if room is not None and config.kind == ENTITIES:
         room -= config.max_new_tokens + 1
@@ -78,6 +78,12 @@ def encode_prompts(
         raise ValueError(f"Example {empty} is empty: there is nothing to read.")
     num_cut = sum(room is not None and len(row) > room for row in rows)
     return Prompts([row[:room] + suffix for row in rows], num_cut)
+
+
+def _end_ids(tokenizer: PreTrainedTokenizerBase, config: SluConfig) -> list[int]:
+    """What ends an utterance whose class is told; nothing where models take that token for padding."""
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    return [] if not config.reads_end or end is None or pad in (None, end) else [end]
 
 
 @torch.inference_mode()

@@ -385,8 +385,8 @@ class JointStudyArguments:
         slu_tasks (`list[str]`, *optional*, defaults to `["stories_sa", "stories_ner"]`): Tasks that the models of the
             first training seed are fine-tuned on, in speech and in text, and tested on both.
         slu_method (`str`, *optional*, defaults to `"full"`): Whether fine-tuning trains all weights, or a LoRA.
-        slu_examples (`int`, *optional*, defaults to 2000): Examples of each task, all splits together.
-        slu_epochs (`int`, *optional*, defaults to 8): Passes over them.
+        slu_examples (`int`, *optional*, defaults to 5000): Examples of each task, all splits together.
+        slu_epochs (`int`, *optional*, defaults to 3): Passes over them.
         snr (`list[float]`, *optional*): Signal-to-noise ratios in dB at which spoken tasks are tested, too.
         paired_shares (`list[float]`, *optional*): Shares of sequences with both modalities that CST + AST is trained
             with, too, beside a third, with the first training seed; the rest is half speech and half text.
@@ -403,8 +403,8 @@ class JointStudyArguments:
     transcriber_steps: int = field(default=1600, metadata={"least": 1})
     slu_tasks: list[str] = field(default_factory=lambda: ["stories_sa", "stories_ner"])
     slu_method: Literal["full", "lora"] = "full"
-    slu_examples: int = field(default=2000, metadata={"least": 10})
-    slu_epochs: int = field(default=8, metadata={"least": 1})
+    slu_examples: int = field(default=5000, metadata={"least": 10})
+    slu_epochs: int = field(default=3, metadata={"least": 1})
     snr: list[float] | None = None
     paired_shares: list[float] | None = field(default=None, metadata={"above": 0, "below": 1})
     with_frames: bool = False

@@ -340,6 +340,7 @@ def _make_config(
         max_new_tokens=longest,
         quantizer=None if arguments.quantizer is None else str(Path(arguments.quantizer).resolve()),
         unit_quantizer_hash=spoken.quantizer_hash if spoken else getattr(of_base, HASH_KEY, None),
+        reads_end=task.kind == CLASSIFICATION,
         cut_edges=spoken is not None and spoken.is_synthetic,
     )
 

@@ -1,5 +1,7 @@
 """Entities become ids and text again, whatever the model reads; examples become contents of its modality."""
 
+from dataclasses import replace
+
 import pytest
 from tiny_slu import make_model
 from transformers import AutoTokenizer
@@ -82,6 +84,21 @@ def test_a_joint_model_of_frames_keeps_runs():
 def test_what_a_model_does_not_read_is_refused(modality, kind, message):
     with pytest.raises(ValueError, match=message):
         write_contents(modality, kind, [[1]])
+
+
+@pytest.mark.parametrize("modality", ["text_bpe", "speech_units"])
+def test_a_class_is_told_at_the_end_of_the_sequence(modality, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(make_model(tmp_path / "base", modality))
+    config = SluConfig("t", "classification", ("low", "high"), None, modality, reads_end=True)
+    kind = "speech" if modality == "speech_units" else "text"
+    contents = write_contents(modality, kind, [[1, 2] * 9] if kind == "speech" else ["it likes " * 9])
+    (read,) = encode_prompts(tokenizer, config, contents, kind, None).ids
+    (before,) = encode_prompts(tokenizer, replace(config, reads_end=False), contents, kind, None).ids
+    assert read == [*before, tokenizer.eos_token_id]
+    cut = encode_prompts(tokenizer, config, contents, kind, 5)
+    assert cut.ids == [[*before[:4], tokenizer.eos_token_id]] and cut.num_cut == 1
+    tokenizer.pad_token = tokenizer.eos_token  # what a model reads as padding is no last token
+    assert encode_prompts(tokenizer, config, contents, kind, None).ids == [before]
 
 
 def test_what_is_longer_than_the_window_is_cut_at_its_end_and_counted(grown):
