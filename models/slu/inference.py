@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..generation.continuation import LIMIT, Drawing, continue_prompts
 from .configuration_slu import ENTITIES, SluConfig
+
+_PROBE = "a"
+"""Any text, of whose ids those that stand around it are looked at."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,30 @@ def encode_prompts(
         raise ValueError(f"Example {empty} is empty: there is nothing to read.")
     num_cut = sum(room is not None and len(row) > room for row in rows)
     return Prompts([row[:room] + suffix for row in rows], num_cut)
+
+
+def write_end(tokenizer: PreTrainedTokenizerBase, config: SluConfig) -> None:
+    """
+    Have a tokenizer write by itself the end that the model reads, so that a plain `tokenizer(content)` gives its ids.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's, which is changed; but not where it does something of its
+            own behind a text, or is not of the tokenizers library.
+        config ([`SluConfig`]): What the model does.
+    """
+    backend, end = getattr(tokenizer, "backend_tokenizer", None), _end_ids(tokenizer, config)
+    if config.kind == ENTITIES or backend is None or not end:
+        return
+    before, probed = backend.post_processor, tokenizer(_PROBE)["input_ids"]
+    inner = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
+    first = probed[: len(probed) - len(inner)]
+    if [*first, *inner] != probed:
+        return
+    names = tokenizer.convert_ids_to_tokens([*first, *end])
+    around = " ".join([*names[:-1], "$A", names[-1]])
+    backend.post_processor = TemplateProcessing(single=around, special_tokens=list(zip(names, [*first, *end])))
+    if tokenizer(_PROBE)["input_ids"] != [*probed, *end]:
+        backend.post_processor = before
 
 
 def _end_ids(tokenizer: PreTrainedTokenizerBase, config: SluConfig) -> list[int]:

@@ -65,6 +65,8 @@ def model_stage(
     made_of = asdict(config)
     for name in ("quantizer", "unit_quantizer_hash", "cut_edges"):  # the units of the training are in its rows
         del made_of[name]
+    if not config.reads_end:  # what was made before there was a choice is not made anew
+        del made_of["reads_end"]
     del made_of["base"]["model"]
     configuration = {
         "settings": asdict(settings),

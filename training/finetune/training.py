@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback, Traini
 from ...models.files import write_json
 from ...models.slu.adapters import add_lora, load_base, merge_adapter, save_adapter
 from ...models.slu.configuration_slu import CLASSIFICATION, SluConfig
-from ...models.slu.inference import encode_prompts, pad_right
+from ...models.slu.inference import encode_prompts, pad_right, write_end
 from ..pretrain.deepspeed_config import load_whole, read_deepspeed
 from ..pretrain.hardware import ProcessArguments
 from ..run import distributed
@@ -107,6 +107,7 @@ def finetune_model(
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     new_ids = [] if config.kind == CLASSIFICATION else config.answers.grow(tokenizer)
+    write_end(tokenizer, config)
     model = _make_model(base, config, tokenizer, new_ids, settings, from_scratch)
     sizes = {
         "parameters": sum(weight.numel() for weight in model.parameters()),

@@ -10,7 +10,7 @@ from evoslm.metrics.entity_f1.entity_text import format_entities, parse_entities
 from evoslm.models.slu.answers import START_TOKEN, AnswerFormat
 from evoslm.models.slu.configuration_slu import SluConfig
 from evoslm.models.slu.contents import write_contents
-from evoslm.models.slu.inference import encode_prompts
+from evoslm.models.slu.inference import encode_prompts, write_end
 
 ENTITIES = [("PERSON", "anna"), ("PLACE", "the garden"), ("PERSON", "ben")]
 
@@ -86,7 +86,7 @@ def test_what_a_model_does_not_read_is_refused(modality, kind, message):
         write_contents(modality, kind, [[1]])
 
 
-@pytest.mark.parametrize("modality", ["text_bpe", "speech_units"])
+@pytest.mark.parametrize("modality", ["text_bpe", "joint", "speech_units"])
 def test_a_class_is_told_at_the_end_of_the_sequence(modality, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(make_model(tmp_path / "base", modality))
     config = SluConfig("t", "classification", ("low", "high"), None, modality, reads_end=True)
@@ -94,10 +94,18 @@ def test_a_class_is_told_at_the_end_of_the_sequence(modality, tmp_path):
     contents = write_contents(modality, kind, [[1, 2] * 9] if kind == "speech" else ["it likes " * 9])
     (read,) = encode_prompts(tokenizer, config, contents, kind, None).ids
     (before,) = encode_prompts(tokenizer, replace(config, reads_end=False), contents, kind, None).ids
-    assert read == [*before, tokenizer.eos_token_id]
+    assert read == [*before, tokenizer.eos_token_id] and tokenizer(contents[0])["input_ids"] == before
+    for _ in range(2):
+        write_end(tokenizer, config)
+        tokenizer.save_pretrained(tmp_path / "written")
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "written")
+        assert tokenizer(contents[0])["input_ids"] == read
+        assert encode_prompts(tokenizer, config, contents, kind, None).ids == [read]
     cut = encode_prompts(tokenizer, config, contents, kind, 5)
     assert cut.ids == [[*before[:4], tokenizer.eos_token_id]] and cut.num_cut == 1
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "base")
     tokenizer.pad_token = tokenizer.eos_token  # what a model reads as padding is no last token
+    write_end(tokenizer, config)
     assert encode_prompts(tokenizer, config, contents, kind, None).ids == [before]
 
 

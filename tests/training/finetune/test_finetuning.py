@@ -22,12 +22,14 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from evoslm.datasets_scripts.slu import SluExample, read_task, spoken_text
 from evoslm.models.files import read_json
 from evoslm.models.slu import SluPipeline
-from evoslm.models.slu.configuration_slu import SluConfig
+from evoslm.models.slu.configuration_slu import SLU_CONFIG_FILE, BaseModel, SluConfig
 from evoslm.models.speech_units import SpeechUnitModel
 from evoslm.models.speech_units.identity import quantizer_hash
 from evoslm.training.cli import main
 from evoslm.training.finetune.speech import read_units
+from evoslm.training.finetune.stages import model_stage
 from evoslm.training.finetune.tasks import answers_of
+from evoslm.training.finetune.training import FinetuneSettings, Rows
 
 COMMON = ("--num_proc", "1", "--device", "cpu", "--batch_size", "8")
 
@@ -85,6 +87,14 @@ def test_classes_of_texts_are_learned_above_the_control(text_model, sentiment, t
     (trained,) = results["training"]
     assert (trained["trained_parameters"] == trained["parameters"]) == (method == "full")
     assert trained["kept_epoch"] == 1 + trained["validation_losses"].index(min(trained["validation_losses"]))
+    model, text = tmp_path / "out" / "models" / "seed-0", spoken_text("anna likes it")
+    told = SluPipeline.from_pretrained(model, write_text=spoken_text)(text=text)["scores"]
+    ids = AutoTokenizer.from_pretrained(model)(text, return_tensors="pt")  # which reads what the model was trained on
+    assert ids["input_ids"][0, -1] == AutoTokenizer.from_pretrained(model).eos_token_id
+    if method == "full":
+        plain = AutoModelForSequenceClassification.from_pretrained(model)
+        scores = plain(**ids).logits.double().softmax(-1)[0].tolist()
+        assert dict(zip(("negative", "positive"), scores)) == pytest.approx(told, abs=1e-6)
     made_with = ("seeds", "configuration", "precision", "versions", "device", "commit", "base", "task")
     assert all(name in results for name in made_with) and "peft" in results["versions"]
     there = {label: scores["n_references"] for label, scores in test["labels"].items()}
@@ -350,6 +360,21 @@ def test_labels_of_the_test_split_that_were_never_trained_are_counted(text_model
     (test,) = results["tests"]
     assert test["unseen_labels"] == {"neutral": 2} and test["labels"]["neutral"]["recall"] == 0
     assert "no model can say: neutral (2)" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_what_was_made_before_a_class_was_told_at_the_end_reads_as_it_did(tmp_path):
+    config = SluConfig("t", "entities", ("low",), BaseModel("base", "w", "v"), "text_bpe")
+    settings = FinetuneSettings("full", 0, 1, 8, 1e-3, 0.0, 8, 16.0, 0.0, "fp32", False)
+    made_of = [
+        model_stage(tmp_path, each, Rows([], []), Rows([], []), settings).configuration["slu"]
+        for each in (config, replace(config, kind="classification", reads_end=True))
+    ]
+    assert "reads_end" not in made_of[0] and made_of[1]["reads_end"] is True
+    config.save(tmp_path)
+    old = read_json(tmp_path / SLU_CONFIG_FILE)
+    del old["reads_end"]
+    (tmp_path / SLU_CONFIG_FILE).write_text(json.dumps(old), encoding="utf-8")
+    assert SluConfig.from_pretrained(tmp_path) == config
 
 
 def test_entities_of_other_labels_are_not_learned():
