@@ -4,10 +4,11 @@ import ast
 import re
 import sys
 from configparser import ConfigParser
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("evoslm", "models", "datasets_scripts", "metrics", "training")
@@ -65,8 +66,29 @@ def test_what_only_tests_and_benchmarks_need_is_no_part_of_a_study(extra):
     assert not requirements("options", "install_requires") & requirements("options.extras_require", extra)
 
 
+def pinned_names():
+    return {canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()}
+
+
+def test_what_is_pinned_and_tested_can_be_installed_on_the_oldest_python():
+    """A pin that needs a later one makes the set-up of a fresh machine fail, such as on Debian 12 with its 3.11.2."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    oldest = re.fullmatch(r">=(3\.\d+)", config["options"]["python_requires"])[1] + ".0"
+    refused, seen = {}, 0
+    for name in pinned_names():
+        try:
+            needed = metadata(name)["Requires-Python"]
+        except PackageNotFoundError:  # of an extra that the tests do without
+            continue
+        seen += 1
+        if needed and not SpecifierSet(needed).contains(oldest):
+            refused[name] = needed
+    assert seen > 100 and refused == {}
+
+
 def test_versions_of_all_requirements_are_pinned_for_a_fresh_machine():
-    pinned = {canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()}
+    pinned = pinned_names()
     needed = requirements("options", "install_requires")
     for extra in ("dev", "bench", "ray"):
         needed |= requirements("options.extras_require", extra)

@@ -29,7 +29,7 @@ def write_study(run: Run, made_with: dict[str, Any], device: str) -> None:
     Raises:
         `ValueError`: If the folder holds a run of another format.
     """
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if run.study_file.exists():
         started = read_study(run.folder).get("started", started)
     stages = []
