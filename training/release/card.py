@@ -98,7 +98,7 @@ def cite() -> Section:
 def install(names: ReleaseNames) -> str:
     """How to install the package of this release."""
     repository, wheel = names.shared(PACKAGE_REPOSITORY), wheel_name()
-    text = f"Code with `evoslm` in it needs the package, a wheel in {link(repository)} (Python 3.10 or later):"
+    text = f"Code with `evoslm` in it needs the package, a wheel in {link(repository)} (Python 3.11 or later):"
     return f"{text}\n\n" + code(f"hf download {repository} {wheel} --local-dir .\npip install ./{wheel}", "bash")
 
 

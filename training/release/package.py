@@ -42,7 +42,7 @@ print(evoslm.__version__, sorted(evoslm.MODALITIES))  # {__version__} ['phone_bp
         f"measures what each step from text to speech costs a language model ({paper_link(MODALITY_EVOLVING)}).",
         [
             ("Intended use", "Models and datasets load without it; the pipeline, and studies of one's own, need it."),
-            ("How to install", f"Python 3.10 or later:\n\n{install}"),
+            ("How to install", f"Python 3.11 or later:\n\n{install}"),
             ("How to use", use),
             cite(),
             ("License", license_text(_LICENSE)),
