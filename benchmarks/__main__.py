@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evoslm.training.run.environment import describe_commit, describe_device, describe_versions
 
-from .flags import BLIMP, DEVICE, LJSPEECH, PIPER, QUICK, RUN, SHAPE, SOAK_SECONDS, WHISPER, WHISPER_SHAPES
+from .flags import BLIMP, DEVICE, LAYERS, LJSPEECH, PIPER, QUICK, RUN, SHAPE, SOAK_SECONDS, WHISPER, WHISPER_SHAPES
 
 BENCHMARKS = ("synthesis", "extraction", "unit_report", "training", "scoring")
 BY_NAME_ONLY = (
@@ -65,6 +65,13 @@ def main() -> None:
         "windows and extraction have its weights in the place of random ones.",
     )
     parser.add_argument(
+        "--layers",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="Layers of --whisper, from 1, whose units `units` measures; three quarters of the way up by default.",
+    )
+    parser.add_argument(
         "--shape", choices=WHISPER_SHAPES, help="Of the Whisper with random weights that extraction runs, alone then."
     )
     parser.add_argument(
@@ -98,10 +105,15 @@ def main() -> None:
         from evoslm.models.speech_units.pretrained_encoder import describe_encoder  # imports torch
 
         try:
-            describe_encoder(arguments.whisper)
+            for layer in arguments.layers or [None]:
+                describe_encoder(arguments.whisper, layer)
         except ValueError as error:
             parser.error(str(error))
         environment[WHISPER] = arguments.whisper
+    if arguments.layers is not None:
+        if arguments.whisper is None:
+            parser.error("--layers are those of a Whisper; give --whisper with a folder or an id on the Hub")
+        environment[LAYERS] = " ".join(map(str, arguments.layers))
     if arguments.shape is not None:
         if arguments.whisper is not None:
             parser.error("--whisper has a shape of its own; leave out --shape")

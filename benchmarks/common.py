@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,13 +19,18 @@ from evoslm.datasets_scripts.recordings.sources import read_audio_folder
 from evoslm.datasets_scripts.stories.rich.generation import generate_stories
 from evoslm.datasets_scripts.stories.simple.generation import generate_stories as generate_simple_stories
 from evoslm.datasets_scripts.synthesis.synthesizer import EspeakSynthesizer
+from evoslm.datasets_scripts.synthesis.utterances import make_utterance
+from evoslm.models.audio import decode_flac
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, whisper_encoder
 from evoslm.models.speech_units.pretrained_encoder import describe_encoder, load_encoder_weights
 from evoslm.models.tokenizers.by_modality import encode_contents, train_tokenizer
 from evoslm.training.arguments.parsing import read_preset
+from evoslm.training.unit_report.sources import MeasuredRecording
 
 from .flags import PIPER, WHISPER_SHAPES, full_or_quick
 
+NEURAL = "neural"
+"""The speaker of `--piper`'s voice."""
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 
 _LARGE_WHISPER = {"d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20, "encoder_ffn_dim": 5120}
@@ -62,9 +68,21 @@ def piper_synthesizer() -> str:
     return f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}"
 
 
-def open_whisper(name: str, num_units: int = 2) -> SpeechUnitModel:
+def stories_to_fit_on(number: int, seed: int) -> Iterator[MeasuredRecording]:
+    """So many simple stories in the Klatt voices, and with `--piper` as many others in that voice."""
+    stories, settings = iter(generate_simple_stories(10**6, seed)), {"rate": "fixed", "seed": seed}
+    rows = [make_utterance(story, settings | {"voices": "many"}) for story in islice(stories, number)]
+    if PIPER in os.environ:
+        name = piper_synthesizer()
+        spoken = (make_utterance(story, settings | {"voices": "one"}, name) for story in islice(stories, number))
+        rows += [[row | {"speaker": NEURAL} for row in one] for one in spoken]
+    for (row,) in rows:
+        yield MeasuredRecording(row["document"], row["speaker"], [], [], partial(decode_flac, row["audio"]["bytes"]))
+
+
+def open_whisper(name: str, num_units: int = 2, layer: int | None = None) -> SpeechUnitModel:
     """A quantizer with the weights of a Whisper, a folder or an id on the Hub, and random centroids."""
-    described = describe_encoder(name)
+    described = describe_encoder(name, layer)
     model = _whisper_quantizer(described, num_units)
     model.encoder.model.load_state_dict(load_encoder_weights(name, described))
     return model

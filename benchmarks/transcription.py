@@ -2,8 +2,10 @@
 
 Sentences -> a reader's recordings with `--ljspeech FOLDER`, a neural voice with `--piper VOICE`, the Klatt voices ->
 the first of them softer, in babble and noise, and in one file -> the model of `--whisper MODEL` -> word and character
-errors. Without LJSpeech the sentences are of generated stories, and the Klatt voices are what is disturbed. Silence,
-noise, tones, hum and clicks -> how many are given text, without the rules against that and with them.
+errors. All of them as their units say them, by codebooks of MFCC and of Whisper's frames, fitted on other stories in
+the synthetic voices, and of MFCC on the first half of the same speech -> the same errors. Without LJSpeech the
+sentences are of generated stories, and the Klatt voices are what is disturbed. Silence, noise, tones, hum, clicks ->
+how many are given text, without the rules against that and with them.
 """
 
 import os
@@ -19,6 +21,7 @@ from evoslm.datasets_scripts.recordings.sources import read_audio_folder
 from evoslm.datasets_scripts.synthesis.by_name import ESPEAK, load_synthesizer
 from evoslm.datasets_scripts.synthesis.voices import VOICES
 from evoslm.models.audio import SAMPLE_RATE
+from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_unit_normalizations
 from evoslm.models.transcriber import Transcriber, recognition_errors
 from evoslm.models.transcriber.probe_sounds import (
     CHANGING_SOUNDS,
@@ -30,10 +33,11 @@ from evoslm.models.transcriber.probe_sounds import (
     at_level,
 )
 from evoslm.models.transcriber.stretches import find_stretches
+from evoslm.models.vocoder import CodebookVocoder
 from evoslm.training.report.formatting import markdown_table, percent
 from evoslm.training.unit_report.perturbation import add_white_noise
 
-from .common import piper_synthesizer, simple_sentences
+from .common import open_whisper, piper_synthesizer, simple_sentences, stories_to_fit_on
 from .flags import LJSPEECH, PIPER, WHISPER, full_or_quick
 
 SENTENCES = full_or_quick(32, 4)
@@ -44,7 +48,9 @@ BABBLE_SNR, NOISE_SNR = 5, 10
 BETWEEN_SECONDS = 0.5
 SOUND_LEVELS = full_or_quick((-50, -12), (-12,))
 SECONDS_CHOSEN_ON, SECONDS_MEASURED_ON = full_or_quick(((1, 10), (3,)), ((1,), (1,)))
-SEED = 100
+FIT_SEED, SEED = 105, 100
+UNITS, STORIES, UNITS_OF_HALF = full_or_quick((500, 160, 100), (20, 8, 10))
+"""Clusters, stories in each kind of synthetic voice that are fitted on, and clusters of half the sentences alone."""
 RECORDINGS, NEURAL = "recordings", "neural voice"
 ONE, MANY = "Klatt, one voice", f"Klatt, {len(KLATT_VOICES)} voices in turn"
 HALVES = "half A / half B"
@@ -69,6 +75,13 @@ def run() -> str:
             "others; babble is of the same half. Errors of words and characters in per cent.",
             "",
             markdown_table(["sound", "WER", "CER", "empty"], rows),
+            "",
+            f"The same as `codebook` says their units: WER and CER. {UNITS} units are fitted on {STORIES} stories of "
+            f"each kind of synthetic voice that is here, {UNITS_OF_HALF} on half A of the same speech. Half B.",
+            "",
+            markdown_table(
+                ["sound", "as it is", *_ENCODERS, "MFCC of half A"], _from_units(transcriber, texts, spoken)
+            ),
             "",
             "Sounds without speech that are given text:",
             "",
@@ -125,6 +138,34 @@ def _rows(transcriber: Transcriber, texts: Sequence[str], spoken: dict[str, Audi
     rows.append([between, *_cells([recognition_errors([" ".join(texts)], [in_one])])])
     rows += [[label, *_cells([recognition_errors(texts, transcriber.transcribe(said))])] for label, said in others]
     return rows
+
+
+_ENCODERS = ("MFCC", "Whisper")
+
+
+def _from_units(transcriber: Transcriber, texts: Sequence[str], spoken: dict[str, Audio]) -> list[list[str]]:
+    """Errors of half B of each kind of speech, as it is and from its units."""
+    half, stories = len(texts) // 2, [row.audio for row in stories_to_fit_on(STORIES, FIT_SEED)]
+    encoders = [SpeechUnitModel(SpeechUnitConfig()), open_whisper(os.environ[WHISPER])]
+    made = [_fit(encoder, stories, UNITS) for encoder in encoders]
+    rows = []
+    for label, audio in spoken.items():
+        own = _fit(encoders[0], audio[:half], UNITS_OF_HALF)
+        said = [audio[half:], *(_resynthesize(audio[half:], *fitted) for fitted in (*made, own))]
+        found = [recognition_errors(texts[half:], transcriber.transcribe(sounds)) for sounds in said]
+        rows.append([label, *(f"{percent(errors['wer'])}, {percent(errors['cer'])}" for errors in found)])
+    return rows
+
+
+def _fit(encoder: SpeechUnitModel, audio: Audio, num_units: int) -> tuple[SpeechUnitModel, CodebookVocoder]:
+    """A quantizer, and what its units sound like in the same audio."""
+    batches = [([samples], None) for samples in audio]
+    model = fit_unit_normalizations(batches, ["none"], num_units, SEED, encoder_of=encoder)["none"]
+    return model, CodebookVocoder.from_quantizer(model, batches)
+
+
+def _resynthesize(audio: Audio, model: SpeechUnitModel, vocoder: CodebookVocoder) -> list[np.ndarray]:
+    return [vocoder.waveforms(model.units([samples]))[0] for samples in audio]
 
 
 def _cells(found: Sequence[dict[str, float]]) -> list[str]:

@@ -3,9 +3,9 @@ One text, many voices: what units say of the same sentences whoever speaks them,
 
 Sentences -> the Klatt voices, with `--piper VOICE` a neural one, with `--ljspeech FOLDER` the reader whose sentences
 they are, timed by the aligner; without it they are of generated stories. Other stories in the Klatt voices and the
-neural one -> k-means for each encoder, with `--whisper MODEL` Whisper's, too; raw and normalised by speaker -> PNMI,
-ABX errors of words and speaker accuracy by kind of voice, unit edit distances between speakers of a sentence, and
-those between the reader's recordings (or else the first Klatt voice's) and the same perturbed.
+neural one -> k-means for each encoder, with `--whisper MODEL` Whisper's, too (by `--layers`); raw and normalised by
+speaker -> PNMI, ABX errors of words and speaker accuracy by kind of voice, unit edit distances between speakers of a
+sentence, and those between the reader's recordings (or else the first Klatt voice's) and the same perturbed.
 """
 
 import os
@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice, permutations
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,10 @@ from evoslm.datasets_scripts.recordings.aligners.alignment import AlignmentError
 from evoslm.datasets_scripts.recordings.aligners.pocketsphinx import PocketSphinxAligner
 from evoslm.datasets_scripts.recordings.reading import read_speech
 from evoslm.datasets_scripts.recordings.sources import read_audio_folder
-from evoslm.datasets_scripts.stories.simple.generation import generate_stories
 from evoslm.datasets_scripts.synthesis.by_name import ESPEAK, load_synthesizer
 from evoslm.datasets_scripts.synthesis.synthesizer import Rendering
-from evoslm.datasets_scripts.synthesis.utterances import make_utterance
 from evoslm.datasets_scripts.synthesis.voices import VOICES
-from evoslm.models.audio import SAMPLE_RATE, decode_flac
+from evoslm.models.audio import SAMPLE_RATE
 from evoslm.models.speech_units import SpeechUnitConfig, SpeechUnitModel, fit_unit_normalizations
 from evoslm.models.speech_units.pretrained_encoder import describe_encoder
 from evoslm.models.statistics import resampled_means
@@ -44,8 +42,8 @@ from evoslm.training.unit_report.encoding import (
 from evoslm.training.unit_report.perturbation import PERTURBATIONS, measure_perturbations, unit_edit_distance
 from evoslm.training.unit_report.sources import MeasuredRecording
 
-from .common import open_whisper, piper_synthesizer, simple_sentences
-from .flags import LJSPEECH, PIPER, WHISPER, full_or_quick
+from .common import NEURAL, open_whisper, piper_synthesizer, simple_sentences, stories_to_fit_on
+from .flags import LAYERS, LJSPEECH, PIPER, WHISPER, full_or_quick
 
 UNITS, SENTENCES, STORIES = full_or_quick((500, 32, 160), (20, 4, 12))
 """Clusters, sentences that are measured, and stories that are fitted on, in the Klatt voices and in the neural one."""
@@ -53,7 +51,7 @@ KLATT_VOICES = VOICES["many"][: full_or_quick(None, 3)]
 DRAWS_PER_WORD = 50
 FIT_SEED, SEED = 105, 104
 NORMALIZATIONS = {"none": "raw", "speaker": "by speaker"}
-KLATT, NEURAL, READER = "Klatt", "neural", "reader"
+KLATT, READER = "Klatt", "reader"
 PAIRS = ((KLATT, KLATT), (KLATT, NEURAL), (KLATT, READER), (NEURAL, READER))
 """Kinds of voices, from the units of one of which to those of the other."""
 
@@ -255,8 +253,10 @@ def _encoders() -> dict[str, Callable[[], SpeechUnitModel]]:
         "log-mel": lambda: SpeechUnitModel(SpeechUnitConfig(encoder="log_mel")),
     }
     if WHISPER in os.environ:
-        described = describe_encoder(os.environ[WHISPER])
-        encoders[f"{described['source']}, layer {described['layer']}"] = partial(open_whisper, os.environ[WHISPER])
+        for layer in map(int, os.environ[LAYERS].split()) if LAYERS in os.environ else [None]:
+            described = describe_encoder(os.environ[WHISPER], layer)
+            label = f"{described['source']}, layer {described['layer']}"
+            encoders[label] = partial(open_whisper, os.environ[WHISPER], layer=layer)
     return encoders
 
 
@@ -285,21 +285,7 @@ def _perturb(spoken: list[MeasuredRecording], models: dict[str, SpeechUnitModel]
 @cache
 def _stories() -> list[MeasuredRecording]:
     """What is fitted on: other stories in the Klatt voices, and others again in the neural one."""
-    stories = iter(generate_stories(10**6, FIT_SEED))
-    rows = [make_utterance(story, _SETTINGS | {"voices": "many"}) for story in islice(stories, STORIES)]
-    if PIPER in os.environ:
-        settings, name = _SETTINGS | {"voices": "one"}, piper_synthesizer()
-        rows += [
-            [row | {"speaker": NEURAL} for row in make_utterance(story, settings, name)]
-            for story in islice(stories, STORIES)
-        ]
-    return [
-        MeasuredRecording(row["document"], row["speaker"], [], [], partial(decode_flac, row["audio"]["bytes"]))
-        for (row,) in rows
-    ]
-
-
-_SETTINGS = {"rate": "fixed", "seed": FIT_SEED}
+    return list(stories_to_fit_on(STORIES, FIT_SEED))
 
 
 def _spoken() -> Iterator[MeasuredRecording]:

@@ -71,6 +71,20 @@ def test_windows_move_by_the_shift_and_their_edges_are_where_units_change(monkey
     assert own == model.encoder.margin_seconds == 3 and inside.min() >= own - 0.02 and len(inside) == 50 * (75 - 6)
 
 
+def test_units_measures_each_layer_that_is_asked_for(tmp_path, monkeypatch):
+    from benchmarks import flags
+    from benchmarks.units import _encoders
+
+    whisper = save_whisper(tmp_path / "ear")
+    monkeypatch.setenv(flags.WHISPER, str(whisper))
+    monkeypatch.setenv(flags.LAYERS, "1 2")
+    encoders = _encoders()
+    assert list(encoders) == ["MFCC", "log-mel", "ear, layer 1", "ear, layer 2"]
+    audio = np.random.default_rng(0).integers(-3000, 3000, 16_000, dtype=np.int16)
+    frames = [encoders[f"ear, layer {layer}"]().features([audio])[0] for layer in (1, 2)]
+    assert frames[0].shape == frames[1].shape and not np.allclose(frames[0], frames[1])
+
+
 def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     sections = ", ".join(SECTIONS).replace("-", "_")
     assert f"choose from {sections}" in run("nothing").stderr
@@ -85,6 +99,8 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert "holds no models" in run("--run", tmp_path, "soak").stderr
     assert "invalid choice: 'huge' (choose from" in run("--shape", "huge", "extraction").stderr
     whisper = save_whisper(tmp_path / "whisper")
+    assert "layer 9 is none of them" in run("--whisper", whisper, "--layers", "1", "9", "units").stderr
+    assert "--layers are those of a Whisper; give --whisper" in run("--layers", "1", "units").stderr
     mistake = run("--shape", "tiny", "--whisper", whisper, "extraction").stderr
     assert "--whisper has a shape of its own; leave out --shape" in mistake
     if not torch.cuda.is_available():
