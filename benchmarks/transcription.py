@@ -54,6 +54,8 @@ UNITS, STORIES, UNITS_OF_HALF = full_or_quick((500, 160, 100), (20, 8, 10))
 RECORDINGS, NEURAL = "recordings", "neural voice"
 ONE, MANY = "Klatt, one voice", f"Klatt, {len(KLATT_VOICES)} voices in turn"
 HALVES = "half A / half B"
+ENCODERS = ("MFCC", "Whisper")
+"""Whose units are made audible again; Whisper's layer is the one three quarters of the way up."""
 
 Audio = Sequence[np.ndarray]
 """The sentences as somebody says them: float32 in [-1, 1], 16 kHz."""
@@ -80,7 +82,7 @@ def run() -> str:
             f"each kind of synthetic voice that is here, {UNITS_OF_HALF} on half A of the same speech. Half B.",
             "",
             markdown_table(
-                ["sound", "as it is", *_ENCODERS, "MFCC of half A"], _from_units(transcriber, texts, spoken)
+                ["sound", "as it is", *ENCODERS, "MFCC of half A"], _from_units(transcriber, texts, spoken)
             ),
             "",
             "Sounds without speech that are given text:",
@@ -138,9 +140,6 @@ def _rows(transcriber: Transcriber, texts: Sequence[str], spoken: dict[str, Audi
     rows.append([between, *_cells([recognition_errors([" ".join(texts)], [in_one])])])
     rows += [[label, *_cells([recognition_errors(texts, transcriber.transcribe(said))])] for label, said in others]
     return rows
-
-
-_ENCODERS = ("MFCC", "Whisper")
 
 
 def _from_units(transcriber: Transcriber, texts: Sequence[str], spoken: dict[str, Audio]) -> list[list[str]]:

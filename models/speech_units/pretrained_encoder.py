@@ -49,7 +49,7 @@ def describe_encoder(model_id: str, layer: int | None = None, revision: str | No
     layers = config.num_hidden_layers
     layer = family.default_layer(layers) if layer is None else layer
     if not 1 <= layer <= layers:
-        raise ValueError(f"{name} has {layers} layers; layer {layer} is none of them.")
+        raise ValueError(f"{name} has {layers} layer{'s' * (layers != 1)}; layer {layer} is none of them.")
     described = family.describe(config, _read_preprocessing(model_id, revision), name, layer)
     described |= {"hidden_size": config.hidden_size, "layer": layer, "source": name}
     return described | {"revision": _find_commit(model_id, revision) or revision}
