@@ -100,6 +100,14 @@ def main() -> None:
             parser.error(f"{arguments.ljspeech} holds no metadata.csv; give the folder of LJSpeech")
         environment[LJSPEECH] = str(arguments.ljspeech.resolve())
     if arguments.piper is not None:
+        from evoslm.datasets_scripts.synthesis.by_name import load_synthesizer  # these import torch, too
+
+        from .common import piper_synthesizer
+
+        try:
+            load_synthesizer(piper_synthesizer(arguments.piper))
+        except (FileNotFoundError, ValueError) as error:
+            parser.error(str(error))
         environment[PIPER] = arguments.piper
     if arguments.whisper is not None:
         from evoslm.models.speech_units.pretrained_encoder import describe_encoder  # imports torch

@@ -62,9 +62,9 @@ def read_recordings(folder: str) -> Iterator[np.ndarray]:
     return (read_speech(recording.path) for recording in read_audio_folder(Path(folder)) if not recording.problem)
 
 
-def piper_synthesizer() -> str:
-    """The name of the synthesizer whose voice `--piper` gives."""
-    voice = os.environ[PIPER]
+def piper_synthesizer(voice: str | None = None) -> str:
+    """The name of the synthesizer with a voice, that of `--piper` where none is given."""
+    voice = voice or os.environ[PIPER]
     return f"piper:{Path(voice).resolve() if Path(voice).exists() else voice}"
 
 

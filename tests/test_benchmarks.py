@@ -89,6 +89,7 @@ def test_a_mistake_in_a_flag_is_said_before_anything_is_measured(tmp_path):
     assert f"choose from {sections}" in run("nothing").stderr
     assert "holds no .jsonl files" in run("--blimp", tmp_path, "scoring").stderr
     assert "holds no metadata.csv" in run("--ljspeech", tmp_path, "aligner").stderr
+    assert "holds no .onnx file of a Piper voice" in run("--piper", tmp_path, "units").stderr
     assert "is no encoder" in run("--whisper", tmp_path, "units").stderr
     assert "transcription needs a model to listen with; give --whisper" in run("transcription").stderr
     assert "soak needs a run whose page it serves; give --run" in run("soak").stderr
