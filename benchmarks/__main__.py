@@ -39,7 +39,8 @@ NEED_A_RUN = {
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The flags of `python -m benchmarks`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names",
@@ -87,6 +88,11 @@ def main() -> None:
         "And where extraction, where it is given, runs Whisper's encoder alone.",
     )
     parser.add_argument("--seconds", type=float, help="How long soak asks; ten minutes by default.")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
     arguments = parser.parse_args()
     names, environment = [name.replace("-", "_") for name in arguments.names], dict(os.environ)
     if arguments.quick:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -24,12 +25,12 @@ from doc_snippets import (
 )
 from hub_server import HubServer
 
+from benchmarks.__main__ import make_parser
 from evoslm.training.arguments.command_flags import COMMANDS
 
 CARDS = doc_snippets.cards()
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in doc_snippets.pages()}
-OTHER_FLAGS = {"help", "help_all"}
-OTHER_FLAGS |= {"ljspeech", "piper", "whisper", "quick", "run", "seconds"}  # of the benchmarks
+OTHER_FLAGS = {"help", "help_all", *re.findall(r"--(\w+)", make_parser().format_help())}  # of the benchmarks, too
 OTHER_FLAGS |= {"nproc_per_node", "num_gpus", "config_file", "module"}  # of launchers
 OTHER_FLAGS |= {"model_args", "tasks"}  # of lm-evaluation-harness
 SNIPPETS = {name: [item for item in read_snippets(page) if item.language in CHECKED] for name, page in PAGES.items()}
